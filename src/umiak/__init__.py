@@ -1,0 +1,1 @@
+"""umiak: a Kubernetes-conformant container orchestrator with the platform around it built in."""

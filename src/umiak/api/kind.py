@@ -1,0 +1,145 @@
+"""What the server, the clients and the controllers know of a kind. Built-in kinds and custom resources alike are values of this type."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from umiak.objects.errors import FieldError
+from umiak.objects.types import Object
+
+if TYPE_CHECKING:
+    from umiak.api.schema import Schema
+
+
+def nothing(*_: Object) -> None:
+    """The hook of a kind that has nothing to do here."""
+
+
+def no_errors(*_: Object) -> list[FieldError]:
+    """The hook of a kind that accepts what its schema accepts."""
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of `kubectl get`. `cell` gets the object and the current time in seconds since the epoch.
+
+    `type` is string, integer, number, boolean or date; `priority` above 0 shows with `-o wide` only.
+    """
+
+    name: str
+    cell: Callable[[Object, float], Any]
+    type: str = "string"
+    format: str = ""
+    priority: int = 0
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Where the scale subresource finds its numbers; dotted paths. `selector_is_text` for custom resources."""
+
+    spec_replicas: str = "spec.replicas"
+    status_replicas: str = "status.replicas"
+    selector: str = "spec.selector"
+    selector_is_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Subresource:
+    """A part of an object with its own path, e.g. `status`; `verbs` as discovery lists them."""
+
+    name: str
+    kind: str
+    verbs: tuple[str, ...]
+    group: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Kind:
+    """A kind of object in one version of its group.
+
+    The hooks change their first argument in place and are called in this order:
+    create: `default`, `prepare_create`, `validate`; update: `default`, `prepare_update`, `validate`, `validate_update`;
+    status update: `prepare_status`, `validate_status`. Update hooks get (new, old).
+    Metadata common to all kinds (name, uid, times, generation, managed fields) is the server's business.
+    """
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    singular: str
+    namespaced: bool
+    verbs: tuple[str, ...]
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subresources: tuple[Subresource, ...] = ()
+    storage_version: str = ""
+    """The version whose form is kept in the store, when it is not this one; `to_storage`, `from_storage` convert."""
+    storage_group: str = ""
+
+    load_schema: Callable[[], "Schema"]
+    default: Callable[[Object], None] = nothing
+    prepare_create: Callable[[Object], None] = nothing
+    prepare_update: Callable[[Object, Object], None] = nothing
+    prepare_status: Callable[[Object, Object], None] = nothing
+    validate: Callable[[Object], list[FieldError]] = no_errors
+    validate_update: Callable[[Object, Object], list[FieldError]] = no_errors
+    validate_status: Callable[[Object, Object], list[FieldError]] = no_errors
+    warnings: Callable[[Object, Object | None], list[str]] = lambda new, old: []
+    validate_name: Callable[[str, bool], list[str]] | None = None
+    """(name, is_a_prefix) to texts of what is wrong; None means a DNS subdomain."""
+    to_storage: Callable[[Object], Object] | None = None
+    from_storage: Callable[[Object], Object] | None = None
+
+    columns: Sequence[Column] = ()
+    selectable: Mapping[str, Callable[[Object], str]] = field(default_factory=dict)
+    """Field selectors beyond metadata.name and metadata.namespace, each with what it reads."""
+    scale: Scale | None = None
+    counts_generation: bool = False
+    """Whether metadata.generation exists and grows with every change outside metadata and status."""
+    creates_on_update: bool = False
+    updates_unconditionally: bool = True
+    """Whether an update without a resourceVersion is taken."""
+    deletion_returns_object: bool = False
+    default_grace: Callable[[Object, int | None], int] | None = None
+    """For kinds that end gracefully: (object, asked seconds or None) to seconds; 0 removes at once."""
+    default_propagation: str = "Background"
+
+    @property
+    def api_version(self) -> str:
+        """`apps/v1`, or `v1` for the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def list_kind(self) -> str:
+        return self.kind + "List"
+
+    @property
+    def has_status(self) -> bool:
+        return any(s.name == "status" for s in self.subresources)
+
+    @property
+    def schema(self) -> "Schema":
+        """What OpenAPI says of the kind's fields; loaded on first use."""
+        return self.load_schema()
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """The URL path of an object, or of the collection when there is no name."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        where = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        parts: Iterable[str] = (p for p in (self.plural, name, subresource) if p)
+        return f"{root}{where}/" + "/".join(parts)
+
+    def store_prefix(self, namespace: str = "") -> str:
+        """Where the kind's objects are kept; all namespaces when none is given. Ends in "/"."""
+        root = f"/{self.storage_group or self.group or 'core'}/{self.plural}/"
+        return f"{root}{namespace}/" if self.namespaced and namespace else root
+
+    def store_key(self, namespace: str, name: str) -> str:
+        return self.store_prefix(namespace) + name
+
+    def __repr__(self) -> str:
+        return f"<Kind {self.api_version} {self.kind}>"

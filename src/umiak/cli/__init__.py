@@ -1,0 +1,1 @@
+"""The commands: one file each, exporting COMMAND. Here the parts are put together."""

@@ -1,0 +1,1 @@
+"""Service proxy in nftables, cluster DNS and the CNI configuration."""

@@ -1,0 +1,1 @@
+"""One volume type per module, each exporting VOLUME."""

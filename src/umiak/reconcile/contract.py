@@ -1,0 +1,136 @@
+"""What a controller is, and what it is given.
+
+A controller is a value: a name, the kind it watches, and a function that makes one object right. It gets a key,
+never an event; it may be called for an object that is gone; the cache it reads may lag behind the server.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol
+
+from umiak.api.kind import Kind
+from umiak.client.contract import Client
+from umiak.kit.clock import Clock
+from umiak.objects.meta import Key
+from umiak.objects.selectors import Selector
+from umiak.objects.types import Object
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Nothing to do until something changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAfter:
+    """Look again after `delay`, or when something changes."""
+
+    delay: timedelta
+
+
+DONE = Done()
+Outcome = Done | RetryAfter
+"""A reconcile returns one of these, or raises: then it is retried with growing delays."""
+
+
+class Cache(Protocol):
+    """The newest state this process has seen. Objects are copies of the caller's own; change them freely."""
+
+    def get(self, kind: Kind, key: Key) -> Object | None: ...
+
+    def list(self, kind: Kind, namespace: str = "", selector: Selector | None = None) -> list[Object]: ...
+
+    def owned(self, kind: Kind, owner_uid: str) -> list[Object]:
+        """Objects of `kind` with an owner reference to `owner_uid`."""
+        ...
+
+    def keys(self, kind: Kind, namespace: str = "") -> list[Key]: ...
+
+
+class Recorder(Protocol):
+    """Writes events about objects; repeats are counted, not written anew. Never fails its caller."""
+
+    def event(self, about: Object, type: str, reason: str, message: str) -> None:
+        """`type` is Normal or Warning."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """All that a controller may touch."""
+
+    client: Client
+    cache: Cache
+    clock: Clock
+    random: random.Random
+    events: Recorder
+    options: "Options"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Settings of the whole cluster that controllers need, with the reference's defaults."""
+
+    cluster_cidrs: tuple[str, ...] = ("10.244.0.0/16",)
+    node_cidr_mask: int = 24
+    service_cidrs: tuple[str, ...] = ("10.96.0.0/16",)
+    root_ca: str = ""
+    """PEM text that pods use to trust the API server."""
+    service_account_key: str = ""
+    """PEM text of the key that signs service account tokens, for legacy token secrets."""
+    local_path_root: str = ""
+    """Folder on each node below which the local-path provisioner makes volumes."""
+    node_monitor_grace: timedelta = timedelta(seconds=50)
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """A second kind whose changes wake the controller: `keys` says for which of its main objects.
+
+    `keys` is called with the changed object (old and new on an update) and the cache.
+    """
+
+    kind: Kind
+    keys: Callable[[Object, Cache], Iterable[Key]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controller:
+    """One control loop over the objects of one kind."""
+
+    name: str
+    watches: Kind
+    reconcile: Callable[[Context, Key], Awaitable[Outcome]]
+    also: Sequence[Also] = ()
+    reads: Sequence[Kind] = ()
+    """Kinds to have in the cache without being woken by them."""
+    workers: int = 5
+    """How many different keys may be worked on at once."""
+    resync: timedelta | None = None
+    """Look at every object again this often, changed or not."""
+    should_wake: Callable[[Object | None, Object | None], bool] | None = None
+    """(old, new) of a main object: whether the change matters; None means always."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """A controller that does not fit keys, such as the garbage collector: `run` returns only when cancelled."""
+
+    name: str
+    run: Callable[[Context], Awaitable[None]]
+    reads: Sequence[Kind] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def owner_keys(kind: Kind) -> Callable[[Object, Cache], Iterable[Key]]:
+    """For `Also`: the object's controlling owner, when it is of `kind`."""
+
+    def keys(obj: Object, cache: Cache) -> Iterable[Key]:
+        about = obj.get("metadata") or {}
+        for owner in about.get("ownerReferences") or ():
+            if owner.get("controller") and owner["kind"] == kind.kind and owner["apiVersion"].split("/")[0] == (kind.group or "v1"):
+                yield Key(about.get("namespace") or "" if kind.namespaced else "", owner["name"])
+
+    return keys

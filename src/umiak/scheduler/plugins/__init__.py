@@ -1,0 +1,1 @@
+"""One scheduling rule per module, each exporting PLUGIN."""

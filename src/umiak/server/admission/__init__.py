@@ -1,0 +1,1 @@
+"""One admission plugin per module, each exporting ADMISSION."""

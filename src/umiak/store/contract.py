@@ -1,0 +1,147 @@
+"""What a store is: ordered keys, values as bytes, one revision counter, history until compaction.
+
+Every backend passes `tests/store/contract.py`. Semantics follow etcd v3: each write gets the next revision; a
+watch from revision R sees every later change of its prefix exactly once and in order.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Render = Callable[[int], bytes]
+"""Makes the value once its revision is known, so that an object's bytes carry their own resourceVersion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One key's state. `created` and `modified` are revisions."""
+
+    key: str
+    value: bytes
+    created: int
+    modified: int
+
+
+@dataclass(slots=True, eq=False)
+class Event:
+    """One committed change. On a deletion `entry` holds the final value, rendered with the deletion's revision."""
+
+    entry: Entry
+    previous: Entry | None
+    deleted: bool
+    memo: dict[str, Any] = field(default_factory=dict)
+    """Room for readers to keep what they derived, e.g. an encoded line shared by all watchers."""
+
+    @property
+    def revision(self) -> int:
+        return self.entry.modified
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A page of entries in key order, true at `revision`; `remaining` counts what follows the page."""
+
+    entries: list[Entry]
+    revision: int
+    remaining: int = 0
+
+
+class StoreError(Exception):
+    """The store could not do what was asked."""
+
+
+class Mismatch(StoreError):
+    """The key was not at the expected revision. `current` is None when the key does not exist."""
+
+    def __init__(self, key: str, current: Entry | None) -> None:
+        super().__init__(f"{key} is at revision {current.modified if current else 0}")
+        self.key = key
+        self.current = current
+
+
+class Compacted(StoreError):
+    """The revision asked for is older than the history kept. `oldest` is the first one still there."""
+
+    def __init__(self, oldest: int) -> None:
+        super().__init__(f"revisions before {oldest} are compacted")
+        self.oldest = oldest
+
+
+class FutureRevision(StoreError):
+    """The revision asked for has not happened yet."""
+
+
+class Unwritable(StoreError):
+    """The write could not be made durable (disk full, I/O error); nothing of it is kept."""
+
+
+class WrongFormat(StoreError):
+    """The data folder was written by a version of umiak that this one cannot read."""
+
+
+Sink = Callable[[Sequence[Event]], None]
+"""Takes the events of one commit, in order; called on the event loop, must not block or raise."""
+Cancel = Callable[[], None]
+
+
+class Store(Protocol):
+    """Reads see committed writes only. A write returns when it is durable.
+
+    Writes are judged in the order they are called against all earlier ones, committed or not, so a caller that
+    loops on `latest` and `put` makes progress without waiting for the disk.
+    """
+
+    @property
+    def revision(self) -> int:
+        """The newest committed revision; 1 for an empty store."""
+        ...
+
+    @property
+    def oldest(self) -> int:
+        """The oldest revision that reads and watches may still name."""
+        ...
+
+    async def get(self, key: str) -> Entry | None: ...
+
+    async def latest(self, key: str) -> Entry | None:
+        """The state that the next write will be judged against: committed or about to be."""
+        ...
+
+    async def range(self, prefix: str, *, start: str = "", limit: int = 0, revision: int = 0) -> Range:
+        """Entries whose key begins with `prefix` and is not before `start`, at `revision` (0: the newest).
+
+        Raises Compacted or FutureRevision.
+        """
+        ...
+
+    def count(self, prefix: str) -> int: ...
+
+    async def put(self, key: str, render: Render, *, expect: int | None = None) -> Entry:
+        """Writes; `expect` 0: the key must not exist; N: it must be at revision N; None: whatever it is.
+
+        Raises Mismatch at once, Unwritable when the commit failed.
+        """
+        ...
+
+    async def delete(self, key: str, *, expect: int | None = None, render: Render | None = None) -> Entry:
+        """Removes; returns the final state, rendered anew with the deletion's revision if `render` is given.
+
+        Raises Mismatch (with current None when there is no such key).
+        """
+        ...
+
+    def watch(self, prefix: str, after: int, sink: Sink) -> Cancel:
+        """Feeds `sink` every change under `prefix` (which ends in "/" or is a whole key) with revision > `after`.
+
+        Past changes come in the first call(s), before this returns; no change is lost or doubled in between.
+        Raises Compacted or FutureRevision.
+        """
+        ...
+
+    async def compact(self, revision: int) -> None:
+        """Forgets history before `revision`; current state stays."""
+        ...
+
+    async def close(self) -> None:
+        """Commits what is pending and lets go of the files."""
+        ...

@@ -1,0 +1,1 @@
+"""For tests, ours and those of people who write operators: virtual clock, in-memory cluster, fakes."""
