@@ -1,0 +1,161 @@
+"""What the parts of the API server hand each other: a request, who sent it, what it asks for, and admission."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Protocol
+
+from umiak.api.kind import Kind
+from umiak.kit.clock import Clock
+from umiak.objects.types import Object
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who sent a request, as `authentication.k8s.io/v1 UserInfo`."""
+
+    name: str
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+ANONYMOUS = User("system:anonymous", groups=("system:unauthenticated",))
+MASTERS = "system:masters"
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request, body read. Header names are lower case; a repeated header's values are kept in order."""
+
+    method: str
+    path: str
+    query: Mapping[str, Sequence[str]]
+    headers: Mapping[str, Sequence[str]]
+    body: bytes = b""
+    peer_certificate: bytes = b""
+    """DER of the client certificate that TLS verified, or empty."""
+    peer_address: str = ""
+    user: User = ANONYMOUS
+
+    def header(self, name: str) -> str:
+        return (self.headers.get(name) or ("",))[0]
+
+    def option(self, name: str) -> str:
+        """The first value of a query parameter, or empty."""
+        return (self.query.get(name) or ("",))[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a request wants to do, in the words of authorization.
+
+    `verb` is get, list, watch, create, update, patch, delete, deletecollection, proxy ... or the lower-case HTTP method for
+    paths that are no resource (then `group` to `name` are empty and `path` counts).
+    """
+
+    user: User
+    verb: str
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+    is_resource: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`allowed`, or why not in the reference's words. `denied` stops later authorizers from having a say."""
+
+    allowed: bool
+    reason: str = ""
+    denied: bool = False
+
+
+class Authenticator(Protocol):
+    async def authenticate(self, request: Request) -> User | None:
+        """The user, None when the request carries nothing this one reads; raises StatusError 401 on bad credentials."""
+        ...
+
+
+class Authorizer(Protocol):
+    async def authorize(self, attributes: Attributes) -> Decision: ...
+
+
+class Objects(Protocol):
+    """Reads and writes stored objects from inside the server, without HTTP, authorization or admission.
+
+    Objects come decoded, with apiVersion and kind, and belong to the caller. `find` answers None where `get` raises not-found.
+    """
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Object: ...
+
+    async def find(self, kind: Kind, namespace: str, name: str) -> Object | None: ...
+
+    async def list(self, kind: Kind, namespace: str = "") -> list[Object]: ...
+
+    async def create(self, kind: Kind, obj: Object) -> Object:
+        """Stores a new object with uid and times filled in; raises already-exists."""
+        ...
+
+    async def modify(self, kind: Kind, namespace: str, name: str, change: Callable[[Object], Object | None]) -> Object:
+        """Reads the latest, applies `change` (which may edit in place; returns the object, or None to leave it), writes
+        with compare-and-swap, again from the start when someone was faster."""
+        ...
+
+    async def remove(self, kind: Kind, namespace: str, name: str) -> None:
+        """Deletes at once, without finalizers' say; silent when it is gone."""
+        ...
+
+
+class Phase(IntEnum):
+    """When an admission plugin runs; within a phase in the order of the reference's list, given by `order`."""
+
+    MUTATE = 1
+    VALIDATE = 2
+
+
+@dataclass(slots=True)
+class Admitted:
+    """A write on its way to the store. MUTATE plugins change `new` in place.
+
+    `operation` is CREATE, UPDATE, DELETE or CONNECT. `new` is None on DELETE, `old` on CREATE.
+    """
+
+    attributes: Attributes
+    kind: Kind
+    operation: str
+    new: Object | None
+    old: Object | None
+    options: Object
+    dry_run: bool = False
+    warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)
+    """For the audit log."""
+    undo: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """Called when the write fails after all, e.g. to release an allocated address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What admission plugins may use."""
+
+    objects: Objects
+    clock: Clock
+    authorizer: Authorizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """One admission plugin. `run` raises StatusError (403 Forbidden unless the reference says otherwise) to refuse."""
+
+    name: str
+    order: int
+    """Position in the reference's list of plugins (kube-apiserver's AllOrderedPlugins)."""
+    phases: tuple[Phase, ...]
+    run: Callable[[Surroundings, Admitted, Phase], Awaitable[None]]
+    concerns: Callable[[Admitted], bool] = lambda request: True
+    """A cheap first look that spares most requests the call."""
