@@ -91,11 +91,20 @@ class Client(Protocol):
     async def get(self, kind: Kind, name: str, namespace: str = "") -> Object: ...
 
     async def list(
-        self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "", limit: int = 0, continue_token: str = "",
+        self,
+        kind: Kind,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        limit: int = 0,
+        continue_token: str = "",
         resource_version: str = "",
     ) -> ObjectList: ...
 
-    async def create(self, kind: Kind, obj: Object, *, namespace: str = "", subresource: str = "", name: str = "") -> Object:
+    async def create(
+        self, kind: Kind, obj: Object, *, namespace: str = "", subresource: str = "", name: str = ""
+    ) -> Object:
         """Creates `obj` in its own namespace unless one is given. With `name` and `subresource`, posts to that
         subresource of an existing object (binding, eviction, token)."""
         ...
@@ -103,34 +112,73 @@ class Client(Protocol):
     async def update(self, kind: Kind, obj: Object, *, subresource: str = "") -> Object: ...
 
     async def patch(
-        self, kind: Kind, name: str, namespace: str, patch: Any, *, type: str = "merge", subresource: str = "",
-        field_manager: str = "", force: bool = False,
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str,
+        patch: Any,
+        *,
+        type: str = "merge",
+        subresource: str = "",
+        field_manager: str = "",
+        force: bool = False,
     ) -> Object:
         """`type` is merge, strategic, json or apply."""
         ...
 
     async def delete(
-        self, kind: Kind, name: str, namespace: str = "", *, only: Preconditions = Preconditions(), grace_seconds: int | None = None,
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str = "",
+        *,
+        only: Preconditions = Preconditions(),
+        grace_seconds: int | None = None,
         propagation: str = "",
     ) -> Object: ...
 
-    async def delete_collection(self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "") -> Object: ...
+    async def delete_collection(
+        self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = ""
+    ) -> Object: ...
 
     def watch(
-        self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "", resource_version: str = "", timeout: int = 0,
+        self,
+        kind: Kind,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        resource_version: str = "",
+        timeout: int = 0,
     ) -> AsyncIterator[WatchEvent]:
         """Ends when the server ends it."""
         ...
 
     async def raw_list(
-        self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "", resource_version: str = "", metadata_only: bool = False,
+        self,
+        kind: Kind,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        resource_version: str = "",
+        metadata_only: bool = False,
     ) -> RawList: ...
 
     def raw_watch(
-        self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "", resource_version: str = "", timeout: int = 0,
+        self,
+        kind: Kind,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        resource_version: str = "",
+        timeout: int = 0,
         metadata_only: bool = False,
     ) -> AsyncIterator[RawEvent]: ...
 
-    async def raw(self, method: str, target: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Response:
+    async def raw(
+        self, method: str, target: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Response:
         """Any request, JSON-encoding `body` when it is not bytes; raises StatusError unless the answer is 2xx."""
         ...

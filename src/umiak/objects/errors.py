@@ -96,12 +96,14 @@ def unauthorized() -> StatusError:
 
 
 def forbidden(group: str, resource: str, name: str, why: str) -> StatusError:
-    subject = f'{qualified(resource, group)} "{name}" is forbidden' if name else f"{qualified(resource, group)} is forbidden"
+    subject = (
+        f'{qualified(resource, group)} "{name}" is forbidden' if name else f"{qualified(resource, group)} is forbidden"
+    )
     return StatusError(403, "Forbidden", f"{subject}: {why}", _details(group, resource, name))
 
 
 def method_not_supported(group: str, resource: str, action: str) -> StatusError:
-    message = f"{action} is not supported on resources of kind \"{qualified(resource, group)}\""
+    message = f'{action} is not supported on resources of kind "{qualified(resource, group)}"'
     return StatusError(405, "MethodNotAllowed", message, _details(group, resource, ""))
 
 
@@ -195,6 +197,10 @@ def invalid(group: str, kind: str, name: str, errors: Sequence[FieldError]) -> S
     """422 for an object whose fields are wrong; one cause per error, the message joins them."""
     unique = list(dict.fromkeys(map(str, errors)))
     joined = unique[0] if len(unique) == 1 else "[" + ", ".join(unique) + "]"
-    message = f'{qualified(kind, group)} "{name}" is invalid: {joined}' if errors else f'{qualified(kind, group)} "{name}" is invalid'
+    message = (
+        f'{qualified(kind, group)} "{name}" is invalid: {joined}'
+        if errors
+        else f'{qualified(kind, group)} "{name}" is invalid'
+    )
     causes = [{"reason": e.type, "message": e.message, "field": e.path} for e in errors]
     return StatusError(422, "Invalid", message, _details(group, kind, name, **({"causes": causes} if causes else {})))

@@ -130,7 +130,11 @@ def owner_keys(kind: Kind) -> Callable[[Object, Cache], Iterable[Key]]:
     def keys(obj: Object, cache: Cache) -> Iterable[Key]:
         about = obj.get("metadata") or {}
         for owner in about.get("ownerReferences") or ():
-            if owner.get("controller") and owner["kind"] == kind.kind and owner["apiVersion"].split("/")[0] == (kind.group or "v1"):
+            if (
+                owner.get("controller")
+                and owner["kind"] == kind.kind
+                and owner["apiVersion"].split("/")[0] == (kind.group or "v1")
+            ):
                 yield Key(about.get("namespace") or "" if kind.namespaced else "", owner["name"])
 
     return keys
