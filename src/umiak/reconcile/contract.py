@@ -50,7 +50,10 @@ class Cache(Protocol):
 
 
 class Recorder(Protocol):
-    """Writes events about objects; repeats are counted, not written anew. Never fails its caller."""
+    """Writes events about objects; repeats are counted, not written anew. Never fails its caller.
+
+    `about` is an object, or an ObjectReference (no metadata; it may have a fieldPath).
+    """
 
     def event(self, about: Object, type: str, reason: str, message: str) -> None:
         """`type` is Normal or Warning."""
@@ -59,7 +62,10 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """All that a controller may touch."""
+    """All that a controller may touch.
+
+    What `client` writes, `cache` shows as soon as the call returns; nothing needs to be expected or remembered.
+    """
 
     client: Client
     cache: Cache
@@ -89,7 +95,7 @@ class Options:
 class Also:
     """A second kind whose changes wake the controller: `keys` says for which of its main objects.
 
-    `keys` is called with the changed object (old and new on an update) and the cache.
+    `keys` is called with the changed object (old and new on an update; shared, read only) and the cache.
     """
 
     kind: Kind
@@ -111,7 +117,9 @@ class Controller:
     resync: timedelta | None = None
     """Look at every object again this often, changed or not."""
     should_wake: Callable[[Object | None, Object | None], bool] | None = None
-    """(old, new) of a main object: whether the change matters; None means always."""
+    """(old, new) of a main object: whether the change matters; None means always. Both are shared: read only."""
+    component: str = ""
+    """Whom its events name as their source; empty: the name with "-controller" at its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,124 @@
+"""Puts together what controllers are given: a cache, a client whose writes the cache shows at once, events, options."""
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from umiak.api.kind import Kind
+from umiak.client.contract import Client, Preconditions
+from umiak.kit.clock import Clock, RealClock
+from umiak.objects.meta import Key
+from umiak.objects.types import Object
+from umiak.reconcile.cache import Tables
+from umiak.reconcile.contract import Context, Options
+from umiak.reconcile.events import EventWriter
+from umiak.reconcile.informer import Informers
+
+NO_CONDITIONS = Preconditions()
+
+
+class ShowingClient:
+    """A client that shows the answers to its writes in `tables` before the watch reports them."""
+
+    def __init__(self, client: Client, tables: Tables) -> None:
+        self._client = client
+        self._tables = tables
+        self.get = client.get
+        self.list = client.list
+        self.watch = client.watch
+        self.raw_list = client.raw_list
+        self.raw_watch = client.raw_watch
+        self.raw = client.raw
+        self.delete_collection = client.delete_collection
+
+    async def create(
+        self, kind: Kind, obj: Object, *, namespace: str = "", subresource: str = "", name: str = ""
+    ) -> Object:
+        answer = await self._client.create(kind, obj, namespace=namespace, subresource=subresource, name=name)
+        if not subresource:
+            self._tables.wrote(kind, answer)
+        return answer
+
+    async def update(self, kind: Kind, obj: Object, *, subresource: str = "") -> Object:
+        answer = await self._client.update(kind, obj, subresource=subresource)
+        self._tables.wrote(kind, answer)
+        return answer
+
+    async def patch(
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str,
+        patch: Any,
+        *,
+        type: str = "merge",
+        subresource: str = "",
+        field_manager: str = "",
+        force: bool = False,
+    ) -> Object:
+        answer = await self._client.patch(
+            kind, name, namespace, patch, type=type, subresource=subresource, field_manager=field_manager, force=force
+        )
+        self._tables.wrote(kind, answer)
+        return answer
+
+    async def delete(
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str = "",
+        *,
+        only: Preconditions = NO_CONDITIONS,
+        grace_seconds: int | None = None,
+        propagation: str = "",
+    ) -> Object:
+        answer = await self._client.delete(
+            kind, name, namespace, only=only, grace_seconds=grace_seconds, propagation=propagation
+        )
+        self._tables.deleted(kind, Key(namespace, name), answer)
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What all controllers of a process share. `context` makes each its own view."""
+
+    client: Client
+    tables: Tables
+    informers: Informers
+    recorder: EventWriter
+    clock: Clock
+    random: random.Random
+    options: Options
+
+    def context(self, component: str) -> Context:
+        """`component` is the source that its events name."""
+        return Context(
+            client=self.client,
+            cache=self.tables,
+            clock=self.clock,
+            random=self.random,
+            events=self.recorder.source(component),
+            options=self.options,
+        )
+
+
+def build(
+    client: Client,
+    *,
+    clock: Clock | None = None,
+    chance: random.Random | None = None,
+    options: Options | None = None,
+) -> Runtime:
+    """Nothing is started yet: `umiak.reconcile.loop.run` does that."""
+    clock, chance = clock or RealClock(), chance or random.Random()
+    tables = Tables()
+    return Runtime(
+        client=ShowingClient(client, tables),
+        tables=tables,
+        informers=Informers(tables, client, clock, chance),
+        recorder=EventWriter(client, clock),
+        clock=clock,
+        random=chance,
+        options=options or Options(),
+    )
