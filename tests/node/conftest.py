@@ -1,0 +1,116 @@
+"""A containerd of our own for tests that run real containers: folders under the test's, one per test run."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PAUSE = "umiak.test/pause:1"
+BUSYBOX = "umiak.test/busybox:1"
+
+CONFIG = """
+version = 2
+root = "{root}/root"
+state = "{root}/state"
+[grpc]
+  address = "{root}/containerd.sock"
+[ttrpc]
+  address = "{root}/containerd.ttrpc"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{pause}"
+  restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "{root}/cni"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+"""
+
+CNI = """{
+  "cniVersion": "1.0.0", "name": "umiak-test",
+  "plugins": [
+    {"type": "bridge", "bridge": "%s", "isGateway": true, "ipMasq": false, "hairpinMode": true,
+     "ipam": {"type": "host-local", "ranges": [[{"subnet": "%s"}]], "routes": [{"dst": "0.0.0.0/0"}],
+              "dataDir": "%s"}},
+    {"type": "portmap", "capabilities": {"portMappings": true}},
+    {"type": "loopback"}
+  ]
+}"""
+
+
+@dataclass(frozen=True)
+class Containerd:
+    endpoint: str
+    root: Path
+    pid: int
+
+
+def build_images(folder: Path) -> list[Path]:
+    from umiak.node.images.archive import Settings, archive
+    from umiak.node.images.layer import Layer
+    from umiak.node.images.pause import program
+    from umiak.node.images.recipe import Recipe, assemble
+
+    pause = Layer()
+    pause.file("pause", program("amd64"))
+    files = {
+        "pause.tar": archive(PAUSE, [pause], Settings(entrypoint=["/pause"]), "amd64"),
+        "busybox.tar": archive(BUSYBOX, [assemble(Recipe(busybox=True))], Settings(cmd=["sh"]), "amd64"),
+    }
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return [folder / name for name in files]
+
+
+def wait_for(path: Path, process: "subprocess.Popen[bytes]") -> None:
+    for _ in range(400):
+        if path.exists():
+            return
+        assert process.poll() is None, "containerd ended; see its log"
+        time.sleep(0.025)
+    raise AssertionError(f"{path} did not appear")
+
+
+@pytest.fixture(scope="session")
+def containerd() -> Iterator[Containerd]:
+    """The runtime with a pause and a busybox image; its pods' bridge and everything else goes at the end."""
+    if os.geteuid() != 0 or not shutil.which("containerd") or not sys.platform.startswith("linux"):
+        pytest.skip("needs root and containerd")
+    from umiak.node.images.imports import import_archive
+
+    root = Path(tempfile.mkdtemp(prefix="umiak-node-"))
+    bridge = f"umt{os.getpid()}"
+    (root / "cni").mkdir()
+    (root / "cni/10-test.conflist").write_text(CNI % (bridge, "10.213.77.0/24", f"{root}/ipam"))
+    (root / "config.toml").write_text(CONFIG.format(root=root, pause=PAUSE))
+    with (root / "log").open("wb") as log:
+        process = subprocess.Popen(["containerd", "-c", str(root / "config.toml")], stdout=log, stderr=log)
+    try:
+        wait_for(root / "containerd.sock", process)
+        for archive in build_images(root):
+            asyncio.run(import_archive(str(archive), str(root / "containerd.sock")))
+        yield Containerd(f"unix://{root}/containerd.sock", root, process.pid)
+    finally:
+        asyncio.run(empty(f"unix://{root}/containerd.sock"))
+        process.terminate()
+        process.wait(10)
+        subprocess.run(["ip", "link", "delete", bridge], capture_output=True, check=False)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+async def empty(endpoint: str) -> None:
+    from umiak.node.cri.client import Cri
+
+    cri = Cri(endpoint)
+    for sandbox in await cri.sandboxes():
+        await cri.stop_sandbox(sandbox.id)
+        await cri.remove_sandbox(sandbox.id)
+    await cri.close()
