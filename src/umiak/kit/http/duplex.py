@@ -1,0 +1,175 @@
+"""A connection as plain bytes both ways, once HTTP has nothing more to say on it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+HIGH_WATER = 256 * 1024
+"""Unread bytes above which the peer is made to wait."""
+
+
+class Gate:
+    """Whether a transport takes more: closed while its send buffer is full."""
+
+    __slots__ = ("_waiters", "paused")
+
+    def __init__(self, paused: bool = False) -> None:
+        self.paused = paused
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def close(self) -> None:
+        self.paused = True
+
+    def open(self) -> None:
+        self.paused = False
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def wait(self) -> None:
+        while self.paused:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+
+class Duplex(asyncio.Protocol):
+    """Reads and writes one connection; one reader at a time.
+
+    The end of the connection, however it came, reads as b"". Writing to a closed connection does nothing;
+    `drain` then raises ConnectionResetError. What is not read makes the peer wait, so memory stays bounded.
+    """
+
+    def __init__(self, transport: asyncio.Transport, unread: bytes = b"", gate: Gate | None = None) -> None:
+        self._transport = transport
+        self._unread = bytearray(unread)
+        self._gate = gate or Gate()
+        self._at_end = False
+        self._reader: asyncio.Future[None] | None = None
+        self._held = False
+        self.closed = False
+        self.on_close: list[Callable[[], None]] = []
+        """Called once, when the connection is gone."""
+
+    def start(self) -> None:
+        """Takes the connection over from the protocol that spoke HTTP on it."""
+        self._transport.set_protocol(self)
+        self._transport.resume_reading()
+        self._hold_if_full()
+
+    # What the transport calls
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += data
+        self._hold_if_full()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        self._at_end = True
+        self._wake()
+        return self._transport.can_write_eof()  # half-open is for plain TCP; TLS has no such thing
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._at_end = self.closed = True
+        self._wake()
+        self._gate.open()
+        callbacks, self.on_close = self.on_close, []
+        for callback in callbacks:
+            callback()
+
+    def pause_writing(self) -> None:
+        self._gate.close()
+
+    def resume_writing(self) -> None:
+        self._gate.open()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def _hold_if_full(self) -> None:
+        if not self._held and len(self._unread) > HIGH_WATER:
+            self._held = True
+            self._transport.pause_reading()
+
+    # What users call
+
+    @property
+    def buffered(self) -> int:
+        """Bytes written but not yet handed to the network."""
+        return self._transport.get_write_buffer_size()
+
+    async def read(self, n: int = 65536) -> bytes:
+        """At least one byte and at most `n`; b"" at the end."""
+        while not self._unread:
+            if self._at_end:
+                return b""
+            await self._wait()
+        data = bytes(self._unread[:n])
+        del self._unread[:n]
+        if self._held and len(self._unread) <= HIGH_WATER // 2:
+            self._held = False
+            if not self.closed:
+                self._transport.resume_reading()
+        return data
+
+    async def read_exactly(self, n: int) -> bytes:
+        """Exactly `n` bytes; raises asyncio.IncompleteReadError when the connection ends before."""
+        pieces: list[bytes] = []
+        missing = n
+        while missing:
+            piece = await self.read(missing)
+            if not piece:
+                raise asyncio.IncompleteReadError(b"".join(pieces), n)
+            pieces.append(piece)
+            missing -= len(piece)
+        return b"".join(pieces)
+
+    async def _wait(self) -> None:
+        if self._reader is not None:
+            raise RuntimeError("somebody else is reading this connection")
+        self._reader = asyncio.get_running_loop().create_future()
+        try:
+            await self._reader
+        finally:
+            self._reader = None
+
+    def write(self, data: bytes) -> None:
+        if not self.closed and data:
+            self._transport.write(data)
+
+    async def drain(self) -> None:
+        """Waits until the send buffer has room; raises ConnectionResetError when the connection is gone."""
+        await self._gate.wait()
+        if self.closed:
+            raise ConnectionResetError("the connection is closed")
+
+    def write_eof(self) -> None:
+        """Says that nothing more will be written; over TLS, which cannot say so, closes."""
+        if self.closed:
+            return
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
+    def close(self) -> None:
+        """Sends what is buffered, then closes."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Closes at once, dropping what is buffered."""
+        self._transport.abort()
+
+
+def peer_of(transport: asyncio.BaseTransport) -> str:
+    """The peer's IP address, or empty for a Unix socket."""
+    name = transport.get_extra_info("peername")
+    return cast(str, name[0]) if isinstance(name, tuple) else ""
+
+
+def certificate_of(transport: asyncio.BaseTransport) -> bytes:
+    """DER of the client certificate that TLS verified, or empty."""
+    tls: Any = transport.get_extra_info("ssl_object")
+    return (tls.getpeercert(binary_form=True) or b"") if tls is not None else b""

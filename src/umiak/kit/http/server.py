@@ -1,0 +1,191 @@
+"""An HTTP/1.1 server: one protocol object per connection, handlers that may answer without a task."""
+
+import asyncio
+import ssl as tls
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from umiak.kit.clock import Clock, RealClock
+from umiak.kit.http.connection import Connection
+from umiak.kit.http.duplex import Duplex
+from umiak.kit.http.exchange import Exchange, Handler, Headers, HttpRequest, Stream
+
+__all__ = [
+    "Duplex",
+    "Exchange",
+    "Handler",
+    "Headers",
+    "HttpRequest",
+    "Limits",
+    "Server",
+    "Stream",
+    "plain_error",
+    "serve",
+]
+
+OnError = Callable[[int, str], tuple[Headers, bytes]]
+"""Makes headers and body of an answer the server gives by itself, from status and message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Sizes in bytes, times in seconds."""
+
+    max_body: int = 3 * 1024 * 1024
+    max_header_bytes: int = 1024 * 1024
+    header_timeout: float = 32
+    body_timeout: float = 60
+    idle_timeout: float = 120
+    linger: float = 0.5
+    """How long to read on after refusing a request, so that the client gets to see the answer."""
+    max_connections: int = 10_000
+    max_pipelined: int = 32
+
+
+def plain_error(status: int, message: str) -> tuple[Headers, bytes]:
+    """The default for `on_error`."""
+    return [("Content-Type", "text/plain; charset=utf-8")], message.encode() + b"\n"
+
+
+class Server:
+    """A listening server. `closing` makes every answer the last of its connection."""
+
+    def __init__(self, handler: Handler, limits: Limits, on_error: OnError, clock: Clock) -> None:
+        self.handler = handler
+        self.limits = limits
+        self.on_error = on_error
+        self.loop = asyncio.get_running_loop()
+        self.closing = False
+        self._clock = clock
+        self._date = ""
+        self._date_until = -inf
+        self._open: set[Connection] = set()
+        self._duplexes: set[Duplex] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener: asyncio.Server | None = None
+        self._sweep: asyncio.TimerHandle | None = None
+        self._empty = asyncio.Event()
+
+    @property
+    def port(self) -> int:
+        """The TCP port, or 0 on a Unix socket or when closed."""
+        sockets = self._listener.sockets if self._listener else ()
+        name = sockets[0].getsockname() if sockets else ""
+        return name[1] if isinstance(name, tuple) else 0
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected, upgraded ones included."""
+        return len(self._open) + len(self._duplexes)
+
+    def date(self) -> str:
+        """The Date header's line, made anew once a second."""
+        now = self.loop.time()
+        if now >= self._date_until:
+            self._date_until = now + 1
+            self._date = f"Date: {_http_date(self._clock)}\r\n"
+        return self._date
+
+    def listening(self, listener: asyncio.Server) -> None:
+        self._listener = listener
+
+    def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Starts a task and holds on to it: the loop itself keeps weak references only."""
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def admit(self, connection: Connection) -> bool:
+        self._open.add(connection)
+        if self._sweep is None:
+            self._sweep = self.loop.call_later(self._tick, self._check_all)
+        return self.connections <= self.limits.max_connections
+
+    def handed_over(self, connection: Connection, duplex: Duplex) -> None:
+        self._duplexes.add(duplex)
+        self._open.discard(connection)
+        duplex.on_close.append(lambda: self._duplex_gone(duplex))
+
+    def _duplex_gone(self, duplex: Duplex) -> None:
+        self._duplexes.discard(duplex)
+        self._note_empty()
+
+    def forget(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        self._note_empty()
+
+    def _note_empty(self) -> None:
+        if not self.connections:
+            self._empty.set()
+
+    @property
+    def _tick(self) -> float:
+        shortest = min(self.limits.header_timeout, self.limits.body_timeout, self.limits.idle_timeout)
+        return min(5.0, shortest / 4)
+
+    def _check_all(self) -> None:
+        """Runs every few seconds while there are connections, which is cheaper than a timer for each request."""
+        now = self.loop.time()
+        for connection in list(self._open):
+            connection.check(now)
+        self._sweep = self.loop.call_later(self._tick, self._check_all) if self._open else None
+
+    async def close(self, grace: float = 5) -> None:
+        """Stops listening, closes idle connections, waits up to `grace` seconds for the others, then breaks them."""
+        self.closing = True
+        if self._listener is not None:
+            self._listener.close()
+        for connection in list(self._open):
+            connection.shut_down()
+        if self.connections:
+            self._empty.clear()
+            try:
+                await asyncio.wait_for(self._empty.wait(), grace)
+            except TimeoutError:
+                self._break_all()
+        if self._sweep is not None:
+            self._sweep.cancel()
+
+    def _break_all(self) -> None:
+        for connection in list(self._open):
+            connection.transport.abort()
+        for duplex in list(self._duplexes):
+            duplex.abort()
+
+
+async def serve(
+    handler: Handler,
+    host: str = "",
+    port: int = 0,
+    *,
+    ssl: tls.SSLContext | None = None,
+    limits: Limits = Limits(),
+    on_error: OnError = plain_error,
+    unix_socket: str = "",
+    clock: Clock | None = None,
+) -> Server:
+    """Listens on `host` (empty: every address) and `port` (0: a free one), or on a Unix socket."""
+    server = Server(handler, limits, on_error, clock or RealClock())
+    loop = asyncio.get_running_loop()
+    settings: dict[str, Any] = {"ssl": ssl, "backlog": 1024}
+    if ssl is not None:
+        settings["ssl_handshake_timeout"] = limits.header_timeout
+    if unix_socket:
+        listener = await loop.create_unix_server(lambda: Connection(server), unix_socket, **settings)
+    else:
+        listener = await loop.create_server(lambda: Connection(server), host or None, port, **settings)
+    server.listening(listener)
+    return server
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _http_date(clock: Clock) -> str:
+    """RFC 9110, section 5.6.7; strftime would follow the locale."""
+    now = clock.now()
+    return f"{_DAYS[now.weekday()]}, {now:%d} {_MONTHS[now.month - 1]} {now:%Y %H:%M:%S} GMT"
