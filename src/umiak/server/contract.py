@@ -50,8 +50,8 @@ class Request:
 class Attributes:
     """What a request wants to do, in the words of authorization.
 
-    `verb` is get, list, watch, create, update, patch, delete, deletecollection, proxy ... or the lower-case HTTP method for
-    paths that are no resource (then `group` to `name` are empty and `path` counts).
+    `verb` is get, list, watch, create, update, patch, delete, deletecollection, proxy ... or the lower-case HTTP
+    method for paths that are no resource (then `group` to `name` are empty and `path` counts).
     """
 
     user: User
@@ -64,6 +64,8 @@ class Attributes:
     name: str = ""
     path: str = ""
     is_resource: bool = True
+    fields: str = ""
+    """The field selector as it was sent; a node may list only its own pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ class Authorizer(Protocol):
 class Objects(Protocol):
     """Reads and writes stored objects from inside the server, without HTTP, authorization or admission.
 
-    Objects come decoded, with apiVersion and kind, and belong to the caller. `find` answers None where `get` raises not-found.
+    Objects come decoded, with apiVersion and kind, and belong to the caller. `find` answers None where `get` raises
+    not-found.
     """
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object: ...

@@ -1,0 +1,152 @@
+"""Who sends a request: client certificate, bearer token, or nobody in particular.
+
+Tokens are read by a row of readers; the first that recognises one has the say. Bad credentials are refused, not
+taken for anonymous.
+"""
+
+import base64
+import binascii
+import csv
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from umiak.objects.errors import unauthorized
+from umiak.server.access.certificates import Certificates, Malformed
+from umiak.server.contract import ANONYMOUS, Request, User
+
+AUTHENTICATED = "system:authenticated"
+WEBSOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."
+
+
+class Unverified(Exception):
+    """The token is of a kind that is read here, but not good; the text may be shown to its bearer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Whom a token stands for, and for which of the wanted audiences."""
+
+    user: User
+    audiences: tuple[str, ...]
+
+
+class TokenReader(Protocol):
+    async def read(self, token: str, audiences: Sequence[str]) -> Verified | None:
+        """None when the token is of another kind; raises Unverified when it is this kind and bad."""
+        ...
+
+
+class TokenFile:
+    """kube-apiserver's static tokens: lines of token,user,uid,"group,group"."""
+
+    def __init__(self, text: str, audiences: Sequence[str]) -> None:
+        """Raises ValueError when a line has fewer than three columns."""
+        self._audiences = tuple(audiences)
+        self._users: dict[bytes, User] = {}
+        for row in csv.reader(text.splitlines(), skipinitialspace=True):
+            if row and len(row) < 3:
+                raise ValueError(
+                    f"token file must have at least 3 columns (token, user name, user uid), found {len(row)}"
+                )
+            if row and row[0]:
+                groups = tuple(row[3].split(",")) if len(row) > 3 else ()
+                self._users[self._digest(row[0])] = User(row[1], row[2], groups)
+
+    @classmethod
+    def load(cls, path: Path, audiences: Sequence[str]) -> "TokenFile":
+        return cls(path.read_text(), audiences)
+
+    @staticmethod
+    def _digest(token: str) -> bytes:
+        """Looking up digests takes the same time for every wrong token, however much of it is right."""
+        return hashlib.sha256(token.encode()).digest()
+
+    async def read(self, token: str, audiences: Sequence[str]) -> Verified | None:
+        user = self._users.get(self._digest(token))
+        if user is None:
+            return None
+        return agnostic(user, self._audiences, audiences)
+
+
+def agnostic(user: User, own: Sequence[str], wanted: Sequence[str]) -> Verified | None:
+    """A token without audiences of its own is good for those of the server."""
+    shared = tuple(a for a in own if a in wanted)
+    return Verified(user, shared) if shared else None
+
+
+def bearer_token(request: Request) -> str:
+    """The token of the Authorization header, or of a WebSocket's subprotocols; empty when there is none."""
+    parts = request.header("authorization").strip().split(" ", 2)
+    if len(parts) >= 2 and parts[0].lower() == "bearer":
+        return parts[1]
+    for header in request.headers.get("sec-websocket-protocol") or ():
+        for protocol in header.split(","):
+            if protocol.strip().startswith(WEBSOCKET_TOKEN):
+                return _decoded(protocol.strip()[len(WEBSOCKET_TOKEN) :])
+    return ""
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise unauthorized() from None
+
+
+def with_authenticated(user: User) -> User:
+    """Everybody known by name belongs to system:authenticated."""
+    if AUTHENTICATED in user.groups or user.name == ANONYMOUS.name:
+        return user
+    return replace(user, groups=(*user.groups, AUTHENTICATED))
+
+
+class Authentication:
+    """All ways of saying who one is, in the reference's order."""
+
+    def __init__(
+        self,
+        certificates: Certificates,
+        readers: Sequence[TokenReader],
+        audiences: Sequence[str],
+        anonymous: bool = True,
+    ) -> None:
+        """`audiences`: those of this server, for tokens that are sent to it."""
+        self._certificates = certificates
+        self._readers = tuple(readers)
+        self.audiences = tuple(audiences)
+        self._anonymous = anonymous
+
+    async def authenticate(self, request: Request) -> User | None:
+        """None when nothing was shown and anonymous requests are not welcome. Raises 401."""
+        failed = False
+        if request.peer_certificate:
+            try:
+                if user := self._certificates.read(request.peer_certificate):
+                    return with_authenticated(user)
+            except Malformed:
+                failed = True
+        if token := bearer_token(request):
+            try:
+                return (await self.review(token, self.audiences)).user
+            except Unverified:
+                failed = True
+        if failed:
+            raise unauthorized()
+        return ANONYMOUS if self._anonymous else None
+
+    async def review(self, token: str, audiences: Sequence[str]) -> Verified:
+        """Whom a token stands for. Raises Unverified with all that the readers have against it."""
+        faults: list[str] = []
+        for reader in self._readers:
+            try:
+                verified = await reader.read(token, audiences)
+            except Unverified as error:
+                faults.append(str(error))
+                continue
+            if verified is not None:
+                return replace(verified, user=with_authenticated(verified.user))
+        unique = list(dict.fromkeys(faults)) or ["invalid bearer token"]
+        raise Unverified(unique[0] if len(unique) == 1 else "[" + ", ".join(unique) + "]")

@@ -1,0 +1,225 @@
+"""Tokens of service accounts: issued on request, bound to a pod, secret or node, checked when they come back.
+
+A signature is verified once and remembered; whether the account and the bound object still exist is looked up every
+time, so that deleting one takes its tokens away at once. KEP-1205, KEP-4193.
+"""
+
+import base64
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from umiak.kit.clock import Clock
+from umiak.objects.meta import parse_time
+from umiak.objects.types import Object
+from umiak.server.access.certificates import CREDENTIAL
+from umiak.server.access.credentials import Unverified, Verified
+from umiak.server.access.rbac import service_account_user
+from umiak.server.contract import User
+from umiak.server.keys import BadSignature, Keys, decoded
+from umiak.store.contract import Store
+
+LEEWAY = timedelta(minutes=1)
+LEGACY_ISSUER = "kubernetes/serviceaccount"
+LEGACY = "kubernetes.io/serviceaccount/"
+KEPT = 4096
+WARN_AFTER = 3607
+"""Seconds asked for by injected volumes; such tokens last a year and only warn after this (KEP-1205)."""
+EXTENDED = 365 * 24 * 3600
+EXTRA = "authentication.kubernetes.io/"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An object that a token mentions."""
+
+    name: str
+    uid: str = ""
+
+    def claim(self) -> Object:
+        return {"name": self.name, **({"uid": self.uid} if self.uid else {})}
+
+
+class Issuer:
+    """Makes tokens in the name of the cluster."""
+
+    def __init__(self, keys: Keys, url: str, audiences: Sequence[str], clock: Clock) -> None:
+        """`url` is the issuer; `audiences` are those of the API server itself."""
+        self.keys = keys
+        self.url = url
+        self.audiences = tuple(audiences)
+        self.clock = clock
+
+    def issue(
+        self,
+        namespace: str,
+        account: Bound,
+        audiences: Sequence[str],
+        seconds: int,
+        bound: Mapping[str, Bound],
+    ) -> str:
+        """A token good for `seconds`. `bound` maps pod, node or secret to the object."""
+        now = int(self.clock.now().timestamp())
+        about: Object = {"namespace": namespace, "serviceaccount": account.claim()}
+        about.update({kind: ref.claim() for kind, ref in bound.items()})
+        if "pod" in bound and seconds == WARN_AFTER and set(audiences) <= set(self.audiences):
+            about["warnafter"] = now + seconds
+            seconds = EXTENDED
+        times = {"iat": now, "nbf": now, "exp": now + seconds}
+        named = {"iss": self.url, "sub": service_account_user(namespace, account.name), "jti": str(uuid.uuid4())}
+        return self.keys.sign({**named, **times, "aud": list(audiences), "kubernetes.io": about})
+
+
+class _Meta(msgspec.Struct, rename="camel"):
+    uid: str
+    deletion_timestamp: str | None = None
+
+
+class _Found(msgspec.Struct):
+    metadata: _Meta
+    data: dict[str, Any] | None = None
+
+
+_FOUND = msgspec.json.Decoder(_Found)
+
+
+class ServiceAccountTokens:
+    """Reads the tokens that `Issuer` makes, and the everlasting ones kept in secrets of older days."""
+
+    def __init__(
+        self, keys: Keys, issuers: Sequence[str], audiences: Sequence[str], store: Store, clock: Clock
+    ) -> None:
+        self._keys = keys
+        self._issuers = frozenset((*issuers, LEGACY_ISSUER))
+        self._audiences = tuple(audiences)
+        self._store = store
+        self._clock = clock
+        self._signed: dict[str, Object] = {}
+
+    async def read(self, token: str, audiences: Sequence[str]) -> Verified | None:
+        claims = self._signed.get(token) or self._claims(token)
+        if claims is None:
+            return None
+        if claims["iss"] == LEGACY_ISSUER:
+            return await self._legacy(token, claims, audiences)
+        own = claims.get("aud") or self._audiences
+        own = (own,) if isinstance(own, str) else own
+        shared = tuple(a for a in own if a in audiences)
+        if not shared:
+            raise Unverified(f"token audiences {_quoted(own)} is invalid for the target audiences {_quoted(audiences)}")
+        self._check_times(claims)
+        return Verified(await self._user(claims), shared)
+
+    def _claims(self, token: str) -> Object | None:
+        """The claims of a token with a good signature; None when it is not one of ours at all."""
+        parts = token.split(".")
+        try:
+            claims = msgspec.json.decode(decoded(parts[1])) if len(parts) == 3 else None
+        except (ValueError, msgspec.DecodeError):
+            return None
+        if not isinstance(claims, dict) or claims.get("iss") not in self._issuers:
+            return None
+        try:
+            self._keys.verify(token)
+        except BadSignature as error:
+            raise Unverified(str(error)) from None
+        if len(self._signed) >= KEPT:
+            del self._signed[next(iter(self._signed))]
+        self._signed[token] = claims
+        return claims
+
+    def _check_times(self, claims: Object) -> None:
+        now = self._clock.now().timestamp()
+        leeway = LEEWAY.total_seconds()
+        if now + leeway < claims.get("nbf", 0):
+            raise Unverified("service account token is not valid yet")
+        if now - leeway > claims.get("exp", 0):
+            raise Unverified("service account token has expired")
+        if now + leeway < claims.get("iat", 0):
+            raise Unverified("service account token is issued in the future")
+
+    async def _user(self, claims: Object) -> User:
+        """Checks that all the token speaks of still lives."""
+        about = claims.get("kubernetes.io") or {}
+        namespace, account = about.get("namespace", ""), about.get("serviceaccount") or {"name": ""}
+        await self._account(namespace, account["name"], account.get("uid", ""))
+        for kind in ("secret", "pod"):
+            if bound := about.get(kind):
+                await self._still_there(kind, namespace, bound)
+        if about.get("node") and not about.get("pod"):
+            await self._still_there("node", "", about["node"])
+        extra = {f"{EXTRA}{kind}-{part}": (bound[part],) for kind, bound, part in _bound_parts(about)}
+        if jti := claims.get("jti"):
+            extra[CREDENTIAL] = (f"JTI={jti}",)
+        return _account_user(namespace, account["name"], account.get("uid", ""), extra)
+
+    async def _account(self, namespace: str, name: str, uid: str) -> None:
+        found = await self._find("serviceaccounts", namespace, name)
+        if found is None:
+            raise Unverified(f'serviceaccounts "{name}" not found')
+        if found.metadata.uid != uid:
+            raise Unverified(f"service account UID ({found.metadata.uid}) does not match claim ({uid})")
+        if self._gone(found):
+            raise Unverified(f"service account {namespace}/{name} has been deleted")
+
+    async def _still_there(self, kind: str, namespace: str, bound: Object) -> None:
+        found = await self._find(f"{kind}s", namespace, bound["name"])
+        if found is None:
+            raise Unverified("service account token has been invalidated")
+        if found.metadata.uid != bound.get("uid"):
+            uids = found.metadata.uid, bound.get("uid")
+            raise Unverified("{0} UID ({1}) does not match service account {0} ref claim ({2})".format(kind, *uids))
+        if self._gone(found):
+            raise Unverified("service account token has been invalidated")
+
+    def _gone(self, found: _Found) -> bool:
+        """Whether it was to be deleted by now; its grace period is part of its life."""
+        deleted = found.metadata.deletion_timestamp
+        return deleted is not None and parse_time(deleted) < self._clock.now() - LEEWAY
+
+    async def _find(self, resource: str, namespace: str, name: str) -> _Found | None:
+        where = f"{namespace}/{name}" if namespace else name
+        entry = await self._store.get(f"/core/{resource}/{where}")
+        return _FOUND.decode(entry.value) if entry else None
+
+    async def _legacy(self, token: str, claims: Object, audiences: Sequence[str]) -> Verified:
+        """A token kept in a secret of its account; good as long as both are there."""
+        namespace, name, uid, secret = (
+            claims.get(LEGACY + part, "")
+            for part in ("namespace", "service-account.name", "service-account.uid", "secret.name")
+        )
+        shared = tuple(a for a in self._audiences if a in audiences)
+        if not shared:
+            raise Unverified("token audiences is invalid for the target audiences")
+        await self._account(namespace, name, uid)
+        found = await self._find("secrets", namespace, secret)
+        if found is None or self._gone(found) or _plain(found).get("token") != token:
+            raise Unverified("service account token has been invalidated")
+        return Verified(_account_user(namespace, name, uid, {}), shared)
+
+
+def _plain(secret: _Found) -> dict[str, str]:
+    return {key: base64.b64decode(value).decode() for key, value in (secret.data or {}).items() if key == "token"}
+
+
+def _bound_parts(about: Object) -> list[tuple[str, Object, str]]:
+    return [
+        (kind, about[kind], part)
+        for kind in ("pod", "node")
+        if about.get(kind)
+        for part in ("name", "uid")
+        if about[kind].get(part)
+    ]
+
+
+def _account_user(namespace: str, name: str, uid: str, extra: Mapping[str, tuple[str, ...]]) -> User:
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
+    return User(service_account_user(namespace, name), uid, groups, extra)
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return "[" + " ".join(f'"{word}"' for word in words) + "]"
