@@ -1,6 +1,5 @@
 """Turns a wanted table into one nftables transaction: all of it the first time, afterwards only what changed."""
 
-import asyncio
 from collections.abc import Iterable, Iterator
 
 from umiak.network.proxy.rules import Collection, Table
@@ -8,10 +7,6 @@ from umiak.network.proxy.rules import Collection, Table
 NAME = "umiak-proxy"
 _PER_COMMAND = 500
 """Elements in one `add element`; keeps lines readable and nft's memory flat."""
-
-
-class NftError(Exception):
-    """nft refused a transaction; nothing of it was applied. The text is nft's own."""
 
 
 def _declaration(table: Table, name: str, collection: Collection) -> str:
@@ -83,13 +78,3 @@ def change(old: Table, new: Table) -> str:
 
 def remove(family: str) -> str:
     return f"add table {family} {NAME}\ndelete table {family} {NAME}\n"
-
-
-async def run(script: str) -> None:
-    """Applies one transaction. Raises NftError; the kernel keeps the old rules then."""
-    process = await asyncio.create_subprocess_exec(
-        "nft", "-f", "-", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    _, complaint = await process.communicate(script.encode())
-    if process.returncode != 0:
-        raise NftError(complaint.decode(errors="replace").strip()[:2000])
