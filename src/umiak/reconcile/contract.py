@@ -100,6 +100,8 @@ class Also:
 
     kind: Kind
     keys: Callable[[Object, Cache], Iterable[Key]]
+    should_wake: Callable[[Object | None, Object | None], bool] | None = None
+    """(old, new) of the changed object: whether the change matters; None means always. Both are shared: read only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,47 +1,18 @@
-"""Runs controllers: informers feed queues, queues feed reconciles, failures come again later.
-
-A reconcile that raises is tried again with growing delays (see `queue`), and logged once per distinct error;
-a Conflict only means that the cache was behind and is not logged at all.
-"""
+"""Runs controllers: informers feed queues, queues feed reconciles, failures come again later (see `worker`)."""
 
 import asyncio
-import logging
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
 from umiak.api.kind import Kind
-from umiak.client.contract import Unreachable
 from umiak.kit.backoff import Backoff
-from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
 from umiak.reconcile.cache import Change
 from umiak.reconcile.context import Runtime
-from umiak.reconcile.contract import Also, Context, Controller, Loop, RetryAfter
+from umiak.reconcile.contract import Also, Context, Controller, Loop, Outcome
 from umiak.reconcile.queue import Queue
+from umiak.reconcile.worker import ErrorLog, serve
 
-log = logging.getLogger(__name__)
-MAX_ERRORS = 512
 RESTART = Backoff(first=1.0, limit=60.0)
-
-
-class ErrorLog:
-    """Logs each distinct error once, as long as it is among the last few hundred."""
-
-    def __init__(self) -> None:
-        self._seen: OrderedDict[tuple[str, str, str], None] = OrderedDict()
-
-    def failed(self, what: str, about: str, error: BaseException) -> None:
-        if isinstance(error, StatusError) and error.reason == "Conflict":
-            return
-        entry = (what, about, f"{type(error).__name__}: {error}")
-        if entry in self._seen:
-            self._seen.move_to_end(entry)
-            return
-        self._seen[entry] = None
-        if len(self._seen) > MAX_ERRORS:
-            self._seen.popitem(last=False)
-        expected = isinstance(error, StatusError | Unreachable)
-        log.error("%s: %s: %s", what, about, error, exc_info=None if expected else error)
 
 
 def kinds_of(controller: Controller | Loop) -> list[Kind]:
@@ -70,31 +41,16 @@ class Runner:
 
     async def run(self) -> None:
         await self._runtime.informers.synced(kinds_of(self.controller))
-        slots = asyncio.Semaphore(self.controller.workers)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                if self.controller.resync:
-                    tasks.create_task(self._resync(self.controller.resync.total_seconds()))
-                while True:
-                    await slots.acquire()
-                    key = await self.queue.take()
-                    tasks.create_task(self._work(key, slots.release))
-        finally:
-            await self.queue.close()
+        async with asyncio.TaskGroup() as tasks:
+            if self.controller.resync:
+                tasks.create_task(self._resync(self.controller.resync.total_seconds()))
+            await serve(self.queue, self.controller.workers, self._reconcile, self._failed)
 
-    async def _work(self, key: Key, release: Callable[[], None]) -> None:
-        try:
-            outcome = await self.controller.reconcile(self._context, key)
-        except Exception as error:  # whatever it is, the other keys and controllers go on
-            self._errors.failed(self.controller.name, str(key), error)
-            self.queue.add_failed(key)
-        else:
-            self.queue.forget(key)
-            if isinstance(outcome, RetryAfter):
-                self.queue.add_after(key, outcome.delay.total_seconds())
-        finally:
-            self.queue.done(key)
-            release()
+    async def _reconcile(self, key: Key) -> Outcome:
+        return await self.controller.reconcile(self._context, key)
+
+    def _failed(self, key: Key, error: Exception) -> None:
+        self._errors.failed(self.controller.name, str(key), error)
 
     def _main_changed(self, change: Change) -> None:
         judge = self.controller.should_wake
@@ -102,11 +58,13 @@ class Runner:
             if judge is None or judge(change.old, change.new):
                 self.queue.add(change.key)
         except Exception as error:  # an odd object must not stop the informer that everybody shares
-            self._errors.failed(self.controller.name, str(change.key), error)
+            self._failed(change.key, error)
 
     def _waker(self, also: Also) -> Callable[[Change], None]:
         def changed(change: Change) -> None:
             try:
+                if also.should_wake is not None and not also.should_wake(change.old, change.new):
+                    return
                 for state in (change.old, change.new):
                     for key in () if state is None else also.keys(state, self._context.cache):
                         self.queue.add(key)
@@ -143,7 +101,9 @@ async def run_loop(loop: Loop, runtime: Runtime, errors: ErrorLog) -> None:
         await runtime.clock.sleep(RESTART.wait(failures))
 
 
-async def run(controllers: Iterable[Controller | Loop], runtime: Runtime, *, ready: asyncio.Event | None = None) -> None:
+async def run(
+    controllers: Iterable[Controller | Loop], runtime: Runtime, *, ready: asyncio.Event | None = None
+) -> None:
     """Runs all of `controllers` in this process until cancelled. `ready` is set once every cache is filled."""
     chosen: Sequence[Controller | Loop] = tuple(controllers)
     errors = ErrorLog()
