@@ -155,11 +155,15 @@ class Table:
     def __len__(self) -> int:
         return sum(map(len, self._rows.values()))
 
-    def listen(self, listener: Listener) -> None:
-        """`listener` hears of every object known now, then of every change. It must not block or raise."""
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """`listener` hears of every object known now, then of every change, until the answer is called.
+
+        It must not block or raise.
+        """
         for key, row in list(self.rows()):
             listener(Change(self.kind, key, None, row))
         self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def row(self, key: Key) -> Row | None:
         return self._rows.get(key.namespace, {}).get(key.name)

@@ -42,7 +42,14 @@ class Informer:
     """Fills `table`. `run` returns only when cancelled."""
 
     def __init__(
-        self, kind: Kind, table: Sink, client: Client, clock: Clock, chance: random.Random, *, metadata_only: bool = False
+        self,
+        kind: Kind,
+        table: Sink,
+        client: Client,
+        clock: Clock,
+        chance: random.Random,
+        *,
+        metadata_only: bool = False,
     ) -> None:
         self.kind = kind
         self.table = table
