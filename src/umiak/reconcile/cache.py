@@ -309,6 +309,10 @@ class Tables:
     def keys(self, kind: Kind, namespace: str = "") -> list[Key]:
         return [key for key, _ in self.table(kind).rows(namespace)]
 
+    def version(self, kind: Kind, key: Key) -> int:
+        row = self.table(kind).row(key)
+        return 0 if row is None else row.version
+
     def wrote(self, kind: Kind, answer: Object) -> None:
         """Shows the server's answer to a write of ours, when the kind is cached."""
         table = self.find(kind)

@@ -48,6 +48,10 @@ class Cache(Protocol):
 
     def keys(self, kind: Kind, namespace: str = "") -> list[Key]: ...
 
+    def version(self, kind: Kind, key: Key) -> int:
+        """The object's resourceVersion without decoding it; 0 when it is not there."""
+        ...
+
 
 class Recorder(Protocol):
     """Writes events about objects; repeats are counted, not written anew. Never fails its caller.
@@ -73,6 +77,8 @@ class Context:
     random: random.Random
     events: Recorder
     options: "Options"
+    memory: dict[Any, Any] = field(default_factory=dict)
+    """The controller's own, empty at each start: for what was first seen when, and the like."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
