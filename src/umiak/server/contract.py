@@ -1,5 +1,6 @@
 """What the parts of the API server hand each other: a request, who sent it, what it asks for, and admission."""
 
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -87,6 +88,18 @@ class Authorizer(Protocol):
     async def authorize(self, attributes: Attributes) -> Decision: ...
 
 
+class RuleBook(Protocol):
+    """RBAC rules as plain `PolicyRule` objects."""
+
+    def rules_of(self, user: User, namespace: str) -> tuple[list[Object], str]:
+        """(the rules that apply to `user` in `namespace`, what went wrong finding them or empty)."""
+        ...
+
+    def rules_of_role(self, ref: Object, namespace: str) -> list[Object]:
+        """The rules of the role that a binding's `roleRef` names. Raises StatusError when there is none."""
+        ...
+
+
 class Objects(Protocol):
     """Reads and writes stored objects from inside the server, without HTTP, authorization or admission.
 
@@ -149,6 +162,9 @@ class Surroundings:
     objects: Objects
     clock: Clock
     authorizer: Authorizer
+    chance: random.Random = field(default_factory=random.Random)
+    rules: "RuleBook | None" = None
+    """Who may do what, for checks that look at more than one request; None where RBAC is not in force."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
