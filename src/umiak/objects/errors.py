@@ -161,8 +161,8 @@ def invalid_value(path: str, value: Any, detail: str) -> FieldError:
 
 
 def not_supported(path: str, value: Any, supported: Iterable[str]) -> FieldError:
-    """`supported` is printed sorted, quoted."""
-    names = ", ".join(shown(s) for s in sorted(supported))
+    """`supported` is printed in the order given, quoted."""
+    names = ", ".join(shown(s) for s in supported)
     text = f"Unsupported value: {shown(value)}"
     return FieldError("FieldValueNotSupported", path, f"{text}: supported values: {names}" if names else text)
 

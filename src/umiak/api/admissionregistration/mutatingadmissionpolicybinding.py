@@ -1,0 +1,13 @@
+"""MutatingAdmissionPolicyBinding: where a MutatingAdmissionPolicy holds, and with which parameters."""
+
+from umiak.api.common.policies import BINDING_COLUMNS, default_binding
+from umiak.api.registry import builtin
+
+KIND = builtin(
+    "admissionregistration.k8s.io/v1",
+    "MutatingAdmissionPolicyBinding",
+    default=default_binding,
+    columns=BINDING_COLUMNS,
+    counts_generation=True,
+    updates_unconditionally=False,
+)

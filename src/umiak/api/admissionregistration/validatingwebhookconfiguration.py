@@ -1,0 +1,20 @@
+"""ValidatingWebhookConfiguration: programs that may refuse a write."""
+
+from umiak.api.common.webhooks import COLUMNS, default_webhook
+from umiak.api.registry import builtin
+from umiak.objects.types import Object
+
+
+def default(obj: Object) -> None:
+    for webhook in obj.get("webhooks") or ():
+        default_webhook(webhook)
+
+
+KIND = builtin(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingWebhookConfiguration",
+    default=default,
+    columns=COLUMNS,
+    counts_generation=True,
+    updates_unconditionally=False,
+)

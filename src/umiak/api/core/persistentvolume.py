@@ -1,0 +1,93 @@
+"""PersistentVolume: storage that outlives pods."""
+
+from typing import Any
+
+from umiak.api.common.cells import AGE, NAME, UNSET, access_modes_text, column, reads
+from umiak.api.common.pod_defaults import default_volume_source
+from umiak.api.common.resources import round_up
+from umiak.api.common.strategy import keep_status, only_status
+from umiak.api.registry import builtin
+from umiak.objects.types import Object
+
+CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
+
+
+def default(obj: Object) -> None:
+    spec, status = obj.setdefault("spec", {}), obj.setdefault("status", {})
+    if not status.get("phase"):
+        status["phase"] = "Pending"
+    if not spec.get("persistentVolumeReclaimPolicy"):
+        spec["persistentVolumeReclaimPolicy"] = "Retain"
+    if spec.get("volumeMode") is None:
+        spec["volumeMode"] = "Filesystem"
+    if spec.get("capacity"):
+        round_up(spec["capacity"])
+    default_volume_source(spec)
+
+
+def prepare_create(obj: Object) -> None:
+    """The time of the phase is that of creation."""
+    obj["status"] = {"phase": "Pending"}
+    created = (obj.get("metadata") or {}).get("creationTimestamp")
+    if created:
+        obj["status"]["lastPhaseTransitionTime"] = created
+
+
+def prepare_status(new: Object, old: Object) -> None:
+    only_status(new, old)
+    status, before = new.setdefault("status", {}), old.get("status") or {}
+    moment = before.get("lastPhaseTransitionTime")
+    if status.get("phase") == before.get("phase") and moment and not status.get("lastPhaseTransitionTime"):
+        status["lastPhaseTransitionTime"] = moment
+
+
+def claim(obj: Object, now: float) -> Any:
+    ref = (obj.get("spec") or {}).get("claimRef")
+    return f"{ref.get('namespace') or ''}/{ref.get('name') or ''}" if ref else ""
+
+
+def phase(obj: Object, now: float) -> Any:
+    return "Terminating" if obj["metadata"].get("deletionTimestamp") else (obj.get("status") or {}).get("phase") or ""
+
+
+def storage_class(obj: Object, now: float) -> Any:
+    old_way = (obj["metadata"].get("annotations") or {}).get(CLASS_ANNOTATION)
+    return old_way if old_way is not None else (obj.get("spec") or {}).get("storageClassName") or ""
+
+
+def modes(obj: Object, now: float) -> Any:
+    return access_modes_text((obj.get("spec") or {}).get("accessModes"))
+
+
+KIND = builtin(
+    "v1",
+    "PersistentVolume",
+    default=default,
+    prepare_create=prepare_create,
+    prepare_update=keep_status,
+    prepare_status=prepare_status,
+    columns=(
+        NAME,
+        column("Capacity", reads("spec", "capacity", "storage", otherwise="0"), "PersistentVolumeSpec.capacity"),
+        column("Access Modes", modes, "PersistentVolumeSpec.accessModes"),
+        column(
+            "Reclaim Policy",
+            reads("spec", "persistentVolumeReclaimPolicy"),
+            "PersistentVolumeSpec.persistentVolumeReclaimPolicy",
+        ),
+        column("Status", phase, "PersistentVolumeStatus.phase"),
+        column("Claim", claim, "PersistentVolumeSpec.claimRef"),
+        column("StorageClass", storage_class, "StorageClass of the pv"),
+        column(
+            "VolumeAttributesClass",
+            reads("spec", "volumeAttributesClassName", otherwise=UNSET),
+            "VolumeAttributesClass of the pv",
+        ),
+        column("Reason", reads("status", "reason"), "PersistentVolumeStatus.reason"),
+        AGE,
+        column(
+            "VolumeMode", reads("spec", "volumeMode", otherwise=UNSET), "PersistentVolumeSpec.volumeMode", wide=True
+        ),
+    ),
+    deletion_returns_object=True,
+)

@@ -1,0 +1,92 @@
+"""PersistentVolumeClaim: a wish for storage."""
+
+from typing import Any
+
+from umiak.api.common.cells import AGE, NAME, UNSET, access_modes_text, column, reads
+from umiak.api.common.pod_defaults import default_claim_spec
+from umiak.api.common.resources import round_up
+from umiak.api.common.strategy import keep_status, only_status
+from umiak.api.registry import builtin
+from umiak.objects.types import Object
+
+CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
+
+
+def default(obj: Object) -> None:
+    default_claim_spec(obj.setdefault("spec", {}))
+    status = obj.setdefault("status", {})
+    if not status.get("phase"):
+        status["phase"] = "Pending"
+    for name in ("capacity", "allocatedResources"):
+        if status.get(name):
+            round_up(status[name])
+
+
+def prepare_create(obj: Object) -> None:
+    """Of dataSource and dataSourceRef, either stands for both."""
+    obj["status"] = {"phase": "Pending"}
+    normalize_data_sources(obj["spec"])
+
+
+def normalize_data_sources(spec: Object) -> None:
+    source, ref = spec.get("dataSource"), spec.get("dataSourceRef")
+    if source is not None and ref is None:
+        spec["dataSourceRef"] = dict(source)
+    elif ref is not None and source is None and not ref.get("namespace"):
+        spec["dataSource"] = {name: ref[name] for name in ("apiGroup", "kind", "name") if name in ref}
+
+
+def prepare_update(new: Object, old: Object) -> None:
+    keep_status(new, old)
+    normalize_data_sources(new["spec"])
+
+
+def phase(obj: Object, now: float) -> Any:
+    return "Terminating" if obj["metadata"].get("deletionTimestamp") else (obj.get("status") or {}).get("phase") or ""
+
+
+def storage_class(obj: Object, now: float) -> Any:
+    old_way = (obj["metadata"].get("annotations") or {}).get(CLASS_ANNOTATION)
+    return old_way if old_way is not None else (obj.get("spec") or {}).get("storageClassName") or ""
+
+
+def capacity(obj: Object, now: float) -> Any:
+    if not (obj.get("spec") or {}).get("volumeName"):
+        return ""
+    return ((obj.get("status") or {}).get("capacity") or {}).get("storage") or "0"
+
+
+def modes(obj: Object, now: float) -> Any:
+    bound = (obj.get("spec") or {}).get("volumeName")
+    return access_modes_text((obj.get("status") or {}).get("accessModes")) if bound else ""
+
+
+KIND = builtin(
+    "v1",
+    "PersistentVolumeClaim",
+    default=default,
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    prepare_status=only_status,
+    columns=(
+        NAME,
+        column("Status", phase, "PersistentVolumeClaimStatus.phase"),
+        column("Volume", reads("spec", "volumeName"), "PersistentVolumeClaimSpec.volumeName"),
+        column("Capacity", capacity, "PersistentVolumeClaimStatus.capacity"),
+        column("Access Modes", modes, "PersistentVolumeClaimStatus.accessModes"),
+        column("StorageClass", storage_class, "StorageClass of the pvc"),
+        column(
+            "VolumeAttributesClass",
+            reads("spec", "volumeAttributesClassName", otherwise=UNSET),
+            "VolumeAttributesClass of the pvc",
+        ),
+        AGE,
+        column(
+            "VolumeMode",
+            reads("spec", "volumeMode", otherwise=UNSET),
+            "PersistentVolumeClaimSpec.volumeMode",
+            wide=True,
+        ),
+    ),
+    deletion_returns_object=True,
+)

@@ -1,0 +1,33 @@
+"""PodTemplate: a pod template by itself."""
+
+from umiak.api.common.cells import NAME, column, joined, shows_labels
+from umiak.api.common.pod_defaults import default_template
+from umiak.api.registry import builtin
+from umiak.objects.types import Object
+
+
+def default(obj: Object) -> None:
+    default_template(obj.setdefault("template", {}))
+
+
+def containers(obj: Object) -> list[Object]:
+    return ((obj.get("template") or {}).get("spec") or {}).get("containers") or []
+
+
+KIND = builtin(
+    "v1",
+    "PodTemplate",
+    default=default,
+    columns=(
+        NAME,
+        column("Containers", lambda o, now: joined(containers(o), "name"), "Names of each container in the template."),
+        column(
+            "Images",
+            lambda o, now: joined(containers(o), "image"),
+            "Images referenced by each container in the template.",
+        ),
+        column("Pod Labels", shows_labels("template", "metadata", "labels"), "The labels for the pod template."),
+    ),
+    counts_generation=True,
+    deletion_returns_object=True,
+)

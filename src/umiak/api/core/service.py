@@ -1,0 +1,110 @@
+"""Service: a lasting address in front of changing pods."""
+
+from typing import Any
+
+from umiak.api.common.cells import AGE, NAME, NONE, UNKNOWN, column, load_balancer_text, reads, shows_labels
+from umiak.api.common.strategy import keep_status, only_status
+from umiak.api.registry import builtin
+from umiak.objects.types import Object
+
+AFFINITY_SECONDS = 3 * 60 * 60
+
+
+def default(obj: Object) -> None:
+    spec = obj.setdefault("spec", {})
+    _default_affinity(spec)
+    if not spec.get("type"):
+        spec["type"] = "ClusterIP"
+    for port in spec.get("ports") or ():
+        if not port.get("protocol"):
+            port["protocol"] = "TCP"
+        if port.get("targetPort") in (None, 0, ""):
+            port["targetPort"] = port.get("port") or 0
+    if is_external(spec) and not spec.get("externalTrafficPolicy"):
+        spec["externalTrafficPolicy"] = "Cluster"
+    if spec.get("internalTrafficPolicy") is None and spec["type"] in ("NodePort", "LoadBalancer", "ClusterIP"):
+        spec["internalTrafficPolicy"] = "Cluster"
+    if spec["type"] == "LoadBalancer":
+        _default_load_balancer(obj)
+
+
+def _default_affinity(spec: Object) -> None:
+    affinity = spec.get("sessionAffinity")
+    if not affinity:
+        affinity = spec["sessionAffinity"] = "None"
+    if affinity == "None":
+        spec.pop("sessionAffinityConfig", None)
+    elif affinity == "ClientIP":
+        config = ((spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}).get("timeoutSeconds")
+        if config is None:
+            spec["sessionAffinityConfig"] = {"clientIP": {"timeoutSeconds": AFFINITY_SECONDS}}
+
+
+def _default_load_balancer(obj: Object) -> None:
+    if obj["spec"].get("allocateLoadBalancerNodePorts") is None:
+        obj["spec"]["allocateLoadBalancerNodePorts"] = True
+    for ingress in ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ():
+        if ingress.get("ip") and ingress.get("ipMode") is None:
+            ingress["ipMode"] = "VIP"
+
+
+def is_external(spec: Object) -> bool:
+    """Whether clients outside the cluster can reach it."""
+    return spec["type"] in ("LoadBalancer", "NodePort") or (
+        spec["type"] == "ClusterIP" and bool(spec.get("externalIPs"))
+    )
+
+
+def prepare_create(obj: Object) -> None:
+    obj["status"] = {"loadBalancer": {}}
+
+
+def cluster_ip(obj: Object, now: float) -> Any:
+    return ((obj.get("spec") or {}).get("clusterIPs") or (NONE,))[0]
+
+
+def external_ip(obj: Object, now: float) -> Any:
+    spec = obj.get("spec") or {}
+    own = ",".join(spec.get("externalIPs") or ())
+    if spec.get("type") in ("ClusterIP", "NodePort"):
+        return own or NONE
+    if spec.get("type") == "LoadBalancer":
+        given = load_balancer_text((obj.get("status") or {}).get("loadBalancer"))
+        return ",".join(part for part in (given, own) if part) or "<pending>"
+    if spec.get("type") == "ExternalName":
+        return spec.get("externalName") or ""
+    return UNKNOWN
+
+
+def _port_text(port: Object) -> str:
+    node = f":{port['nodePort']}" if port.get("nodePort") else ""
+    return f"{port.get('port') or 0}{node}/{port.get('protocol') or ''}"
+
+
+def ports(obj: Object, now: float) -> Any:
+    return ",".join(map(_port_text, (obj.get("spec") or {}).get("ports") or ())) or NONE
+
+
+KIND = builtin(
+    "v1",
+    "Service",
+    default=default,
+    prepare_create=prepare_create,
+    prepare_update=keep_status,
+    prepare_status=only_status,
+    columns=(
+        NAME,
+        column("Type", reads("spec", "type"), "ServiceSpec.type"),
+        column("Cluster-IP", cluster_ip, "ServiceSpec.clusterIP"),
+        column("External-IP", external_ip, "ServiceSpec.externalIPs"),
+        column("Port(s)", ports, "ServiceSpec.ports"),
+        AGE,
+        column("Selector", shows_labels("spec", "selector"), "ServiceSpec.selector", wide=True),
+    ),
+    selectable={
+        "spec.clusterIP": lambda obj: (obj.get("spec") or {}).get("clusterIP") or "",
+        "spec.type": lambda obj: (obj.get("spec") or {}).get("type") or "",
+    },
+    creates_on_update=True,
+    deletion_returns_object=True,
+)

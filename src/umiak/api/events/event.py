@@ -1,0 +1,18 @@
+"""Event (events.k8s.io/v1): the same objects as core/v1 Events, in newer words."""
+
+from umiak.api.common.event_table import columns
+from umiak.api.registry import builtin
+
+KIND = builtin(
+    "events.k8s.io/v1",
+    "Event",
+    columns=columns(
+        "regarding",
+        "deprecatedSource",
+        "deprecatedFirstTimestamp",
+        "deprecatedLastTimestamp",
+        "deprecatedCount",
+        "note",
+    ),
+    creates_on_update=True,
+)

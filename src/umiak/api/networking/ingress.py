@@ -1,0 +1,56 @@
+"""Ingress: HTTP routes from outside to Services."""
+
+from typing import Any
+
+from umiak.api.common.cells import AGE, NAME, NONE, column, load_balancer_text, reads
+from umiak.api.common.strategy import keep_status, only_status
+from umiak.api.registry import builtin
+from umiak.objects.types import Object
+
+_SHOWN = 3
+
+
+def prepare_create(obj: Object) -> None:
+    obj["status"] = {"loadBalancer": {}}
+
+
+def hosts(obj: Object, now: float) -> Any:
+    """The first three rules' hosts; the count of the rest is that of rules, with hosts or without."""
+    rules = (obj.get("spec") or {}).get("rules") or ()
+    found: list[str] = []
+    for rule in rules:
+        if len(found) == _SHOWN:
+            return f"{','.join(found)} + {len(rules) - _SHOWN} more..."
+        if rule.get("host"):
+            found.append(rule["host"])
+    return ",".join(found) or "*"
+
+
+def address(obj: Object, now: float) -> Any:
+    return load_balancer_text((obj.get("status") or {}).get("loadBalancer"))
+
+
+def ports(obj: Object, now: float) -> Any:
+    return "80, 443" if (obj.get("spec") or {}).get("tls") else "80"
+
+
+KIND = builtin(
+    "networking.k8s.io/v1",
+    "Ingress",
+    prepare_create=prepare_create,
+    prepare_update=keep_status,
+    prepare_status=only_status,
+    columns=(
+        NAME,
+        column(
+            "Class",
+            reads("spec", "ingressClassName", otherwise=NONE),
+            "The name of the IngressClass resource that should be used for additional configuration",
+        ),
+        column("Hosts", hosts, "Hosts that incoming requests are matched against before the ingress rule"),
+        column("Address", address, "Address is a list containing ingress points for the load-balancer"),
+        column("Ports", ports, "Ports of TLS configurations that open"),
+        AGE,
+    ),
+    counts_generation=True,
+)

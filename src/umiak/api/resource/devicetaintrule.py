@@ -1,0 +1,41 @@
+"""DeviceTaintRule: marks devices as not to be used."""
+
+from typing import Any
+
+from umiak.api.common.cells import AGE, NAME, column, reads, since
+from umiak.api.common.strategy import keep_status, nothing_but_status, reset_status
+from umiak.api.registry import builtin
+from umiak.objects.types import Object
+
+
+def prepare_create(obj: Object) -> None:
+    """A taint without a time was added when the rule was made."""
+    reset_status(obj)
+    taint, created = obj.setdefault("spec", {}).setdefault("taint", {}), obj["metadata"].get("creationTimestamp")
+    if taint.get("timeAdded") is None and created:
+        taint["timeAdded"] = created
+
+
+def added(obj: Object, now: float) -> Any:
+    moment = ((obj.get("spec") or {}).get("taint") or {}).get("timeAdded")
+    return since(moment, now) if moment else ""
+
+
+_TAINT = ("spec", "taint")
+
+KIND = builtin(
+    "resource.k8s.io/v1",
+    "DeviceTaintRule",
+    prepare_create=prepare_create,
+    prepare_update=keep_status,
+    prepare_status=nothing_but_status,
+    columns=(
+        NAME,
+        column("Key", reads(*_TAINT, "key"), "DeviceTaint.key"),
+        column("Value", reads(*_TAINT, "value"), "DeviceTaint.value"),
+        column("Effect", reads(*_TAINT, "effect"), "DeviceTaint.effect"),
+        column("TimeAdded", added, "DeviceTaint.timeAdded"),
+        AGE,
+    ),
+    counts_generation=True,
+)
