@@ -1,0 +1,117 @@
+"""What a scheduling rule is, and what it is given. Rules decide and are pure; `loop` alone acts.
+
+Terms are those of the scheduling framework (KEP-624). A verdict is a value, not an exception.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from umiak.reconcile.contract import Cache, Context
+
+if TYPE_CHECKING:
+    from umiak.scheduler.nodes import NodeView
+    from umiak.scheduler.pods import PodView
+
+MAX_SCORE = 100
+
+
+class Event(Enum):
+    """What may have happened in the cluster that lets a rejected pod fit now."""
+
+    POD_ADDED = auto()
+    """A pod was bound to a node."""
+    POD_REMOVED = auto()
+    POD_CHANGED = auto()
+    """Labels of a pod on a node, or its requests shrank."""
+    NODE_ADDED = auto()
+    NODE_ROOM = auto()
+    """Allocatable resources of a node changed."""
+    NODE_LABELS = auto()
+    NODE_TAINTS = auto()
+    """Taints, or whether the node may be scheduled on."""
+    VOLUME = auto()
+    """Volumes, claims, storage classes or drivers of volumes changed."""
+    NAMESPACE = auto()
+    GATES = auto()
+    """The pod itself lost a scheduling gate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A node does not fit. `hopeless`: removing pods from it would not help, so preemption need not try."""
+
+    reasons: tuple[str, ...]
+    hopeless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RejectAll:
+    """No node can fit, whatever it holds; `message` stands in place of reasons per node."""
+
+    message: str
+    hopeless: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyNodes:
+    """The pod can only go to these nodes; others need not be looked at."""
+
+    names: frozenset[str]
+
+
+class Word(Enum):
+    SKIP = auto()
+
+
+FITS = None
+"""The verdict of a filter that has nothing against a node."""
+SKIP = Word.SKIP
+"""The answer of `prefilter` or `prescore` when the plugin has nothing to say about this pod."""
+
+Verdict = Reject | None
+Before = RejectAll | OnlyNodes | Word | None
+
+
+@dataclass(slots=True)
+class Cycle:
+    """One attempt to place one pod. `notes` holds what a plugin computed once for all nodes, by plugin name."""
+
+    pod: "PodView"
+    nodes: Mapping[str, "NodeView"]
+    cache: Cache
+    now: datetime
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """One scheduling rule. Every hook may be left out."""
+
+    name: str
+    order: int
+    """Place in the reference's list of default plugins."""
+    weight: int = 0
+    """What its scores count; 0 for plugins that do not score."""
+    prefilter: Callable[[Cycle], Before] | None = None
+    filter: "Callable[[Cycle, NodeView], Verdict] | None" = None
+    moved: "Callable[[Cycle, NodeView, PodView, int], None] | None" = None
+    """Told by preemption that a pod was tried removed from (-1) or put back on (+1) a node, to mend its notes."""
+    prescore: "Callable[[Cycle, list[NodeView]], Word | None] | None" = None
+    score: "Callable[[Cycle, NodeView], int] | None" = None
+    normalize: Callable[[Cycle, dict[str, int]], None] | None = None
+    """Brings raw scores, changed in place, to 0..100."""
+    prebind: "Callable[[Context, Cycle, NodeView], Awaitable[None]] | None" = None
+    """Acts before the pod is bound, and may wait; raises to give the attempt up."""
+    retry_on: frozenset[Event] = frozenset()
+    """Events after which a pod that this plugin rejected is worth another try."""
+
+
+def normalize_highest(scores: dict[str, int], *, reverse: bool = False) -> None:
+    """Scales so that the highest becomes 100; `reverse`: low raw scores are good."""
+    highest = max(scores.values(), default=0)
+    for name, score in scores.items():
+        scaled = MAX_SCORE * score // highest if highest else 0
+        scores[name] = MAX_SCORE - scaled if reverse else scaled

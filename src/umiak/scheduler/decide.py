@@ -1,0 +1,173 @@
+"""Chooses a node for one pod. Pure: the plugins, a cycle and chance in; a placement or a refusal with reasons out."""
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from umiak.scheduler.contract import SKIP, Cycle, OnlyNodes, Plugin, Reject, RejectAll, Verdict
+from umiak.scheduler.nodes import NodeView
+
+ALL_BELOW = 100
+"""In clusters of up to so many nodes every node is looked at."""
+LOWEST_SHARE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a pod goes. `plugins` act before it is bound."""
+
+    node: NodeView
+    plugins: Sequence[Plugin]
+    feasible: tuple[str, ...]
+    scores: Mapping[str, int]
+    """Total score by node; empty when there was no choice."""
+
+
+@dataclass(slots=True)
+class Refusal:
+    """Why no node fits. `rejected` by node name; nodes not looked at are in neither."""
+
+    nodes: int
+    message: str = ""
+    """What stands in place of reasons per node, when a plugin refused them all at once."""
+    hopeless: bool = False
+    rejected: dict[str, Reject] = field(default_factory=dict)
+    plugins: set[str] = field(default_factory=set)
+    """Those that rejected a node: events they listen for may help."""
+
+    def reasons(self) -> str:
+        """`0/3 nodes are available: 1 Insufficient cpu, 2 node(s) were unschedulable.`"""
+        head = f"0/{self.nodes} nodes are available:"
+        if self.message:
+            return f"{head} {self.message}."
+        counted = Counter(reason for verdict in self.rejected.values() for reason in verdict.reasons)
+        listed = ", ".join(sorted(f"{count} {reason}" for reason, count in counted.items()))
+        return f"{head} {listed}." if listed else head
+
+
+NO_NODES = "no nodes available to schedule pods"
+
+
+def wanted_count(nodes: int) -> int:
+    """How many feasible nodes are enough to choose among (the reference's adaptive sampling)."""
+    if nodes <= ALL_BELOW:
+        return nodes
+    share = max(LOWEST_SHARE, 50 - nodes // 125)
+    return max(ALL_BELOW, nodes * share // 100)
+
+
+@dataclass(slots=True)
+class Filters:
+    """The plugins that have a say about this pod, or a refusal before any node was looked at."""
+
+    plugins: list[Plugin]
+    only: frozenset[str] | None = None
+    refusal: Refusal | None = None
+
+
+def prefilter(cycle: Cycle, plugins: Sequence[Plugin]) -> Filters:
+    found = Filters([])
+    named_by: set[str] = set()
+    for plugin in plugins:
+        verdict = plugin.prefilter(cycle) if plugin.prefilter else None
+        if verdict is SKIP:
+            continue
+        if isinstance(verdict, RejectAll):
+            found.refusal = Refusal(len(cycle.nodes), verdict.message, verdict.hopeless, plugins={plugin.name})
+            return found
+        if isinstance(verdict, OnlyNodes):
+            found.only = verdict.names if found.only is None else found.only & verdict.names
+            named_by.add(plugin.name)
+        if plugin.filter or plugin.prebind:
+            found.plugins.append(plugin)
+    if found.only is not None and not found.only:
+        names = ", ".join(sorted(named_by))
+        found.refusal = Refusal(len(cycle.nodes), f"node(s) didn't satisfy plugin(s) [{names}]", True, plugins=named_by)
+    return found
+
+
+def judge(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView) -> tuple[Verdict, str]:
+    """The first rejection and who spoke it."""
+    for plugin in plugins:
+        if plugin.filter is not None:
+            verdict = plugin.filter(cycle, node)
+            if verdict is not None:
+                return verdict, plugin.name
+    return None, ""
+
+
+UNNAMED = Reject(("node(s) didn't match Pod's node affinity/selector",), hopeless=True)
+
+
+def find_feasible(cycle: Cycle, filters: Filters, start: int) -> tuple[list[NodeView], Refusal, int]:
+    """Feasible nodes, what was said of the others, and how many were looked at. Begins at the `start`th node."""
+    everyone = list(cycle.nodes.values())
+    if filters.only is not None:
+        chosen = [node for node in everyone if node.name in filters.only]
+        refusal = Refusal(len(everyone), rejected={n.name: UNNAMED for n in everyone if n.name not in filters.only})
+    else:
+        turn = start % len(everyone)
+        chosen = everyone[turn:] + everyone[:turn]
+        refusal = Refusal(len(everyone))
+    enough, feasible, seen = wanted_count(len(everyone)), [], 0
+    for node in chosen:
+        seen += 1
+        verdict, who = judge(cycle, filters.plugins, node)
+        if verdict is None:
+            feasible.append(node)
+            if len(feasible) >= enough:
+                break
+        else:
+            refusal.rejected[node.name] = verdict
+            refusal.plugins.add(who)
+    return feasible, refusal, seen
+
+
+def score_all(cycle: Cycle, plugins: Sequence[Plugin], nodes: list[NodeView]) -> dict[str, int]:
+    """Weighted total of all scoring plugins, by node name."""
+    totals = dict.fromkeys((node.name for node in nodes), 0)
+    for plugin in plugins:
+        if plugin.score is None or (plugin.prescore and plugin.prescore(cycle, nodes) is SKIP):
+            continue
+        scores = {node.name: plugin.score(cycle, node) for node in nodes}
+        if plugin.normalize:
+            plugin.normalize(cycle, scores)
+        for name, score in scores.items():
+            totals[name] += plugin.weight * score
+    return totals
+
+
+def choose(scores: Mapping[str, int], chance: random.Random) -> str:
+    """One of the best, by chance."""
+    best = max(scores.values())
+    return chance.choice([name for name, score in scores.items() if score == best])
+
+
+@dataclass(slots=True)
+class Decider:
+    """Decides for one pod after the other; remembers only where in the list of nodes it stopped."""
+
+    plugins: Sequence[Plugin]
+    chance: random.Random
+    next_start: int = 0
+
+    def decide(self, cycle: Cycle) -> Placement | Refusal:
+        if not cycle.nodes:
+            return Refusal(0, NO_NODES, True)
+        filters = prefilter(cycle, self.plugins)
+        if filters.refusal is not None:
+            return filters.refusal
+        nominated = cycle.nodes.get(cycle.pod.nominated)
+        if nominated is not None and judge(cycle, filters.plugins, nominated)[0] is None:
+            return Placement(nominated, filters.plugins, (nominated.name,), {})
+        feasible, refusal, seen = find_feasible(cycle, filters, self.next_start)
+        if filters.only is None:
+            self.next_start = (self.next_start + seen) % len(cycle.nodes)
+        if not feasible:
+            return refusal
+        names = tuple(node.name for node in feasible)
+        if len(feasible) == 1:
+            return Placement(feasible[0], filters.plugins, names, {})
+        scores = score_all(cycle, self.plugins, feasible)
+        return Placement(cycle.nodes[choose(scores, self.chance)], filters.plugins, names, scores)

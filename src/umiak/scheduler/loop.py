@@ -1,0 +1,261 @@
+"""The scheduler at work: takes pods from the queue, decides, binds, and says why when it cannot.
+
+Decisions are made one after the other without awaiting anything; binding happens on the side, up to `BINDERS` at once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+
+from umiak.api.apps import replicaset, statefulset
+from umiak.api.core import namespace, node, persistentvolume, persistentvolumeclaim, pod, replicationcontroller, service
+from umiak.api.policy import poddisruptionbudget
+from umiak.api.storage import csinode, storageclass
+from umiak.client.contract import Preconditions, Unreachable
+from umiak.kit.modules import exported
+from umiak.objects import meta
+from umiak.objects.errors import StatusError
+from umiak.objects.types import Object
+from umiak.reconcile.cache import Change
+from umiak.reconcile.context import Runtime
+from umiak.scheduler import preemption
+from umiak.scheduler.cluster import ClusterState
+from umiak.scheduler.contract import Cycle, Event, Plugin
+from umiak.scheduler.decide import NO_NODES, Decider, Placement, Refusal
+from umiak.scheduler.plugins.scheduling_gates import is_gated
+from umiak.scheduler.plugins.volume_binding import BindingFailed
+from umiak.scheduler.pods import PodView, view
+from umiak.scheduler.queue import Queue, Waiting
+
+log = logging.getLogger(__name__)
+BINDERS = 64
+DECISIONS_IN_A_ROW = 20
+"""After so many the event loop gets its turn, so that bindings go out and news comes in."""
+FLUSH_SECONDS = 30.0
+NAME = "default-scheduler"
+
+_VOLUME_KINDS = (persistentvolume.KIND, persistentvolumeclaim.KIND, storageclass.KIND, csinode.KIND)
+_READ = (
+    pod.KIND,
+    node.KIND,
+    namespace.KIND,
+    service.KIND,
+    replicaset.KIND,
+    statefulset.KIND,
+    replicationcontroller.KIND,
+    poddisruptionbudget.KIND,
+    *_VOLUME_KINDS,
+)
+
+
+def default_plugins() -> list[Plugin]:
+    """All rules in the reference's order."""
+    return sorted(exported("umiak.scheduler.plugins", "PLUGIN").values(), key=lambda p: p.order)
+
+
+class Scheduler:
+    """`run` returns only when cancelled."""
+
+    def __init__(self, runtime: Runtime, *, name: str = NAME, plugins: Sequence[Plugin] | None = None) -> None:
+        self.name = name
+        self.ready = asyncio.Event()
+        self._runtime = runtime
+        self._context = runtime.context(name)
+        self._plugins = plugins if plugins is not None else default_plugins()
+        self._decider = Decider(self._plugins, runtime.random)
+        self._queue = Queue({p.name: p.retry_on for p in self._plugins})
+        self._cluster = ClusterState(self._happened)
+        self._work = asyncio.Event()
+        self._slots = asyncio.Semaphore(BINDERS)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            self._runtime.informers.start(_READ, tasks)
+            await self._runtime.informers.synced(_READ)
+            self._listen()
+            self.ready.set()
+            tasks.create_task(self._flush(), name="scheduler flush")
+            while True:
+                await self._next_work()
+                await self._decide_some(tasks)
+
+    def _listen(self) -> None:
+        tables = self._runtime.tables
+        tables.table(node.KIND).listen(self._node_changed)
+        tables.table(pod.KIND).listen(self._pod_changed)
+        for kind in _VOLUME_KINDS:
+            tables.table(kind).listen(lambda change: self._happened(Event.VOLUME))
+        tables.table(namespace.KIND).listen(lambda change: self._happened(Event.NAMESPACE))
+
+    def _happened(self, event: Event) -> None:
+        self._queue.happened(event, self._runtime.clock.monotonic())
+        self._work.set()
+
+    def _node_changed(self, change: Change) -> None:
+        self._cluster.node_changed(change.old, change.new, change.key.name)
+
+    def _pod_changed(self, change: Change) -> None:
+        new, old = change.new, change.old
+        uid = meta.uid(new or old or {})
+        if new is not None and not (new.get("spec") or {}).get("nodeName"):
+            self._pod_waits(new)
+            return
+        self._queue.remove(change.key)
+        self._cluster.pod_changed(new, uid)
+
+    def _pod_waits(self, obj: Object) -> None:
+        waiting = view(obj)
+        ours = waiting.scheduler == self.name and not waiting.finished and not waiting.being_deleted
+        if not ours:
+            self._queue.remove(waiting.key)
+        elif not self._cluster.is_placed(waiting.uid):  # assumed ones are on their way
+            self._queue.add(waiting, self._runtime.clock.monotonic())
+            if is_gated(waiting):
+                self._queue.park(waiting.key)
+            self._work.set()
+
+    async def _next_work(self) -> None:
+        """Waits for news or until a pod has backed off long enough."""
+        wake = self._queue.next_wake()
+        if wake is None:
+            await self._work.wait()
+        else:
+            timer = asyncio.ensure_future(self._runtime.clock.sleep(wake - self._runtime.clock.monotonic()))
+            news = asyncio.ensure_future(self._work.wait())
+            try:
+                await asyncio.wait({timer, news}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                timer.cancel()
+                news.cancel()
+        self._work.clear()
+
+    async def _decide_some(self, tasks: asyncio.TaskGroup) -> None:
+        count = 0
+        while (waiting := self._queue.pop(self._runtime.clock.monotonic())) is not None:
+            await self._slots.acquire()
+            work = self._decide(waiting)
+            tasks.create_task(self._on_the_side(waiting, work), name=f"scheduling {waiting.pod.key}")
+            count += 1
+            if count % DECISIONS_IN_A_ROW == 0:
+                await asyncio.sleep(0)
+
+    def _decide(self, waiting: Waiting) -> Coroutine[None, None, None]:
+        """Decides now; returns what is left to do about it, which may wait for the server."""
+        cycle = Cycle(waiting.pod, self._cluster.nodes, self._runtime.tables, self._runtime.clock.now())
+        decision = self._decider.decide(cycle)
+        if isinstance(decision, Refusal):
+            budgets = self._runtime.tables.list(poddisruptionbudget.KIND)
+            outcome = preemption.decide(cycle, self._plugins, decision, budgets)
+            return self._refuse(waiting, decision, outcome)
+        self._cluster.assume(waiting.pod, decision.node.name)
+        return self._bind(waiting, cycle, decision)
+
+    async def _on_the_side(self, waiting: Waiting, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except (StatusError, Unreachable, BindingFailed) as error:
+            self._give_back(waiting, error)
+        except Exception as error:  # one odd pod must not stop the scheduling of all others
+            log.exception("scheduling %s", waiting.pod.key)
+            self._give_back(waiting, error)
+        finally:
+            self._slots.release()
+
+    def _give_back(self, waiting: Waiting, error: Exception) -> None:
+        self._cluster.forget(waiting.pod.uid)
+        gone = isinstance(error, StatusError) and error.code == 404
+        if gone:
+            self._queue.remove(waiting.pod.key)
+        else:
+            self._event(waiting.pod, "Warning", "FailedScheduling", str(error))
+            self._queue.failed(waiting, (), self._runtime.clock.monotonic())
+        self._happened(Event.POD_REMOVED)
+
+    async def _bind(self, waiting: Waiting, cycle: Cycle, placement: Placement) -> None:
+        chosen, name = waiting.pod, placement.node.name
+        for plugin in placement.plugins:
+            if plugin.prebind is not None:
+                await plugin.prebind(self._context, cycle, placement.node)
+        target = {"apiVersion": "v1", "kind": "Node", "name": name}
+        about = {"name": chosen.name, "namespace": chosen.namespace, "uid": chosen.uid}
+        binding = {"apiVersion": "v1", "kind": "Binding", "metadata": about, "target": target}
+        await self._context.client.create(
+            pod.KIND, binding, namespace=chosen.namespace, name=chosen.name, subresource="binding"
+        )
+        self._queue.done(chosen.key)
+        message = f"Successfully assigned {chosen.namespace}/{chosen.name} to {name}"
+        self._event(chosen, "Normal", "Scheduled", message)
+
+    async def _refuse(self, waiting: Waiting, refusal: Refusal, outcome: preemption.Outcome) -> None:
+        """Evicts victims if that helps; tells the pod's owner why it waits; parks the pod."""
+        pieces = [NO_NODES if refusal.message == NO_NODES else refusal.reasons()]
+        nominated = ""
+        if outcome.victims is not None:
+            nominated = outcome.victims.node
+            await self._evict(waiting.pod, outcome.victims)
+        elif refusal.nodes:
+            pieces.append(outcome.message)
+        message = " ".join(pieces)
+        now = self._runtime.clock.monotonic()
+        rejected_by = refusal.plugins | ({"NodeResourcesFit"} if nominated else set())
+        self._queue.failed(waiting, rejected_by or {"NodeName"}, now)
+        self._event(waiting.pod, "Warning", "FailedScheduling", message)
+        await self._set_condition(waiting.pod, message, nominated)
+
+    async def _evict(self, preemptor: PodView, victims: preemption.Victims) -> None:
+        text = f"Preempted by pod {preemptor.uid} on node {victims.node}"
+        for victim in victims.pods:
+            if victim.being_deleted:
+                continue
+            condition = {
+                "type": "DisruptionTarget",
+                "status": "True",
+                "reason": "PreemptionByScheduler",
+                "message": f"{self.name}: preempting to accommodate a higher priority pod",
+                "lastTransitionTime": meta.format_time(self._runtime.clock.now()),
+            }
+            only = Preconditions(uid=victim.uid)
+            client = self._context.client
+            try:
+                patch = {"metadata": {"uid": victim.uid}, "status": {"conditions": [condition]}}
+                await client.patch(
+                    pod.KIND, victim.name, victim.namespace, patch, type="strategic", subresource="status"
+                )
+                await client.delete(pod.KIND, victim.name, victim.namespace, only=only)
+            except StatusError as error:
+                if error.code not in (404, 409):
+                    raise
+            self._event(victim, "Normal", "Preempted", text)
+
+    async def _set_condition(self, about: PodView, message: str, nominated: str) -> None:
+        """PodScheduled=False with the reason, which is what `kubectl describe` and autoscalers read."""
+        known = self._runtime.tables.get(pod.KIND, about.key)
+        if known is None or meta.uid(known) != about.uid:
+            return
+        status = known.get("status") or {}
+        current = next((c for c in status.get("conditions") or () if c["type"] == "PodScheduled"), {})
+        same = (current.get("status"), current.get("message")) == ("False", message)
+        if same and (status.get("nominatedNodeName") or "") == nominated:
+            return
+        now = meta.format_time(self._runtime.clock.now())
+        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+        if current.get("status") != "False":
+            condition["lastTransitionTime"] = now
+        change: Object = {"conditions": [condition]}
+        if nominated or status.get("nominatedNodeName"):
+            change["nominatedNodeName"] = nominated or None
+        patch = {"metadata": {"uid": about.uid}, "status": change}
+        await self._context.client.patch(
+            pod.KIND, about.name, about.namespace, patch, type="strategic", subresource="status"
+        )
+
+    def _event(self, about: PodView, type: str, reason: str, message: str) -> None:
+        where = {"name": about.name, "namespace": about.namespace, "uid": about.uid, "resourceVersion": about.version}
+        subject = {"apiVersion": "v1", "kind": "Pod", "metadata": where}
+        self._context.events.event(subject, type, reason, message)
+
+    async def _flush(self) -> None:
+        while True:
+            await self._runtime.clock.sleep(FLUSH_SECONDS)
+            self._queue.flush(self._runtime.clock.monotonic())
+            self._work.set()

@@ -1,0 +1,87 @@
+"""A node as the scheduler sees it: what it offers, and the sums over the pods that are on it or about to be."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from umiak.objects import meta
+from umiak.objects.types import Object
+from umiak.scheduler.pods import HostPort, PodView, resource_amount
+
+ZONE = "topology.kubernetes.io/zone"
+HOSTNAME = "kubernetes.io/hostname"
+
+
+@dataclass(slots=True, eq=False)
+class NodeView:
+    """Kept for every node and changed in place. `pods` counts assumed ones, too."""
+
+    name: str
+    labels: dict[str, str] = field(default_factory=dict)
+    taints: tuple[Object, ...] = ()
+    unschedulable: bool = False
+    allocatable: dict[str, int] = field(default_factory=dict)
+    images: dict[str, int] = field(default_factory=dict)
+    """Sizes in bytes by every name an image goes by."""
+    exists: bool = False
+    """False while only pods are known that name the node."""
+    pods: dict[str, PodView] = field(default_factory=dict)
+    requested: dict[str, int] = field(default_factory=dict)
+    nonzero_cpu: int = 0
+    nonzero_memory: int = 0
+    host_ports: dict[HostPort, int] = field(default_factory=dict)
+    with_affinity: dict[str, PodView] = field(default_factory=dict)
+    """Those of `pods` that have any pod affinity term."""
+    with_anti_affinity: dict[str, PodView] = field(default_factory=dict)
+    """Those of `pods` that require to be apart from others."""
+    claims: dict[str, int] = field(default_factory=dict)
+    """How many pods use a claim, by namespace/name."""
+
+    def describe(self, node: Object) -> None:
+        """Takes over what a Node object says."""
+        spec, status = node.get("spec") or {}, node.get("status") or {}
+        offered = status.get("allocatable") or status.get("capacity") or {}
+        self.exists = True
+        self.labels = meta.labels(node)
+        self.taints = tuple(spec.get("taints") or ())
+        self.unschedulable = bool(spec.get("unschedulable"))
+        self.allocatable = {name: resource_amount(name, text) for name, text in offered.items()}
+        self.images = {
+            name: image.get("sizeBytes") or 0
+            for image in status.get("images") or ()
+            for name in image.get("names") or ()
+        }
+
+    def add(self, pod: PodView) -> None:
+        self.remove(pod.uid)
+        self.pods[pod.uid] = pod
+        self._count(pod, 1)
+        if pod.affinity or pod.anti_affinity or pod.preferred_affinity or pod.preferred_anti_affinity:
+            self.with_affinity[pod.uid] = pod
+        if pod.anti_affinity:
+            self.with_anti_affinity[pod.uid] = pod
+
+    def remove(self, uid: str) -> PodView | None:
+        pod = self.pods.pop(uid, None)
+        if pod is not None:
+            self._count(pod, -1)
+            self.with_affinity.pop(uid, None)
+            self.with_anti_affinity.pop(uid, None)
+        return pod
+
+    def _count(self, pod: PodView, sign: int) -> None:
+        for name, amount in pod.requests.items():
+            self.requested[name] = self.requested.get(name, 0) + sign * amount
+        self.nonzero_cpu += sign * pod.nonzero_cpu
+        self.nonzero_memory += sign * pod.nonzero_memory
+        for port in pod.host_ports:
+            _tally(self.host_ports, port, sign)
+        for claim in pod.claims:
+            _tally(self.claims, f"{pod.namespace}/{claim}", sign)
+
+
+def _tally(counts: dict[Any, int], key: Any, sign: int) -> None:
+    count = counts.get(key, 0) + sign
+    if count:
+        counts[key] = count
+    else:
+        counts.pop(key, None)

@@ -1,0 +1,181 @@
+"""Place a pod near some pods and away from others, and respect what pods already placed demand of newcomers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from umiak.api.core import namespace
+from umiak.objects import meta
+from umiak.objects.meta import Key
+from umiak.scheduler.contract import FITS, MAX_SCORE, SKIP, Before, Cycle, Event, Plugin, Reject, Verdict, Word
+from umiak.scheduler.nodes import NodeView
+from umiak.scheduler.pods import AffinityTerm, PodView
+
+NAME = "InterPodAffinity"
+SCORE_NOTE = NAME + "/score"
+OTHERS_REFUSE = "node(s) didn't satisfy existing pods anti-affinity rules"
+NOT_NEAR = "node(s) didn't match pod affinity rules"
+NOT_APART = "node(s) didn't match pod anti-affinity rules"
+HARD_WEIGHT = 1
+"""What a placed pod's required affinity to newcomers like this one adds to a score."""
+
+Pair = tuple[str, str]
+"""A topology key and its value."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many placed pods match, by topology pair; `near` and `apart` for each of the pod's own terms."""
+
+    near: list[dict[str, int]]
+    apart: list[dict[str, int]]
+    refusing: dict[Pair, int] = field(default_factory=dict)
+    own_labels: dict[str, str] = field(default_factory=dict)
+    """Labels of the pod's namespace."""
+
+
+def namespace_labels(cycle: Cycle, name: str) -> dict[str, str]:
+    return meta.labels(cycle.cache.get(namespace.KIND, Key("", name)) or {})
+
+
+def _add(counts: dict[str, int], value: str | None, sign: int) -> None:
+    if value is not None:
+        counts[value] = counts.get(value, 0) + sign
+
+
+def all_match(terms: Iterable[AffinityTerm], pod: PodView, labels: dict[str, str]) -> bool:
+    return all(term.matches(pod.labels, pod.namespace, labels) for term in terms)
+
+
+def _count(cycle: Cycle, counts: Counts, node: NodeView, placed: PodView, sign: int) -> None:
+    """Takes one placed pod into account. Affinity counts only pods that match every term."""
+    mine = cycle.pod
+    labels = namespace_labels(cycle, placed.namespace) if _need_labels(mine) else {}
+    if mine.affinity and all_match(mine.affinity, placed, labels):
+        for term, near in zip(mine.affinity, counts.near, strict=True):
+            _add(near, node.labels.get(term.topology_key), sign)
+    for term, apart in zip(mine.anti_affinity, counts.apart, strict=True):
+        if term.matches(placed.labels, placed.namespace, labels):
+            _add(apart, node.labels.get(term.topology_key), sign)
+
+
+def _count_refusal(cycle: Cycle, counts: Counts, node: NodeView, placed: PodView, sign: int) -> None:
+    for term in placed.anti_affinity:
+        value = node.labels.get(term.topology_key)
+        if value is not None and term.matches(cycle.pod.labels, cycle.pod.namespace, counts.own_labels):
+            pair = (term.topology_key, value)
+            counts.refusing[pair] = counts.refusing.get(pair, 0) + sign
+
+
+def _need_labels(pod: PodView) -> bool:
+    every = (*pod.affinity, *pod.anti_affinity, *pod.preferred_affinity, *pod.preferred_anti_affinity)
+    return any(term.namespace_selector is not None for term in every)
+
+
+def prefilter(cycle: Cycle) -> Before:
+    pod = cycle.pod
+    counts = Counts([{} for _ in pod.affinity], [{} for _ in pod.anti_affinity])
+    counts.own_labels = namespace_labels(cycle, pod.namespace)
+    for node in cycle.nodes.values():
+        if pod.affinity or pod.anti_affinity:
+            for placed in node.pods.values():
+                _count(cycle, counts, node, placed, 1)
+        for placed in node.with_anti_affinity.values():
+            _count_refusal(cycle, counts, node, placed, 1)
+    if not (pod.affinity or pod.anti_affinity or counts.refusing):
+        return SKIP
+    cycle.notes[NAME] = counts
+    return None
+
+
+def moved(cycle: Cycle, node: NodeView, pod: PodView, sign: int) -> None:
+    counts: Counts = cycle.notes[NAME]
+    _count(cycle, counts, node, pod, sign)
+    _count_refusal(cycle, counts, node, pod, sign)
+
+
+def _is_near(cycle: Cycle, counts: Counts, node: NodeView) -> bool:
+    """The first pod of a group that wants to be near itself may go anywhere its topology keys exist."""
+    terms = cycle.pod.affinity
+    if any(term.topology_key not in node.labels for term in terms):
+        return False
+    if all(near.get(node.labels[t.topology_key], 0) > 0 for t, near in zip(terms, counts.near, strict=True)):
+        return True
+    nobody = not any(count > 0 for near in counts.near for count in near.values())
+    return nobody and all_match(terms, cycle.pod, counts.own_labels)
+
+
+def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
+    counts: Counts = cycle.notes[NAME]
+    if cycle.pod.affinity and not _is_near(cycle, counts, node):
+        return Reject((NOT_NEAR,), hopeless=True)
+    for term, apart in zip(cycle.pod.anti_affinity, counts.apart, strict=True):
+        if apart.get(node.labels.get(term.topology_key, ""), 0) > 0:
+            return Reject((NOT_APART,))
+    if any(count > 0 and node.labels.get(key) == value for (key, value), count in counts.refusing.items()):
+        return Reject((OTHERS_REFUSE,))
+    return FITS
+
+
+def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
+    pod = cycle.pod
+    own = bool(pod.preferred_affinity or pod.preferred_anti_affinity)
+    scores: dict[Pair, int] = {}
+    own_labels = namespace_labels(cycle, pod.namespace)
+    for node in cycle.nodes.values():
+        for placed in (node.pods if own else node.with_affinity).values():
+            _weigh(cycle, scores, node, placed, own_labels)
+    if not scores:
+        return SKIP
+    cycle.notes[SCORE_NOTE] = scores
+    return None
+
+
+def _weigh(cycle: Cycle, scores: dict[Pair, int], node: NodeView, placed: PodView, own_labels: dict[str, str]) -> None:
+    pod = cycle.pod
+    labels = namespace_labels(cycle, placed.namespace) if _need_labels(pod) else {}
+    theirs = [(term, HARD_WEIGHT) for term in placed.affinity]
+    theirs += [(term, term.weight) for term in placed.preferred_affinity]
+    theirs += [(term, -term.weight) for term in placed.preferred_anti_affinity]
+    mine = [(term, term.weight) for term in pod.preferred_affinity]
+    mine += [(term, -term.weight) for term in pod.preferred_anti_affinity]
+    hits = [(t, w) for t, w in mine if t.matches(placed.labels, placed.namespace, labels)]
+    hits += [(t, w) for t, w in theirs if t.matches(pod.labels, pod.namespace, own_labels)]
+    for term, weight in hits:
+        value = node.labels.get(term.topology_key)
+        if value is not None:
+            pair = (term.topology_key, value)
+            scores[pair] = scores.get(pair, 0) + weight
+
+
+def score(cycle: Cycle, node: NodeView) -> int:
+    pairs: dict[Pair, int] = cycle.notes[SCORE_NOTE]
+    return sum(weight for (key, value), weight in pairs.items() if node.labels.get(key) == value)
+
+
+def normalize(cycle: Cycle, scores: dict[str, int]) -> None:
+    lowest, highest = min(scores.values()), max(scores.values())
+    for name, raw in scores.items():
+        scores[name] = int(MAX_SCORE * ((raw - lowest) / (highest - lowest))) if highest > lowest else 0
+
+
+PLUGIN = Plugin(
+    name=NAME,
+    order=110,
+    weight=2,
+    prefilter=prefilter,
+    filter=filter_node,
+    moved=moved,
+    prescore=prescore,
+    score=score,
+    normalize=normalize,
+    retry_on=frozenset(
+        {
+            Event.POD_ADDED,
+            Event.POD_REMOVED,
+            Event.POD_CHANGED,
+            Event.NODE_ADDED,
+            Event.NODE_LABELS,
+            Event.NAMESPACE,
+        }
+    ),
+)

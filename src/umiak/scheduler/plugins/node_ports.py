@@ -1,0 +1,31 @@
+"""Reject a node on which a wanted host port is already taken."""
+
+from umiak.scheduler.contract import FITS, SKIP, Before, Cycle, Event, Plugin, Reject, Verdict
+from umiak.scheduler.nodes import NodeView
+from umiak.scheduler.pods import ANY_ADDRESS, HostPort
+
+TAKEN = "node(s) didn't have free ports for the requested pod ports"
+
+
+def clash(a: HostPort, b: HostPort) -> bool:
+    if (a.protocol, a.port) != (b.protocol, b.port):
+        return False
+    return a.ip == b.ip or ANY_ADDRESS in (a.ip, b.ip)
+
+
+def prefilter(cycle: Cycle) -> Before:
+    return None if cycle.pod.host_ports else SKIP
+
+
+def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
+    taken = any(clash(wanted, used) for wanted in cycle.pod.host_ports for used in node.host_ports)
+    return Reject((TAKEN,)) if taken else FITS
+
+
+PLUGIN = Plugin(
+    name="NodePorts",
+    order=50,
+    prefilter=prefilter,
+    filter=filter_node,
+    retry_on=frozenset({Event.POD_REMOVED, Event.NODE_ADDED}),
+)

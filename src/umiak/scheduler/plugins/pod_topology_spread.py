@@ -1,0 +1,239 @@
+"""Keep matching pods even over zones, hosts or other topologies (KEP-895, KEP-3022, KEP-3094).
+
+Pods without constraints of their own, but behind a Service or workload, get the reference's two soft defaults.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from math import floor, log
+
+from umiak.api.apps import replicaset, statefulset
+from umiak.api.core import replicationcontroller, service
+from umiak.objects.meta import Key
+from umiak.objects.selectors import Selector, from_label_selector, from_set
+from umiak.objects.types import Object
+from umiak.scheduler.contract import (
+    FITS,
+    MAX_SCORE,
+    SKIP,
+    Before,
+    Cycle,
+    Event,
+    Plugin,
+    Reject,
+    Verdict,
+    Word,
+)
+from umiak.scheduler.node_affinity import untolerated, wants
+from umiak.scheduler.nodes import HOSTNAME, ZONE, NodeView
+from umiak.scheduler.pods import PodView, Spread, with_label_keys
+
+NAME = "PodTopologySpread"
+UNEVEN = "node(s) didn't match pod topology spread constraints"
+NO_LABEL = UNEVEN + " (missing required label)"
+SCORE_NOTE = NAME + "/score"
+_DEFAULTS = ((3, HOSTNAME), (5, ZONE))
+
+
+@dataclass(slots=True)
+class Counts:
+    """Matching pods per value of each constraint's topology key."""
+
+    constraints: list[Spread]
+    pods: list[dict[str, int]]
+
+
+@dataclass(slots=True)
+class Scoring:
+    constraints: list[Spread]
+    pods: list[dict[str, int]]
+    weights: list[float]
+    ignored: set[str] = field(default_factory=set)
+
+
+def read_constraint(raw: Object, labels: dict[str, str]) -> Spread:
+    return Spread(
+        max_skew=raw["maxSkew"],
+        topology_key=raw["topologyKey"],
+        selector=from_label_selector(with_label_keys(raw.get("labelSelector"), raw, labels)),
+        hard=raw.get("whenUnsatisfiable") != "ScheduleAnyway",
+        min_domains=raw.get("minDomains") or 1,
+        honor_affinity=raw.get("nodeAffinityPolicy") != "Ignore",
+        honor_taints=raw.get("nodeTaintsPolicy") == "Honor",
+    )
+
+
+def own_constraints(pod: PodView, *, hard: bool) -> list[Spread]:
+    constraints = [read_constraint(raw, pod.labels) for raw in pod.spec.get("topologySpreadConstraints") or ()]
+    return [c for c in constraints if c.hard is hard]
+
+
+def default_constraints(cycle: Cycle) -> list[Spread]:
+    selector = workload_selector(cycle)
+    if selector is None:
+        return []
+    return [Spread(max_skew=skew, topology_key=key, selector=selector, hard=False) for skew, key in _DEFAULTS]
+
+
+def workload_selector(cycle: Cycle) -> Selector | None:
+    """What the Services and the owner of the pod select, all together; None when there is nothing."""
+    labels: dict[str, str] = {}
+    for each in cycle.cache.list(service.KIND, cycle.pod.namespace):
+        wanted = (each.get("spec") or {}).get("selector") or {}
+        if wanted and wanted.items() <= cycle.pod.labels.items():
+            labels |= wanted
+    owner = _owner_selector(cycle)
+    if owner is None:
+        return from_set(labels) if labels else None
+    if labels:
+        owner = {**owner, "matchLabels": {**(owner.get("matchLabels") or {}), **labels}}
+    selector = from_label_selector(owner)
+    return None if selector.is_empty else selector
+
+
+def _owner_selector(cycle: Cycle) -> Object | None:
+    owner = cycle.pod.owner
+    kinds = {k.kind: k for k in (replicaset.KIND, statefulset.KIND, replicationcontroller.KIND)}
+    kind = kinds.get(owner["kind"]) if owner else None
+    if owner is None or kind is None or kind.api_version != owner["apiVersion"]:
+        return None
+    found = cycle.cache.get(kind, Key(cycle.pod.namespace, owner["name"]))
+    selector = ((found or {}).get("spec") or {}).get("selector")
+    return {"matchLabels": selector} if kind is replicationcontroller.KIND and selector else selector
+
+
+def included(constraint: Spread, pod: PodView, node: NodeView) -> bool:
+    """Whether a node's pods count, by the constraint's inclusion policies (KEP-3094)."""
+    if constraint.honor_affinity and not wants(pod.spec, node.labels, node.name):
+        return False
+    tolerations = pod.spec.get("tolerations") or ()
+    return not constraint.honor_taints or untolerated(node.taints, tolerations, ("NoSchedule", "NoExecute")) is None
+
+
+def matching(pods: Iterable[PodView], constraint: Spread, namespace: str) -> int:
+    return sum(
+        1 for p in pods if p.namespace == namespace and not p.being_deleted and constraint.selector.matches(p.labels)
+    )
+
+
+def has_all_keys(node: NodeView, constraints: Sequence[Spread]) -> bool:
+    return all(c.topology_key in node.labels for c in constraints)
+
+
+def prefilter(cycle: Cycle) -> Before:
+    constraints = own_constraints(cycle.pod, hard=True)
+    if not constraints:
+        return SKIP
+    counts = Counts(constraints, [{} for _ in constraints])
+    for node in cycle.nodes.values():
+        if has_all_keys(node, constraints):
+            for constraint, pods in zip(constraints, counts.pods, strict=True):
+                if included(constraint, cycle.pod, node):
+                    value = node.labels[constraint.topology_key]
+                    pods[value] = pods.get(value, 0) + matching(node.pods.values(), constraint, cycle.pod.namespace)
+    cycle.notes[NAME] = counts
+    return None
+
+
+def moved(cycle: Cycle, node: NodeView, pod: PodView, sign: int) -> None:
+    counts: Counts = cycle.notes[NAME]
+    if pod.namespace != cycle.pod.namespace or not has_all_keys(node, counts.constraints):
+        return
+    for constraint, pods in zip(counts.constraints, counts.pods, strict=True):
+        if constraint.selector.matches(pod.labels) and included(constraint, cycle.pod, node):
+            value = node.labels[constraint.topology_key]
+            pods[value] = pods.get(value, 0) + sign
+
+
+def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
+    counts: Counts = cycle.notes[NAME]
+    for constraint, pods in zip(counts.constraints, counts.pods, strict=True):
+        value = node.labels.get(constraint.topology_key)
+        if value is None:
+            return Reject((NO_LABEL,), hopeless=True)
+        fewest = 0 if len(pods) < constraint.min_domains else min(pods.values(), default=0)
+        itself = 1 if constraint.selector.matches(cycle.pod.labels) else 0
+        if pods.get(value, 0) + itself - fewest > constraint.max_skew:
+            return Reject((UNEVEN,))
+    return FITS
+
+
+def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
+    own = bool(cycle.pod.spec.get("topologySpreadConstraints"))
+    constraints = own_constraints(cycle.pod, hard=False) if own else default_constraints(cycle)
+    if not constraints:
+        return SKIP
+    scoring = Scoring(constraints, [{} for _ in constraints], [])
+    for node in nodes:
+        if own and not has_all_keys(node, constraints):
+            scoring.ignored.add(node.name)
+            continue
+        for constraint, pods in zip(constraints, scoring.pods, strict=True):
+            if constraint.topology_key != HOSTNAME:
+                pods[node.labels.get(constraint.topology_key, "")] = 0
+    for constraint, pods in zip(constraints, scoring.pods, strict=True):
+        hosts = len(nodes) - len(scoring.ignored)
+        size = hosts if constraint.topology_key == HOSTNAME else len(pods)
+        scoring.weights.append(log(size + 2))
+    _count_all(cycle, scoring, own)
+    cycle.notes[SCORE_NOTE] = scoring
+    return None
+
+
+def _count_all(cycle: Cycle, scoring: Scoring, own: bool) -> None:
+    """Fills in how many pods each topology of a candidate holds, on whatever node."""
+    for node in cycle.nodes.values():
+        if own and not has_all_keys(node, scoring.constraints):
+            continue
+        for constraint, pods in zip(scoring.constraints, scoring.pods, strict=True):
+            value = node.labels.get(constraint.topology_key, "")
+            if value in pods and included(constraint, cycle.pod, node):
+                pods[value] += matching(node.pods.values(), constraint, cycle.pod.namespace)
+
+
+def score(cycle: Cycle, node: NodeView) -> int:
+    scoring: Scoring = cycle.notes[SCORE_NOTE]
+    if node.name in scoring.ignored:
+        return 0
+    total = 0.0
+    for constraint, pods, weight in zip(scoring.constraints, scoring.pods, scoring.weights, strict=True):
+        value = node.labels.get(constraint.topology_key)
+        if value is not None:
+            on_host = constraint.topology_key == HOSTNAME
+            count = matching(node.pods.values(), constraint, cycle.pod.namespace) if on_host else pods[value]
+            total += count * weight + (constraint.max_skew - 1)
+    return floor(total + 0.5)
+
+
+def normalize(cycle: Cycle, scores: dict[str, int]) -> None:
+    ignored = cycle.notes[SCORE_NOTE].ignored
+    counted = [s for name, s in scores.items() if name not in ignored]
+    lowest, highest = min(counted, default=0), max(counted, default=0)
+    for name, raw in scores.items():
+        if name in ignored:
+            scores[name] = 0
+        else:
+            scores[name] = MAX_SCORE * (highest + lowest - raw) // highest if highest else MAX_SCORE
+
+
+PLUGIN = Plugin(
+    name=NAME,
+    order=100,
+    weight=2,
+    prefilter=prefilter,
+    filter=filter_node,
+    moved=moved,
+    prescore=prescore,
+    score=score,
+    normalize=normalize,
+    retry_on=frozenset(
+        {
+            Event.POD_ADDED,
+            Event.POD_REMOVED,
+            Event.POD_CHANGED,
+            Event.NODE_ADDED,
+            Event.NODE_LABELS,
+            Event.NODE_TAINTS,
+        }
+    ),
+)

@@ -1,0 +1,237 @@
+"""A pod as the scheduler sees it: read once from the object, small enough to keep for every pod of the cluster."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from umiak.objects import meta, quantity
+from umiak.objects.selectors import Selector, from_label_selector
+from umiak.objects.types import Object
+
+NONZERO_CPU = 100
+"""Milli-cores that a container without a request counts for when nodes are scored."""
+NONZERO_MEMORY = 200 * 1024 * 1024
+ANY_ADDRESS = "0.0.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """A port wanted on the node itself."""
+
+    ip: str
+    protocol: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class AffinityTerm:
+    """One PodAffinityTerm, selectors compiled. `namespaces` empty with no selector: the pod's own was filled in."""
+
+    topology_key: str
+    selector: Selector
+    namespaces: frozenset[str]
+    namespace_selector: Selector | None
+    weight: int = 0
+
+    def matches(self, labels: dict[str, str], namespace: str, namespace_labels: dict[str, str]) -> bool:
+        chosen = namespace in self.namespaces or (
+            self.namespace_selector is not None and self.namespace_selector.matches(namespace_labels)
+        )
+        return chosen and self.selector.matches(labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One TopologySpreadConstraint, selector compiled."""
+
+    max_skew: int
+    topology_key: str
+    selector: Selector
+    hard: bool
+    min_domains: int = 1
+    honor_affinity: bool = True
+    honor_taints: bool = False
+
+
+NO_TERMS: tuple[AffinityTerm, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class PodView:
+    """`requests` maps resource names to integers: milli-cores for cpu, bytes or counts for the rest."""
+
+    uid: str
+    namespace: str
+    name: str
+    labels: dict[str, str]
+    node: str
+    nominated: str
+    priority: int
+    created: str
+    started: str
+    scheduler: str
+    being_deleted: bool
+    requests: dict[str, int]
+    nonzero_cpu: int
+    nonzero_memory: int
+    host_ports: tuple[HostPort, ...]
+    affinity: tuple[AffinityTerm, ...]
+    anti_affinity: tuple[AffinityTerm, ...]
+    preferred_affinity: tuple[AffinityTerm, ...]
+    preferred_anti_affinity: tuple[AffinityTerm, ...]
+    claims: tuple[str, ...]
+    finished: bool
+    owner: Object | None
+    version: str
+    spec: Object = field(repr=False)
+    """The whole spec while the pod waits; emptied once it is on a node."""
+
+    @property
+    def key(self) -> meta.Key:
+        return meta.Key(self.namespace, self.name)
+
+    def settle(self) -> None:
+        """Lets go of what is only needed to choose a node."""
+        self.spec = {}
+
+
+def resource_amount(name: str, text: Any) -> int:
+    amount = quantity.parse(text)
+    return amount.milli() if name == "cpu" else amount.value()
+
+
+def _amounts(requests: Object | None) -> dict[str, int]:
+    return {name: resource_amount(name, text) for name, text in (requests or {}).items()}
+
+
+def _add(total: dict[str, int], more: dict[str, int]) -> None:
+    for name, amount in more.items():
+        total[name] = total.get(name, 0) + amount
+
+
+def _raise(total: dict[str, int], floor: dict[str, int]) -> None:
+    for name, amount in floor.items():
+        if amount > total.get(name, 0):
+            total[name] = amount
+
+
+def _container_amounts(container: Object, *, nonzero: bool) -> dict[str, int]:
+    amounts = _amounts((container.get("resources") or {}).get("requests"))
+    if nonzero:
+        amounts = {"cpu": amounts.get("cpu", NONZERO_CPU), "memory": amounts.get("memory", NONZERO_MEMORY)}
+    return amounts
+
+
+def requests_of(spec: Object, *, nonzero: bool = False) -> dict[str, int]:
+    """What the pod needs at its neediest: containers and sidecars together, or the largest init container on top of
+    the sidecars started before it (KEP-753), plus overhead; pod-level requests override (KEP-2837)."""
+    total: dict[str, int] = {}
+    for container in spec.get("containers") or ():
+        _add(total, _container_amounts(container, nonzero=nonzero))
+    sidecars: dict[str, int] = {}
+    peak: dict[str, int] = {}
+    for container in spec.get("initContainers") or ():
+        amounts = _container_amounts(container, nonzero=nonzero)
+        if container.get("restartPolicy") == "Always":
+            _add(sidecars, amounts)
+            _add(total, amounts)
+            _raise(peak, sidecars)
+        else:
+            _add(amounts, sidecars)
+            _raise(peak, amounts)
+    _raise(total, peak)
+    total |= _amounts((spec.get("resources") or {}).get("requests"))
+    _add(total, _amounts(spec.get("overhead")))
+    return total
+
+
+def _host_ports(spec: Object) -> tuple[HostPort, ...]:
+    sidecars = [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
+    return tuple(
+        HostPort(port.get("hostIP") or ANY_ADDRESS, port.get("protocol") or "TCP", port["hostPort"])
+        for container in [*(spec.get("containers") or ()), *sidecars]
+        for port in container.get("ports") or ()
+        if port.get("hostPort")
+    )
+
+
+def _term(raw: Object, namespace: str, labels: dict[str, str], weight: int = 0) -> AffinityTerm:
+    selector = raw.get("labelSelector")
+    namespaces = frozenset(raw.get("namespaces") or ())
+    by_labels = raw.get("namespaceSelector")
+    if not namespaces and by_labels is None:
+        namespaces = frozenset([namespace])
+    return AffinityTerm(
+        raw["topologyKey"],
+        from_label_selector(with_label_keys(selector, raw, labels)),
+        namespaces,
+        None if by_labels is None else from_label_selector(by_labels),
+        weight,
+    )
+
+
+def with_label_keys(selector: Object | None, raw: Object, labels: dict[str, str]) -> Object | None:
+    """Adds what `matchLabelKeys` and `mismatchLabelKeys` say of the pod's own labels (KEP-3633, KEP-3243)."""
+    same = [{"key": k, "operator": "In", "values": [labels[k]]} for k in raw.get("matchLabelKeys") or () if k in labels]
+    other = [
+        {"key": k, "operator": "NotIn", "values": [labels[k]]}
+        for k in raw.get("mismatchLabelKeys") or ()
+        if k in labels
+    ]
+    if selector is None or not (same or other):
+        return selector
+    return {**selector, "matchExpressions": [*(selector.get("matchExpressions") or ()), *same, *other]}
+
+
+def _required(affinity: Object, name: str, namespace: str, labels: dict[str, str]) -> tuple[AffinityTerm, ...]:
+    raw = (affinity.get(name) or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+    return tuple(_term(t, namespace, labels) for t in raw) if raw else NO_TERMS
+
+
+def _preferred(affinity: Object, name: str, namespace: str, labels: dict[str, str]) -> tuple[AffinityTerm, ...]:
+    raw = (affinity.get(name) or {}).get("preferredDuringSchedulingIgnoredDuringExecution")
+    return tuple(_term(t["podAffinityTerm"], namespace, labels, t["weight"]) for t in raw) if raw else NO_TERMS
+
+
+def _claims(pod: Object, spec: Object) -> tuple[str, ...]:
+    """Names of the PersistentVolumeClaims it uses, those of generic ephemeral volumes included."""
+    names = []
+    for volume in spec.get("volumes") or ():
+        if "persistentVolumeClaim" in volume:
+            names.append(volume["persistentVolumeClaim"]["claimName"])
+        elif "ephemeral" in volume:
+            names.append(f"{meta.name(pod)}-{volume['name']}")
+    return tuple(names)
+
+
+def view(pod: Object) -> PodView:
+    """Reads a Pod object."""
+    spec, status = pod.get("spec") or {}, pod.get("status") or {}
+    namespace, labels = meta.namespace(pod), meta.labels(pod)
+    affinity = spec.get("affinity") or {}
+    nonzero = requests_of(spec, nonzero=True)
+    return PodView(
+        uid=meta.uid(pod),
+        namespace=namespace,
+        name=meta.name(pod),
+        labels=labels,
+        node=spec.get("nodeName") or "",
+        nominated=status.get("nominatedNodeName") or "",
+        priority=spec.get("priority") or 0,
+        created=meta.metadata(pod).get("creationTimestamp") or "",
+        started=status.get("startTime") or "",
+        scheduler=spec.get("schedulerName") or "default-scheduler",
+        being_deleted=meta.is_being_deleted(pod),
+        requests=requests_of(spec),
+        nonzero_cpu=nonzero.get("cpu", 0),
+        nonzero_memory=nonzero.get("memory", 0),
+        host_ports=_host_ports(spec),
+        affinity=_required(affinity, "podAffinity", namespace, labels),
+        anti_affinity=_required(affinity, "podAntiAffinity", namespace, labels),
+        preferred_affinity=_preferred(affinity, "podAffinity", namespace, labels),
+        preferred_anti_affinity=_preferred(affinity, "podAntiAffinity", namespace, labels),
+        claims=_claims(pod, spec),
+        finished=status.get("phase") in ("Succeeded", "Failed"),
+        owner=meta.controller_of(pod),
+        version=meta.resource_version(pod),
+        spec=spec,
+    )

@@ -1,0 +1,150 @@
+"""Makes room for an important pod: which node, and which less important pods must leave it. Pure.
+
+Follows DefaultPreemption: a node qualifies when removing all pods of lower priority makes the pod fit; then as many as
+possible are put back, those under a PodDisruptionBudget first. Of several nodes the one that hurts least is taken.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from umiak.objects import meta
+from umiak.objects.selectors import from_label_selector
+from umiak.objects.types import Object
+from umiak.scheduler.contract import Cycle, Plugin
+from umiak.scheduler.decide import Refusal, judge, prefilter
+from umiak.scheduler.nodes import NodeView
+from umiak.scheduler.pods import PodView
+
+NO_VICTIMS = "No preemption victims found for incoming pod"
+NOT_HELPFUL = "Preemption is not helpful for scheduling"
+NEVER = "not eligible due to preemptionPolicy=Never."
+TERMINATING = "not eligible due to a terminating pod on the nominated node."
+
+
+@dataclass(frozen=True, slots=True)
+class Victims:
+    """Who must leave one node, most important first."""
+
+    node: str
+    pods: tuple[PodView, ...]
+    violations: int
+    """How many of them a disruption budget protects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`victims` None: preemption does not help, `message` says why, as it ends the pod's condition."""
+
+    victims: Victims | None
+    message: str
+
+
+def importance(pod: PodView) -> tuple[int, str]:
+    """Sorts the most important first: higher priority, then older."""
+    return (-pod.priority, pod.started or "9999")
+
+
+def is_protected(pod: PodView, budgets: Sequence[Object], allowed: dict[str, int]) -> bool:
+    """Whether evicting the pod goes beyond a budget; uses the budget up otherwise."""
+    protected = False
+    for budget in budgets:
+        spec, status = budget.get("spec") or {}, budget.get("status") or {}
+        selector = from_label_selector(spec.get("selector"))
+        if meta.namespace(budget) != pod.namespace or selector.is_empty or not selector.matches(pod.labels):
+            continue
+        if pod.name in (status.get("disruptedPods") or {}):
+            continue
+        name = str(meta.key(budget))
+        allowed[name] = allowed.get(name, status.get("disruptionsAllowed") or 0) - 1
+        protected = protected or allowed[name] < 0
+    return protected
+
+
+def _move(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView, pod: PodView, sign: int) -> None:
+    if sign < 0:
+        node.remove(pod.uid)
+    else:
+        node.add(pod)
+    for plugin in plugins:
+        if plugin.moved is not None:
+            plugin.moved(cycle, node, pod, sign)
+
+
+def victims_on(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView, budgets: Sequence[Object]) -> Victims | None:
+    """The fewest pods whose removal lets the pod fit; None when even all of them do not. Leaves the node as it was."""
+    lower = sorted((p for p in node.pods.values() if p.priority < cycle.pod.priority), key=importance)
+    if not lower:
+        return None
+    removed: list[PodView] = []
+    try:
+        for pod in lower:
+            _move(cycle, plugins, node, pod, -1)
+            removed.append(pod)
+        if judge(cycle, plugins, node)[0] is not None:
+            return None
+        allowed: dict[str, int] = {}
+        split = {pod.uid: is_protected(pod, budgets, allowed) for pod in lower}
+        protected = [p for p in lower if split[p.uid]]
+        others = [p for p in lower if not split[p.uid]]
+        kept_out = [p for p in (*protected, *others) if not _reprieve(cycle, plugins, node, p, removed)]
+        hurt = sum(split[p.uid] for p in kept_out)
+        return Victims(node.name, tuple(sorted(kept_out, key=importance)), hurt)
+    finally:
+        for pod in removed:
+            _move(cycle, plugins, node, pod, +1)
+
+
+def _reprieve(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView, pod: PodView, removed: list[PodView]) -> bool:
+    """Puts one pod back if the newcomer still fits."""
+    _move(cycle, plugins, node, pod, +1)
+    removed.remove(pod)
+    if judge(cycle, plugins, node)[0] is None:
+        return True
+    _move(cycle, plugins, node, pod, -1)
+    removed.append(pod)
+    return False
+
+
+def harm(candidate: Victims) -> tuple[int, int, int, int, str]:
+    """Sorts the node to preempt first: fewest budget violations, lowest top priority, lowest sum, fewest pods, and
+    the one whose most important victim started last."""
+    top = candidate.pods[0].priority if candidate.pods else 0
+    total = sum(p.priority + 2**31 for p in candidate.pods)
+    earliest = min((p.started or "9999" for p in candidate.pods if p.priority == top), default="9999")
+    inverted = "".join(chr(0x10FFFF - ord(c)) for c in earliest)
+    return (candidate.violations, top, total, len(candidate.pods), inverted)
+
+
+def may_preempt(pod: PodView, nominated: NodeView | None) -> str:
+    """Empty, or why the pod must not preempt: policy Never, or its victims are still leaving."""
+    if pod.spec.get("preemptionPolicy") == "Never":
+        return NEVER
+    if nominated is not None and any(p.being_deleted and p.priority < pod.priority for p in nominated.pods.values()):
+        return TERMINATING
+    return ""
+
+
+def decide(cycle: Cycle, plugins: Sequence[Plugin], refusal: Refusal, budgets: Iterable[Object]) -> Outcome:
+    """What to do for a pod that fits nowhere."""
+    reason = may_preempt(cycle.pod, cycle.nodes.get(cycle.pod.nominated))
+    if reason:
+        return Outcome(None, f"preemption: {reason}")
+    hopeful = [] if refusal.hopeless else [name for name, r in refusal.rejected.items() if not r.hopeless]
+    known = list(budgets)
+    filters = prefilter(cycle, plugins)
+    candidates = []
+    if filters.refusal is None:
+        for name in hopeful:
+            found = victims_on(cycle, filters.plugins, cycle.nodes[name], known)
+            if found is not None and found.pods:
+                candidates.append(found)
+    if candidates:
+        return Outcome(min(candidates, key=harm), "")
+    return Outcome(None, _unhelpful(refusal.nodes, len(hopeful)))
+
+
+def _unhelpful(nodes: int, tried: int) -> str:
+    counted = [f"{tried} {NO_VICTIMS}"] if tried else []
+    if nodes - tried:
+        counted.append(f"{nodes - tried} {NOT_HELPFUL}")
+    return f"preemption: 0/{nodes} nodes are available: {', '.join(sorted(counted))}."
