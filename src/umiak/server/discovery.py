@@ -1,0 +1,225 @@
+"""What the server serves: groups, versions and resources, one by one or all in one document (KEP-3352).
+
+Documents are made when first asked for and kept as bytes until the set of kinds changes.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from umiak.api.kind import Kind, Subresource
+from umiak.objects.types import Object
+from umiak.server.answer import Answer, encode, no_such_resource, page_not_found
+from umiak.server.bootstrap.objects import GROUP_PRIORITIES, VERSION_PRIORITIES
+from umiak.server.contract import Request
+from umiak.server.negotiation import media_of, negotiate
+
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+VERSION = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
+CUSTOM_PRIORITY = 1000
+"""That of groups which custom resources bring."""
+
+Described = dict[tuple[str, str], list[Kind]]
+"""Kinds by (group, version)."""
+
+
+def version_rank(version: str) -> tuple[int, int, int, str]:
+    """Sorts versions best first: v2, v1, v1beta2, v1beta1, v1alpha1, and what is no version at last by name."""
+    match = VERSION.fullmatch(version)
+    if not match:
+        return 3, 0, 0, version
+    stage = {None: 0, "beta": 1, "alpha": 2}[match[2]]
+    return stage, -int(match[1]), -int(match[3] or 0), ""
+
+
+def storage_hash(kind: Kind) -> str:
+    """Tells clients which form of the kind lies in the store."""
+    group = "" if kind.storage_group == "core" else kind.storage_group or kind.group
+    text = f"{group}/{kind.storage_version or kind.version}/{kind.kind}"
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
+
+
+def is_stored(kind: Kind) -> bool:
+    return "watch" in kind.verbs
+
+
+def resource(kind: Kind) -> Object:
+    """A kind as one `APIResource`."""
+    about: Object = {
+        "name": kind.plural,
+        "singularName": kind.singular,
+        "namespaced": kind.namespaced,
+        "kind": kind.kind,
+        "verbs": sorted(kind.verbs),
+    }
+    for field, words in (("shortNames", kind.short_names), ("categories", kind.categories)):
+        if words:
+            about[field] = list(words)
+    if is_stored(kind):
+        about["storageVersionHash"] = storage_hash(kind)
+    return about
+
+
+def subresource(kind: Kind, part: Subresource) -> Object:
+    about: Object = {"name": f"{kind.plural}/{part.name}", "singularName": "", "namespaced": kind.namespaced}
+    if (part.group, part.version) not in (("", ""), (kind.group, kind.version)):
+        about |= {"group": part.group, "version": part.version}
+    return {**about, "kind": part.kind, "verbs": sorted(part.verbs)}
+
+
+def resource_list(group: str, version: str, kinds: Iterable[Kind]) -> Object:
+    found = [resource(kind) for kind in kinds if kind.verbs]
+    found += [subresource(kind, part) for kind in kinds for part in kind.subresources]
+    about: Object = {"kind": "APIResourceList"}
+    if group:
+        about["apiVersion"] = "v1"
+    group_version = f"{group}/{version}" if group else version
+    return {**about, "groupVersion": group_version, "resources": sorted(found, key=lambda r: r["name"])}
+
+
+def api_group(group: str, versions: list[str]) -> Object:
+    known = [{"groupVersion": f"{group}/{version}", "version": version} for version in versions]
+    return {"name": group, "versions": known, "preferredVersion": known[0]}
+
+
+def _response_kind(kind: str, group: str = "", version: str = "") -> Object:
+    return {"group": group, "version": version, "kind": kind}
+
+
+def aggregated_resource(kind: Kind) -> Object:
+    about: Object = {
+        "resource": kind.plural,
+        "responseKind": _response_kind(kind.kind),
+        "scope": "Namespaced" if kind.namespaced else "Cluster",
+        "singularResource": kind.singular,
+        "verbs": sorted(kind.verbs),
+    }
+    for field, words in (("shortNames", kind.short_names), ("categories", kind.categories)):
+        if words:
+            about[field] = list(words)
+    if kind.subresources:
+        about["subresources"] = [_aggregated_part(kind, p) for p in sorted(kind.subresources, key=lambda p: p.name)]
+    return about
+
+
+def _aggregated_part(kind: Kind, part: Subresource) -> Object:
+    own = (part.group, part.version) in (("", ""), (kind.group, kind.version))
+    response = _response_kind(part.kind) if own else _response_kind(part.kind, part.group, part.version)
+    return {"subresource": part.name, "responseKind": response, "verbs": sorted(part.verbs)}
+
+
+def aggregated_version(version: str, kinds: Iterable[Kind]) -> Object:
+    resources = [aggregated_resource(kind) for kind in sorted(kinds, key=lambda k: k.plural)]
+    return {"version": version, "resources": resources, "freshness": "Current"}
+
+
+def aggregated_list(items: list[Object]) -> Object:
+    return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group and its versions, the preferred one first."""
+
+    name: str
+    versions: dict[str, list[Kind]]
+
+    @property
+    def aggregated(self) -> Object:
+        about = {"name": self.name} if self.name else {}
+        versions = [aggregated_version(version, kinds) for version, kinds in self.versions.items()]
+        return {"metadata": about, "versions": versions}
+
+
+def groups(kinds: Iterable[Kind]) -> list[Group]:
+    """All groups in the order of discovery: the built-in ones by priority, others by name."""
+    found: dict[str, dict[str, list[Kind]]] = {}
+    for kind in kinds:
+        found.setdefault(kind.group, {}).setdefault(kind.version, []).append(kind)
+
+    def rank(group: str) -> tuple[int, str]:
+        return -GROUP_PRIORITIES.get(group, CUSTOM_PRIORITY), group
+
+    return [Group(name, _ordered(name, found[name])) for name in sorted(found, key=rank)]
+
+
+def _ordered(group: str, versions: dict[str, list[Kind]]) -> dict[str, list[Kind]]:
+    def rank(version: str) -> tuple[int, tuple[int, int, int, str]]:
+        return -VERSION_PRIORITIES.get((group, version), 0), version_rank(version)
+
+    return {version: versions[version] for version in sorted(versions, key=rank)}
+
+
+def wants_aggregated(accept: str) -> bool | None:
+    """Whether the first clause that can be served asks for all in one; None when none can."""
+    for clause in accept.split(",") if accept else ["*/*"]:
+        words = {word.strip() for word in clause.split(";")}
+        if {"application/json", "g=apidiscovery.k8s.io", "v=v2", "as=APIGroupDiscoveryList"} <= words:
+            return True
+        if negotiate(clause.strip()) is not None:
+            return False
+    return None
+
+
+class Discovery:
+    """Answers `/api`, `/apis` and what is below them down to the version."""
+
+    def __init__(self, kinds: Callable[[], Iterable[Kind]], address: Callable[[], str]) -> None:
+        """`kinds` gives those served now; `address` the host and port to advertise."""
+        self._kinds = kinds
+        self._address = address
+        self._documents: dict[str, Object] | None = None
+        self._aggregated: dict[str, tuple[bytes, str]] = {}
+
+    def changed(self) -> None:
+        """To be called whenever a kind comes or goes."""
+        self._documents = None
+        self._aggregated.clear()
+
+    def answer(self, request: Request) -> Answer:
+        """Raises StatusError 404 for what is not there, 406 for a form that is not offered."""
+        path = request.path.rstrip("/")
+        if path in ("/api", "/apis") and wants_aggregated(request.header("accept")):
+            return self._in_one(request, path)
+        media_of(request)
+        document = self._plain().get(path)
+        if document is not None:
+            return Answer(200, encode(document))
+        if path.count("/") > 2 and any(path.startswith(known + "/") for known in self._plain() if known != "/apis"):
+            raise no_such_resource()
+        return page_not_found()
+
+    def _in_one(self, request: Request, path: str) -> Answer:
+        if path not in self._aggregated:
+            found = groups(self._kinds())
+            items = [group.aggregated for group in found if bool(group.name) is (path == "/apis")]
+            body = encode(aggregated_list(items))
+            self._aggregated[path] = body, f'"{hashlib.sha512(body).hexdigest().upper()}"'
+        body, tag = self._aggregated[path]
+        headers = [("ETag", tag), ("Vary", "Accept"), ("Cache-Control", "public")]
+        if request.header("if-none-match") == tag:
+            return Answer(304, b"", "", headers)
+        return Answer(200, body, AGGREGATED, headers)
+
+    def _plain(self) -> dict[str, Object]:
+        if self._documents is None:
+            self._documents = self._describe()
+        return self._documents
+
+    def _describe(self) -> dict[str, Object]:
+        found: dict[str, Object] = {}
+        listed = []
+        for group in groups(self._kinds()):
+            root = f"/apis/{group.name}" if group.name else "/api"
+            for version, kinds in group.versions.items():
+                found[f"{root}/{version}"] = resource_list(group.name, version, kinds)
+            if group.name:
+                about = api_group(group.name, list(group.versions))
+                found[root] = {"kind": "APIGroup", "apiVersion": "v1", **about}
+                listed.append(about)
+        cidrs = [{"clientCIDR": "0.0.0.0/0", "serverAddress": self._address()}]
+        found["/api"] = {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": cidrs}
+        found["/apis"] = {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
+        return found
