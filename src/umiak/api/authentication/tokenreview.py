@@ -1,0 +1,5 @@
+"""TokenReview, authentication.k8s.io/v1."""
+
+from umiak.api.registry import builtin
+
+KIND = builtin("authentication.k8s.io/v1", "TokenReview")

@@ -1,0 +1,5 @@
+"""ComponentStatus, v1."""
+
+from umiak.api.registry import builtin
+
+KIND = builtin("v1", "ComponentStatus")

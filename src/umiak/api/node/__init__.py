@@ -1,0 +1,1 @@
+"""Kinds of the group node.k8s.io, one module each."""
