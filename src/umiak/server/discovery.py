@@ -170,7 +170,7 @@ class Discovery:
         """`kinds` gives those served now; `address` the host and port to advertise."""
         self._kinds = kinds
         self._address = address
-        self._documents: dict[str, Object] | None = None
+        self._documents: dict[str, bytes] | None = None
         self._aggregated: dict[str, tuple[bytes, str]] = {}
 
     def changed(self) -> None:
@@ -186,7 +186,7 @@ class Discovery:
         media_of(request)
         document = self._plain().get(path)
         if document is not None:
-            return Answer(200, encode(document))
+            return Answer(200, document)
         if path.count("/") > 2 and any(path.startswith(known + "/") for known in self._plain() if known != "/apis"):
             raise no_such_resource()
         return page_not_found()
@@ -203,9 +203,9 @@ class Discovery:
             return Answer(304, b"", "", headers)
         return Answer(200, body, AGGREGATED, headers)
 
-    def _plain(self) -> dict[str, Object]:
+    def _plain(self) -> dict[str, bytes]:
         if self._documents is None:
-            self._documents = self._describe()
+            self._documents = {path: encode(document) for path, document in self._describe().items()}
         return self._documents
 
     def _describe(self) -> dict[str, Object]:

@@ -30,8 +30,6 @@ class Authorization:
         """(the rules that apply to `user`, what went wrong finding them, whether there are more than rules can say)."""
         grants = self.policy.grants(user, namespace)
         rules = [rule for rule, _ in grants.rules]
-        if MASTERS in user.groups:
-            rules = [Rule(verbs=("*",), groups=("*",), resources=("*",)), Rule(verbs=("*",), urls=("*",)), *rules]
         faults = [grants.trouble()] if grants.errors else []
         if node_of(user) is not None:
             faults.insert(0, "node authorizer does not support user rule resolution")

@@ -1,0 +1,15 @@
+"""SelfSubjectAccessReview: may I do that?"""
+
+from umiak.objects.types import Object
+from umiak.server.review import Asked, Judges, Review
+from umiak.server.reviews._access import GROUP, judge, metadata_faults, refuse, selector_faults, spec_faults
+
+
+async def run(judges: Judges, asked: Asked) -> Object:
+    spec = asked.obj.get("spec") or {}
+    if faults := [*spec_faults(spec), *selector_faults(spec), *metadata_faults(asked.obj)]:
+        raise refuse(faults)
+    return await judge(judges, asked, asked.user)
+
+
+REVIEW = Review(GROUP, "selfsubjectaccessreviews", run)
