@@ -34,10 +34,10 @@ class Wire:
         return (await self.reader.readexactly(size + 2))[:-2]
 
     async def chunks(self) -> bytes:
-        body = b""
+        pieces: list[bytes] = []
         while piece := await self.chunk():
-            body += piece
-        return body
+            pieces.append(piece)
+        return b"".join(pieces)
 
     async def rest(self) -> bytes:
         return await self.reader.read()

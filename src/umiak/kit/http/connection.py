@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
-from umiak.kit.http.duplex import Duplex, Gate, certificate_of, peer_of
+from umiak.kit.http.duplex import Duplex, Gate, certificate_of, inbox, peer_of
 from umiak.kit.http.exchange import SMALL, Exchange, HttpRequest, Stream
 
 if TYPE_CHECKING:
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """Parses requests, hands them to the handler one after the other, keeps the limits."""
 
     def __init__(self, server: "Server") -> None:
         self.server = server
         self.gate = Gate()
+        self._inbox = inbox()
         self.lost = False
         self.streaming: Stream | None = None
         self.deadline = inf
@@ -56,7 +57,13 @@ class Connection(asyncio.Protocol):
             self._refusal = (503, "too many connections")
             self._advance()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._inbox
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._take(self._inbox[:nbytes])
+
+    def _take(self, data: memoryview) -> None:
         if self._held_back is not None:
             self._hold_back(data)
             return
@@ -238,7 +245,7 @@ class Connection(asyncio.Protocol):
 
     # Upgrades
 
-    def _upgrade_asked(self, rest: bytes) -> None:
+    def _upgrade_asked(self, rest: memoryview) -> None:
         """Keeps back what follows, which may be another protocol's. A request that also has a body is no upgrade:
         its body is parsed by a second parser that saw the framing headers only, else it could pose as a request."""
         if not self._bodied_upgrade:
@@ -258,7 +265,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._malformed(error)
 
-    def _hold_back(self, data: bytes) -> None:
+    def _hold_back(self, data: memoryview) -> None:
         assert self._held_back is not None
         self._held_back += data
         if len(self._held_back) > SMALL:
@@ -269,7 +276,7 @@ class Connection(asyncio.Protocol):
         rest, self._held_back = self._held_back, None
         self._parser = httptools.HttpRequestParser(self)
         if rest:
-            self.data_received(bytes(rest))
+            self._take(memoryview(rest))
 
     def hand_over(self) -> Duplex:
         duplex = Duplex(self.transport, bytes(self._held_back or b""), self.gate)

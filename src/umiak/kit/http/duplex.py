@@ -1,11 +1,31 @@
 """A connection as plain bytes both ways, once HTTP has nothing more to say on it."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any, cast
 
 HIGH_WATER = 256 * 1024
 """Unread bytes above which the peer is made to wait."""
+
+
+class _Inbox(threading.local):
+    """One buffer per thread into which transports read.
+
+    Letting uvloop make one for each read costs half the server's speed: it takes 256 KiB at a time, which malloc
+    maps from and returns to the kernel every time. Sharing is safe as reading and taking happen in one step.
+    """
+
+    def __init__(self) -> None:
+        self.buffer = memoryview(bytearray(64 * 1024))
+
+
+_INBOX = _Inbox()
+
+
+def inbox() -> memoryview:
+    """This thread's buffer for `get_buffer` of a BufferedProtocol; copy out of it before returning to the loop."""
+    return _INBOX.buffer
 
 
 class Gate:
@@ -34,7 +54,7 @@ class Gate:
             await waiter
 
 
-class Duplex(asyncio.Protocol):
+class Duplex(asyncio.BufferedProtocol):
     """Reads and writes one connection; one reader at a time.
 
     The end of the connection, however it came, reads as b"". Writing to a closed connection does nothing;
@@ -45,6 +65,7 @@ class Duplex(asyncio.Protocol):
         self._transport = transport
         self._unread = bytearray(unread)
         self._gate = gate or Gate()
+        self._inbox = inbox()
         self._at_end = False
         self._reader: asyncio.Future[None] | None = None
         self._held = False
@@ -60,8 +81,11 @@ class Duplex(asyncio.Protocol):
 
     # What the transport calls
 
-    def data_received(self, data: bytes) -> None:
-        self._unread += data
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._inbox
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._unread += self._inbox[:nbytes]
         self._hold_if_full()
         self._wake()
 
