@@ -297,10 +297,6 @@ class Tables:
         row = self.table(kind).row(key)
         return None if row is None else decode(kind, row)
 
-    def list(self, kind: Kind, namespace: str = "", selector: Selector | None = None) -> list[Object]:
-        rows = self.table(kind).rows(namespace)
-        return [decode(kind, row) for _, row in rows if selector is None or selector.matches(row.labels)]
-
     def owned(self, kind: Kind, owner_uid: str) -> list[Object]:
         table = self.table(kind)
         rows = (table.row(key) for key in table.owned(owner_uid))
@@ -329,3 +325,7 @@ class Tables:
             table.wrote(_encode(answer))
         else:
             table.deleted(key, about.get("uid") or (answer.get("details") or {}).get("uid") or "")
+
+    def list(self, kind: Kind, namespace: str = "", selector: Selector | None = None) -> list[Object]:
+        rows = self.table(kind).rows(namespace)
+        return [decode(kind, row) for _, row in rows if selector is None or selector.matches(row.labels)]

@@ -40,8 +40,6 @@ class Cache(Protocol):
 
     def get(self, kind: Kind, key: Key) -> Object | None: ...
 
-    def list(self, kind: Kind, namespace: str = "", selector: Selector | None = None) -> list[Object]: ...
-
     def owned(self, kind: Kind, owner_uid: str) -> list[Object]:
         """Objects of `kind` with an owner reference to `owner_uid`."""
         ...
@@ -51,6 +49,8 @@ class Cache(Protocol):
     def version(self, kind: Kind, key: Key) -> int:
         """The object's resourceVersion without decoding it; 0 when it is not there."""
         ...
+
+    def list(self, kind: Kind, namespace: str = "", selector: Selector | None = None) -> list[Object]: ...
 
 
 class Recorder(Protocol):
