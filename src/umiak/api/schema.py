@@ -56,7 +56,7 @@ class Schema:
     """Of a map."""
     always: list[tuple[str, "Schema"]]
     """Properties that are written even when they are empty."""
-    _plan: dict[str, tuple[type, Any, "Schema"]]
+    _plan: dict[str, tuple[Any, Any, "Schema"]]
     _element_step: Callable[[Any], Any] | None
 
     def __init__(self, type: str, load: Callable[["Schema"], None] | None = None, definition: str = "") -> None:
