@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from umiak.objects.errors import StatusError, forbidden
+from umiak.objects.errors import StatusError, forbidden, not_found
+from umiak.objects.types import Object
 from umiak.server.access.node import NodeAuthorizer, node_of
-from umiak.server.access.rbac import Policy
-from umiak.server.access.rules import Rule
+from umiak.server.access.rbac import GROUP, Policy, RoleRef
+from umiak.server.access.rules import Rule, plain
 from umiak.server.contract import MASTERS, Attributes, Authorizer, Decision, User
 
 ALLOWED = Decision(True)
@@ -34,6 +35,21 @@ class Authorization:
         if node_of(user) is not None:
             faults.insert(0, "node authorizer does not support user rule resolution")
         return rules, ", ".join(faults) if len(faults) < 2 else f"[{', '.join(faults)}]", node_of(user) is not None
+
+    def rules_of(self, user: User, namespace: str) -> tuple[list[Object], str]:
+        """As `contract.RuleBook`."""
+        grants = self.policy.grants(user, namespace)
+        return [plain(rule) for rule, _ in grants.rules], grants.trouble() if grants.errors else ""
+
+    def rules_of_role(self, ref: Object, namespace: str) -> list[Object]:
+        """As `contract.RuleBook`."""
+        kind, name = ref.get("kind", ""), ref.get("name", "")
+        try:
+            return [plain(rule) for rule in self.policy.role_rules(RoleRef(kind, name), namespace)]
+        except LookupError as error:
+            if kind in ("Role", "ClusterRole"):
+                raise not_found(GROUP, kind.lower(), name) from None
+            raise StatusError(500, "", str(error)) from None
 
     def stop(self) -> None:
         self.policy.stop()

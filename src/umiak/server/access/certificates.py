@@ -3,6 +3,7 @@
 TLS has verified the signature already; only the subject and the validity are read here, without a crypto library.
 """
 
+import base64
 import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -99,3 +100,18 @@ class Certificates:
         if not not_before <= self._clock.now() <= not_after:
             raise Malformed("certificate has expired or is not yet valid")
         return user
+
+
+def request_subject(encoded: str) -> tuple[str, list[str]]:
+    """(common name, organizations) that a certificate request, base64 of PEM, asks for. Raises Malformed."""
+    try:
+        lines = base64.b64decode(encoded).decode("ascii").split("-----")
+        if len(lines) < 3 or lines[1] != "BEGIN CERTIFICATE REQUEST":
+            raise Malformed("PEM block type must be CERTIFICATE REQUEST")
+        ((_, request),) = list(_elements(base64.b64decode(lines[2])))
+        (_, signed), *_ = _elements(request)
+        subject = list(_names(list(_elements(signed))[1][1]))
+    except (ValueError, IndexError) as error:
+        raise Malformed(str(error)) from error
+    name = next((text for identifier, text in subject if identifier == COMMON_NAME), "")
+    return name, [text for identifier, text in subject if identifier == ORGANIZATION]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from umiak.objects.types import Object
 from umiak.server.contract import Attributes
 
 
@@ -26,6 +27,17 @@ class Rule(
 
 
 EVERYTHING = (Rule(verbs=("*",), groups=("*",), resources=("*",)), Rule(verbs=("*",), urls=("*",)))
+
+
+def parsed(plain: Object) -> Rule:
+    """A `Rule` of a plain PolicyRule object."""
+    return Rule(
+        verbs=tuple(plain.get("verbs") or ()),
+        groups=tuple(plain.get("apiGroups") or ()),
+        resources=tuple(plain.get("resources") or ()),
+        names=tuple(plain.get("resourceNames") or ()),
+        urls=tuple(plain.get("nonResourceURLs") or ()),
+    )
 
 
 def _has(listed: Sequence[str], wanted: str) -> bool:
@@ -108,6 +120,18 @@ def compacted(rules: Iterable[Rule]) -> list[Rule]:
         else:
             verbs.setdefault(msgspec.structs.replace(rule, verbs=()), []).extend(rule.verbs)
     return paths + [msgspec.structs.replace(rule, verbs=tuple(found)) for rule, found in verbs.items()]
+
+
+def plain(rule: Rule) -> Object:
+    """A rule as the API shows it."""
+    found = {
+        "verbs": rule.verbs,
+        "apiGroups": rule.groups,
+        "resources": rule.resources,
+        "resourceNames": rule.names,
+        "nonResourceURLs": rule.urls,
+    }
+    return {field: list(words) for field, words in found.items() if words}
 
 
 def quoted(words: Iterable[str]) -> str:

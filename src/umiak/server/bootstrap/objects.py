@@ -27,6 +27,7 @@ PRIORITY_CLASSES = (
 )
 
 GROUP_PRIORITIES = {
+    "apiregistration.k8s.io": 20000,
     "": 18000,
     "apps": 17800,
     "events.k8s.io": 17750,

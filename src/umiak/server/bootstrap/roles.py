@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from umiak.objects.types import Object
-from umiak.server.access.rules import Rule, atoms, covers
+from umiak.server.access.rules import Rule, atoms, covers, parsed
 from umiak.server.bootstrap.controller_policy import CONTROLLER_ROLES
 from umiak.server.bootstrap.policy import BINDINGS, CLUSTER_ROLES, ROLES
 
@@ -106,17 +106,6 @@ def node_rules() -> list[Rule]:
     """Those of the role `system:node`, which the node authorizer applies."""
     found = next(rules for heading, rules in sections(CLUSTER_ROLES) if heading[0] == "system:node")
     return [parsed(r) for r in found]
-
-
-def parsed(plain: Object) -> Rule:
-    """A PolicyRule as `access.rules` wants it."""
-    return Rule(
-        verbs=tuple(plain.get("verbs") or ()),
-        groups=tuple(plain.get("apiGroups") or ()),
-        resources=tuple(plain.get("resources") or ()),
-        names=tuple(plain.get("resourceNames") or ()),
-        urls=tuple(plain.get("nonResourceURLs") or ()),
-    )
 
 
 def reconciled(wanted: Object, stored: Object) -> Object | None:

@@ -32,7 +32,7 @@ async def bootstrap(
 ) -> None:
     """Makes sure of all default objects. Safe to repeat, and for several servers at once."""
     now = clock.now()
-    work = [
+    work: list[Awaitable[None]] = [
         *_ensure(stored, find, objects.fixed(server, group_versions, now), _leave),
         *_ensure(stored, find, flow_control.objects(format_micro_time(now)[:19] + "Z"), _update_spec),
         *_ensure(stored, find, roles.objects(), roles.reconciled),
@@ -90,7 +90,7 @@ async def _create(stored: Objects, kind: Kind, obj: Object) -> None:
 
 def _own(stored: Objects, server: Server, now: datetime) -> list[Awaitable[None]]:
     """The objects that speak of this very server, and follow it."""
-    work = [
+    work: list[Awaitable[None]] = [
         _put(stored, ENDPOINTS, objects.endpoints(server), "subsets"),
         _put(stored, ENDPOINT_SLICE, objects.endpoint_slice(server), "endpoints", "ports"),
         _put(stored, LEASE, objects.lease(server, now), "spec"),
