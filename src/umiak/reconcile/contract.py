@@ -92,6 +92,11 @@ class Options:
     """PEM text that pods use to trust the API server."""
     service_account_key: str = ""
     """PEM text of the key that signs service account tokens, for legacy token secrets."""
+    signing_ca: str = ""
+    """PEM text of the authority that signs certificate signing requests; nothing is signed without it."""
+    signing_key: str = ""
+    signing_duration: timedelta = timedelta(days=365)
+    """The longest that a signed certificate is valid."""
     local_path_root: str = ""
     """Folder on each node below which the local-path provisioner makes volumes."""
     node_monitor_grace: timedelta = timedelta(seconds=50)
