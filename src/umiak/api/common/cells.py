@@ -30,7 +30,7 @@ def documented(field: str) -> str:
 
 def column(
     name: str, cell: Cell, doc: str = "", *, type: str = "string", format: str = "", wide: bool = False
-) -> Column:  # noqa: A002 - the API's words
+) -> Column:
     """A column described by `doc`: a sentence, or the Type.field whose documentation describes it."""
     text = doc if " " in doc else documented(doc)
     return Column(name, cell, type, format, 1 if wide else 0, text)

@@ -136,7 +136,7 @@ def _owners(owners: list[Object], errors: list[FieldError]) -> None:
 
 def _owner(owner: Object, path: str, errors: list[FieldError]) -> None:
     version = owner.get("apiVersion") or ""
-    group, slash, rest = version.partition("/")
+    _group, slash, rest = version.partition("/")
     if not version:
         errors.append(required(f"{path}.apiVersion", "must not be empty"))
     elif "/" in rest or (slash and not rest):

@@ -3,11 +3,15 @@
 from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, column, or_else
+from umiak.api.common.checks import nonnegative
+from umiak.api.common.pod_containers import image_without_spaces
 from umiak.api.common.pod_defaults import default_pod_spec
 from umiak.api.common.pod_levels import default_pod_resources, quality_of_service
 from umiak.api.common.pod_table import readiness_gates, ready, restarts, state
+from umiak.api.common.pod_validation import pod_annotations, pod_spec
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError, field_forbidden
 from umiak.objects.types import Object
 
 GATED = {
@@ -146,6 +150,23 @@ def default_grace(obj: Object, asked: int | None) -> int:
     return 1 if seconds < 0 else int(seconds)
 
 
+def validate(obj: Object) -> list[FieldError]:
+    """A new pod."""
+    errors: list[FieldError] = []
+    metadata, spec = obj.get("metadata") or {}, obj["spec"]
+    pod_annotations(metadata.get("annotations"), spec, "metadata.annotations", errors)
+    pod_spec(spec, "spec", errors, metadata.get("name") or "", is_pod=True)
+    if spec.get("terminationGracePeriodSeconds", 0) < 0:
+        nonnegative(spec, "terminationGracePeriodSeconds", "spec", errors)
+    for name in ("containers", "initContainers"):
+        for index, container in enumerate(spec.get(name) or ()):
+            image_without_spaces(container, f"spec.{name}[{index}]", errors)
+    if spec.get("nodeName") and spec.get("schedulingGates"):
+        text = "cannot be set until all schedulingGates have been cleared"
+        errors.append(field_forbidden("spec.nodeName", text))
+    return errors
+
+
 def _spec(field: str) -> Any:
     return lambda obj: (obj.get("spec") or {}).get(field) or ""
 
@@ -170,6 +191,7 @@ KIND = builtin(
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     prepare_status=prepare_status,
+    validate=validate,
     columns=(
         NAME,
         column("Ready", ready, "The aggregate readiness state of this pod for accepting traffic."),

@@ -3,7 +3,6 @@
 from umiak.api.common.cells import AGE, NAME, column, reads
 from umiak.api.registry import builtin
 
-
 KIND = builtin(
     "node.k8s.io/v1",
     "RuntimeClass",
