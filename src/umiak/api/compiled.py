@@ -117,7 +117,7 @@ def schema(api_version: str, kind: str) -> Schema:
 
 
 def _object(name: str) -> Schema:
-    """A node of its own, as each field has its own facts; properties are shared between all fields of the definition."""
+    """A node of its own, as each field has its own facts; properties are shared by all fields of the definition."""
     about = _definition(name)
     node = Schema("object", _load, name)
     node.struct = about.go.rpartition(".")[2]

@@ -1,7 +1,7 @@
 """Says what is wrong with a body, in the words of Go's JSON decoder (sigs.k8s.io/json).
 
-Walks a body that the fast way could not read. A type error is kept, the first one wins, and the walk goes on; a type that
-decodes itself (quantity, time) ends the walk at once with its own error, which wins over those kept.
+Walks a body that the fast way could not read. A type error is kept, the first one wins, and the walk goes on; a type
+that decodes itself (quantity, time) ends the walk at once with its own error, which wins over those kept.
 """
 
 import binascii
@@ -10,6 +10,7 @@ from typing import Any
 
 from umiak.api.schema import Schema
 from umiak.objects import quantity, times
+from umiak.objects.encoding import Doubled as Doubled
 from umiak.objects.errors import bad_request
 from umiak.objects.types import Object
 
@@ -35,12 +36,6 @@ class _Mismatch(_Abort):
 
     def within(self, struct: str, names: tuple[str, ...]) -> "_Mismatch":
         return _Mismatch(self.value, self.go_type, struct, (*names, *self.names)) if struct or names else self
-
-
-class Doubled(dict[str, Any]):
-    """An object in which a key came more than once; `pairs` has all in their order."""
-
-    pairs: list[tuple[str, Any]]
 
 
 def explain(schema: Schema, obj: Object, kind: str, version: str) -> list[str]:
@@ -94,15 +89,15 @@ class _Walk:
         elif value is None:
             return
         elif node.type == "object":
-            self.object(node, value, path)
+            self.read_object(node, value, path)
         elif node.type == "map":
-            self.map(node, value, path)
+            self.read_map(node, value, path)
         elif node.type == "list":
-            self.list(node, value, path)
+            self.read_list(node, value, path)
         else:
             self.scalar(node, value)
 
-    def object(self, node: Schema, value: Any, path: str) -> None:
+    def read_object(self, node: Schema, value: Any, path: str) -> None:
         if not isinstance(value, dict):
             self.keep(described(value), node.go_type)
             return
@@ -122,7 +117,7 @@ class _Walk:
             self.value(field, item, here)
             self.struct, self.names = before
 
-    def map(self, node: Schema, value: Any, path: str) -> None:
+    def read_map(self, node: Schema, value: Any, path: str) -> None:
         if not isinstance(value, dict):
             self.keep(described(value), node.go_type)
             return
@@ -134,14 +129,25 @@ class _Walk:
             seen.add(key)
             self.value(node.values, item, here)
 
-    def list(self, node: Schema, value: Any, path: str) -> None:
+    def read_list(self, node: Schema, value: Any, path: str) -> None:
         if not isinstance(value, list):
             self.keep(described(value), node.go_type)
             return
         for index, item in enumerate(value):
             self.value(node.items, item, f"{path}[{index}]")
 
+    def byte_list(self, value: list[Any]) -> None:
+        """Go reads bytes from a list of numbers, too."""
+        for item in value:
+            if isinstance(item, bool) or not isinstance(item, int | float):
+                self.keep(described(item), "uint8")
+            elif isinstance(item, float) or not 0 <= item < 256:
+                self.keep(f"number {number_text(item)}", "uint8")
+
     def scalar(self, node: Schema, value: Any) -> None:
+        if node.type == "bytes" and isinstance(value, list):
+            self.byte_list([item for item in value if item is not None])
+            return
         fits = _FITS[node.type]
         if not isinstance(value, fits) or (isinstance(value, bool) and node.type != "boolean"):
             numeric = node.type == "integer" and type(value) is float

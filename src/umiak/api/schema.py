@@ -1,7 +1,7 @@
 """What the fields of a kind are, and how a request's body is read by it.
 
-`decode` does to plain JSON data what Go's decoding into a struct and encoding back does: unknown fields go, empty fields
-marked `omitempty` go, missing ones that are always written come, quantities and times get their canonical form.
+`decode` does to plain JSON data what Go's decoding into a struct and encoding back does: unknown fields go, empty
+fields marked `omitempty` go, missing ones that are always written come, quantities and times become canonical.
 """
 
 import binascii
@@ -9,14 +9,16 @@ from collections.abc import Callable
 from typing import Any
 
 from umiak.objects import quantity, times
+from umiak.objects.errors import bad_request
 from umiak.objects.types import Object
 
 
 class Schema:
     """A field, an element or a whole object.
 
-    `type` is object, map, list, string, integer, number, boolean, any, quantity, int-or-string, time, micro-time, bytes,
-    raw (any JSON, kept as it is), fields, schema-or-array, schema-or-bool or schema-or-strings (of custom resource schemas).
+    `type` is object, map, list, string, integer, number, boolean, any, quantity, int-or-string, time, micro-time,
+    bytes, raw (any JSON, kept as it is), fields, or, of custom resource schemas, schema-or-array, schema-or-bool or
+    schema-or-strings.
     """
 
     __slots__ = (
@@ -223,6 +225,8 @@ def _element(node: Schema, value: Any) -> Any:
             return value
         if node.type.startswith("schema-or-"):
             return _schema_or(node, value)
+        if node.type == "bytes" and type(value) is list:
+            return _byte_list(value)
         raise Odd
     step = node._element_step
     return step(value) if step else value
@@ -365,19 +369,40 @@ def _bytes(text: str) -> str:
     return text if written == text else written
 
 
+def _byte_list(value: list[Any]) -> str:
+    """Go reads bytes from a list of numbers, too."""
+    try:
+        return binascii.b2a_base64(bytes(item or 0 for item in value), newline=False).decode()
+    except (TypeError, ValueError):
+        raise Odd from None
+
+
 def decode(schema: Schema, obj: Object, kind: str = "", version: str = "") -> tuple[Object, list[str]]:
     """Reads `obj`, which is changed in place, as an object of `schema`.
 
-    Returns it with the faults that strict decoding reports (`unknown field "spec.foo"`). Raises bad_request when a value
-    has the wrong type; `kind` and `version` (by default the object's own) are named in that error's text.
+    Returns it with the faults that strict decoding reports (`unknown field "spec.foo"`). Raises bad_request when a
+    value has the wrong type; `kind` and `version` (by default the object's own) are named in that error's text.
     """
     try:
+        if type(obj) is not dict:  # an object with repeated keys
+            raise Odd
         return _decode_object(schema, obj), []
     except Odd:
         from umiak.api.faults import explain
 
         faults = explain(schema, obj, kind or str(obj.get("kind", "")), version or _version_of(obj))
-    return _decode_object(schema, obj), faults
+    except RecursionError:
+        raise bad_request("exceeded max depth") from None
+    return _decode_object(schema, plain(obj)), faults
+
+
+def plain(value: Any) -> Any:
+    """Without the memory of repeated keys."""
+    if isinstance(value, dict):
+        return {k: plain(v) if isinstance(v, dict | list) else v for k, v in value.items()}
+    if isinstance(value, list):
+        return [plain(v) if isinstance(v, dict | list) else v for v in value]
+    return value
 
 
 def _version_of(obj: Object) -> str:

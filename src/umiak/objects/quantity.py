@@ -1,7 +1,7 @@
 """Amounts of resources, such as `500m` or `1.5Gi`, as apimachinery's `resource.Quantity` reads and writes them.
 
-A quantity is an integer times a power of ten, and remembers which family of suffixes it was written with. Anything finer
-than a billionth is rounded away from zero.
+A quantity is an integer times a power of ten, and remembers which family of suffixes it was written with. Anything
+finer than a billionth is rounded away from zero.
 """
 
 from collections.abc import Iterable
