@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from umiak.api.kind import Kind
 from umiak.client.contract import Preconditions, Unreachable
+from umiak.client.discovery import discover
 from umiak.controllers._act import every, is_code
 from umiak.controllers._graph import FOREGROUND, ORPHAN, Graph, Node, Owner, Work, read_head
 from umiak.objects import meta
@@ -17,7 +18,6 @@ from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
 from umiak.reconcile.cache import Change, Tables, identity, parse_version
 from umiak.reconcile.contract import DONE, Context, Loop, Outcome
-from umiak.reconcile.discovery import discover
 from umiak.reconcile.informer import Informer
 from umiak.reconcile.queue import Queue
 from umiak.reconcile.worker import ErrorLog, serve
@@ -26,6 +26,7 @@ NAME = "garbage-collector"
 REDISCOVER = timedelta(seconds=30)
 WORKERS = 20
 IGNORED = {("", "events"), ("events.k8s.io", "events")}
+VERBS = ("delete", "list", "watch")
 CONFLICT_TRIES = 5
 
 
@@ -123,12 +124,12 @@ class Collector:
 
     async def _sync(self, tasks: asyncio.TaskGroup) -> None:
         """Starts following new kinds and stops following vanished ones; returns when the new ones are listed."""
-        served = await discover(self._ctx.client)
-        self._kinds.update({(k.group, k.kind): k for k in served.kinds})
-        wanted = {identity(k): k for k in served.with_verbs("delete", "list", "watch")}
-        wanted = {i: k for i, k in wanted.items() if (k.group, k.plural) not in IGNORED}
+        failures: dict[str, str] = {}
+        kinds = await discover(self._ctx.client, failures)
+        self._kinds.update({(k.group, k.kind): k for k in kinds})
+        wanted = {identity(k): k for k in kinds if set(VERBS) <= set(k.verbs) and (k.group, k.plural) not in IGNORED}
         fresh = [self._follow(kind, tasks) for i, kind in wanted.items() if i not in self._monitors]
-        if not served.failures:
+        if not failures:
             for gone in self._monitors.keys() - wanted.keys():
                 self._monitors.pop(gone).cancel()
                 self._kinds = {k: v for k, v in self._kinds.items() if identity(v) != gone}

@@ -13,6 +13,7 @@ from umiak.api.core.namespace import KIND as NAMESPACE
 from umiak.api.core.pod import KIND as POD
 from umiak.api.kind import Kind
 from umiak.client.contract import Unreachable
+from umiak.client.discovery import discover
 from umiak.controllers._act import is_code
 from umiak.controllers._status import find_condition, new_condition
 from umiak.objects import meta
@@ -20,7 +21,6 @@ from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
 from umiak.reconcile.contract import DONE, Context, Controller, Outcome, RetryAfter
-from umiak.reconcile.discovery import Served, discover
 
 FINALIZER = "kubernetes"
 HEARD_BY_ALL = timedelta(seconds=5)
@@ -138,7 +138,7 @@ async def _remove_each(ctx: Context, kind: Kind, namespace: str) -> None:
                 raise
 
 
-async def remove_content(ctx: Context, served: Served, name: str, deleted_at: datetime) -> Left:
+async def remove_content(ctx: Context, kinds: Iterable[Kind], name: str, deleted_at: datetime) -> Left:
     """One round. Everything but pods waits until the pods are gone: they may need it to end well."""
     left = Left()
     pods = (await ctx.client.list(POD, name)).items
@@ -146,8 +146,8 @@ async def remove_content(ctx: Context, served: Served, name: str, deleted_at: da
     await remove_all(ctx, POD, name, grace, left)
     if left.kinds:
         return left
-    for kind in served.with_verbs("delete"):
-        if kind.namespaced and (kind.group, kind.plural) != ("", "pods"):
+    for kind in kinds:
+        if kind.namespaced and "delete" in kind.verbs and (kind.group, kind.plural) != ("", "pods"):
             await remove_all(ctx, kind, name, 0, left)
     return left
 
@@ -178,11 +178,12 @@ async def _terminate(ctx: Context, name: str, deleted_at: datetime) -> Outcome:
         namespace = await ctx.client.update(NAMESPACE, wanted, subresource="status")
     if not (namespace.get("spec") or {}).get("finalizers"):
         return DONE
-    served = await discover(ctx.client)
-    left = await remove_content(ctx, served, name, deleted_at)
-    namespace = await _tell(ctx, namespace, problems(left, served.failures))
-    if left.errors or served.failures:
-        raise Unfinished(", ".join([*left.errors, *served.failures.values()]))
+    failures: dict[str, str] = {}
+    kinds = await discover(ctx.client, failures)
+    left = await remove_content(ctx, kinds, name, deleted_at)
+    namespace = await _tell(ctx, namespace, problems(left, failures))
+    if left.errors or failures:
+        raise Unfinished(", ".join([*left.errors, *failures.values()]))
     if left.seconds > 0:
         return RetryAfter(timedelta(seconds=left.seconds // 2 + 1))
     await _finalize(ctx, namespace)

@@ -16,12 +16,12 @@ from umiak.api.core.resourcequota import KIND as QUOTA
 from umiak.api.core.secret import KIND as SECRET
 from umiak.api.core.service import KIND as SERVICE
 from umiak.api.kind import Kind
+from umiak.client.discovery import discover
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
 from umiak.reconcile.contract import DONE, Also, Cache, Context, Controller, Outcome, RetryAfter
-from umiak.reconcile.discovery import discover
 
 FOLLOWED = (POD, SERVICE, CLAIM, CONFIG_MAP, SECRET, REPLICATION_CONTROLLER)
 LOOK_AGAIN = timedelta(seconds=5)
@@ -69,8 +69,7 @@ async def _find(ctx: Context, group: str, plural: str) -> Kind | None:
     now = ctx.clock.monotonic()
     known = ctx.memory.get("kinds")
     if known is None or now - ctx.memory["asked"] > DISCOVERY_AGE.total_seconds():
-        served = await discover(ctx.client)
-        known = {(k.group, k.plural): k for k in served.kinds}
+        known = {(k.group, k.plural): k for k in await discover(ctx.client)}
         ctx.memory.update(kinds=known, asked=now)
     found: Kind | None = known.get((group, plural))
     return found
