@@ -100,7 +100,7 @@ def _from_volume(pod: str, volume: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "configmaps", (part.get("configMap") or {}).get("name", "")
     yield "configmaps", (volume.get("configMap") or {}).get("name", "")
     yield "persistentvolumeclaims", (volume.get("persistentVolumeClaim") or {}).get("claimName", "")
-    if volume.get("ephemeral"):
+    if volume.get("ephemeral") is not None:
         yield "persistentvolumeclaims", f"{pod}-{volume['name']}"
 
 

@@ -1,0 +1,65 @@
+"""Discovery says what the reference says, and tells clients when nothing changed."""
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from umiak.api import registry
+from umiak.objects.errors import StatusError
+from umiak.server.contract import Request
+from umiak.server.discovery import Discovery, version_rank, wants_aggregated
+
+GOLDEN = Path(os.environ.get("UMIAK_GOLDEN", "/")) / "schema" / "discovery.json.gz"
+V2 = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+
+def ask(path, accept="application/json", **headers):
+    discovery = Discovery(registry.kinds, lambda: "192.0.2.2:36443")
+    return discovery.answer(Request("GET", path, {}, {"accept": [accept], **{k: [v] for k, v in headers.items()}}))
+
+
+@pytest.mark.parametrize(
+    ("accept", "want"),
+    [
+        (V2, True),
+        (f"{V2};profile=nopeer,application/json", True),
+        ("application/json", False),
+        ("", False),
+        (V2.replace("v=v2", "v=v2beta1") + ",application/json", False),
+        (V2.replace("v=v2", "v=v2beta1"), None),
+    ],
+)
+def test_wants_aggregated(accept, want):
+    assert wants_aggregated(accept) is want
+
+
+def test_versions_best_first():
+    shuffled = ["v1alpha1", "v1", "v2beta1", "foo", "v11", "v1beta2", "v2"]
+    assert sorted(shuffled, key=version_rank) == ["v11", "v2", "v1", "v2beta1", "v1beta2", "v1alpha1", "foo"]
+
+
+def test_same_document_is_not_sent_twice():
+    first = ask("/apis", V2)
+    tag = dict(first.headers)["ETag"]
+    again = ask("/apis", V2, **{"if-none-match": tag})
+    assert (again.status, again.body) == (304, b"")
+
+
+def test_unknown_paths():
+    assert ask("/apis/none.example").body == b"404 page not found\n"
+    with pytest.raises(StatusError) as error:
+        ask("/apis/apps/v2")
+    assert error.value.message == "the server could not find the requested resource"
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not GOLDEN.exists(), reason="UMIAK_GOLDEN does not name the folder of recordings")
+@pytest.mark.parametrize("form", ["plain", "aggregated"])
+def test_equals_reference(form):
+    golden = json.loads(gzip.decompress(GOLDEN.read_bytes()))[form]
+    for path, want in golden.items():
+        if path != "/version":
+            assert json.loads(ask(path, V2 if form == "aggregated" else "application/json").body) == want, path
