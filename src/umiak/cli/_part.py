@@ -1,0 +1,60 @@
+"""What commands that run one part of the cluster share: a kubeconfig, a clean end, one clear line when it fails."""
+
+import argparse
+import asyncio
+import contextlib
+import random
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from umiak.cli.command import CommandError
+from umiak.client.client import ApiClient
+from umiak.client.http import HttpTransport
+from umiak.client.kubeconfig import KubeconfigError, load
+from umiak.reconcile.context import Runtime, build
+from umiak.reconcile.contract import Options
+
+
+def add_kubeconfig(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kubeconfig", type=Path, required=True, metavar="F", help="how to reach the API server")
+
+
+def connect(kubeconfig: Path, part: str) -> ApiClient:
+    """A client of any Kubernetes API server. Raises CommandError when the kubeconfig cannot be used."""
+    try:
+        return ApiClient(HttpTransport(load(kubeconfig), part=part))
+    except (KubeconfigError, OSError) as error:
+        raise CommandError(f"{kubeconfig}: {error}") from error
+
+
+def runtime(client: ApiClient, options: Options | None = None) -> Runtime:
+    return build(client, chance=random.Random(), options=options)
+
+
+def fast_loop() -> Callable[[], asyncio.AbstractEventLoop]:
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+def run_until_stopped(work: Callable[[], Awaitable[None]]) -> int:
+    """Runs `work` until it ends or SIGINT or SIGTERM asks it to."""
+    with asyncio.Runner(loop_factory=fast_loop()) as runner:
+        return runner.run(_until_stopped(work))
+
+
+async def _until_stopped(work: Callable[[], Awaitable[None]]) -> int:
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    return 0
+
+
+def say_ready(what: str) -> None:
+    """The one line that scripts wait for."""
+    print(what, file=sys.stdout, flush=True)

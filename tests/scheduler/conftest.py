@@ -1,0 +1,84 @@
+"""Nodes and pods for scheduler tests, told in few words."""
+
+import random
+from typing import Any
+
+import pytest
+
+from umiak.reconcile.cache import Tables
+from umiak.scheduler.contract import Cycle
+from umiak.scheduler.decide import Decider, Placement, Refusal
+from umiak.scheduler.loop import _READ, default_plugins
+from umiak.scheduler.nodes import NodeView
+from umiak.scheduler.pods import PodView, view
+from umiak.testing.clock import NOON
+
+
+def a_node(name: str, *, cpu="4", memory="8Gi", pods="110", labels=None, taints=(), unschedulable=False) -> dict:
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, **(labels or {})}},
+        "spec": {"taints": list(taints), "unschedulable": unschedulable},
+        "status": {"allocatable": {"cpu": cpu, "memory": memory, "pods": pods}},
+    }
+
+
+def a_pod(name: str, *, cpu="", memory="", labels=None, node="", priority=0, namespace="default", **spec: Any) -> dict:
+    requests = {k: v for k, v in (("cpu", cpu), ("memory", memory)) if v}
+    container = {"name": "c", "image": "i", "resources": {"requests": requests}, **spec.pop("container", {})}
+    wanted = {"containers": [container], "priority": priority, "schedulerName": "default-scheduler", **spec}
+    if node:
+        wanted["nodeName"] = node
+    about = {"name": name, "namespace": namespace, "uid": f"uid-{name}", "labels": labels or {}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": wanted}
+
+
+class World:
+    """Nodes with the pods on them, and a decider with every plugin."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, NodeView] = {}
+        self.tables = Tables()
+        for kind in _READ:
+            self.tables.ensure(kind)
+        self.plugins = default_plugins()
+        self.decider = Decider(self.plugins, random.Random(1))
+
+    def add_nodes(self, *nodes: dict) -> None:
+        for node in nodes:
+            found = self.nodes.setdefault(node["metadata"]["name"], NodeView(node["metadata"]["name"]))
+            found.describe(node)
+
+    def add_pods(self, *pods: dict) -> None:
+        for pod in pods:
+            self.nodes[pod["spec"]["nodeName"]].add(view(pod))
+
+    def cycle(self, pod: dict | PodView) -> Cycle:
+        return Cycle(pod if isinstance(pod, PodView) else view(pod), self.nodes, self.tables, NOON)
+
+    def decide(self, pod: dict) -> Placement | Refusal:
+        return self.decider.decide(self.cycle(pod))
+
+    def feasible(self, pod: dict) -> list[str]:
+        found = self.decide(pod)
+        return sorted(found.feasible) if isinstance(found, Placement) else []
+
+    def why_not(self, pod: dict) -> str:
+        found = self.decide(pod)
+        return found.reasons() if isinstance(found, Refusal) else ""
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def node_of():
+    return a_node
+
+
+@pytest.fixture
+def pod_of():
+    return a_pod

@@ -1,0 +1,104 @@
+"""The whole scheduler over an in-memory API: pods get nodes, or an event and a condition that say why not."""
+
+import asyncio
+import random
+from contextlib import asynccontextmanager
+
+import pytest
+
+from umiak.api.core import node, pod
+from umiak.reconcile import context
+from umiak.scheduler.loop import Scheduler
+from umiak.testing.clock import VirtualClock
+from umiak.testing.cluster import Cluster
+from umiak.testing.fakeapi import FakeApi
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def cluster(clock) -> Cluster:
+    return Cluster(FakeApi(clock), clock)
+
+
+@asynccontextmanager
+async def scheduling(cluster: Cluster):
+    runtime = context.build(cluster.client, clock=cluster.clock, chance=random.Random(1))
+
+    async def everything() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(runtime.recorder.run())
+            tasks.create_task(Scheduler(runtime).run())
+
+    task = asyncio.create_task(everything())
+    try:
+        await cluster.clock.advance(0)
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def where(cluster: Cluster, name: str) -> str:
+    return (await cluster.client.get(pod.KIND, name, "default"))["spec"].get("nodeName", "")
+
+
+async def test_a_pod_gets_a_node_and_an_event(cluster, node_of, pod_of):
+    await cluster.create(node.KIND, node_of("n1"))
+    async with scheduling(cluster):
+        await cluster.create(pod.KIND, pod_of("p"))
+        await cluster.clock.advance(1)
+        assert await where(cluster, "p") == "n1"
+        events = await cluster.events("default")
+        assert ("Scheduled", "p", "Successfully assigned default/p to n1") in events
+
+
+async def test_it_says_why_and_tries_again_when_there_is_room(cluster, node_of, pod_of):
+    await cluster.create(node.KIND, node_of("n1", cpu="1"))
+    async with scheduling(cluster):
+        await cluster.create(pod.KIND, pod_of("first", cpu="1"))
+        await cluster.create(pod.KIND, pod_of("second", cpu="1"))
+        await cluster.clock.advance(1)
+        waiting = await cluster.client.get(pod.KIND, "second", "default")
+        condition = waiting["status"]["conditions"][0]
+        assert (condition["type"], condition["status"], condition["reason"]) == (
+            "PodScheduled",
+            "False",
+            "Unschedulable",
+        )
+        assert condition["message"] == (
+            "0/1 nodes are available: 1 Insufficient cpu. "
+            "preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+        )
+        await cluster.create(node.KIND, node_of("n2", cpu="1"))
+        await cluster.clock.advance(2)
+        assert await where(cluster, "second") == "n2"
+
+
+async def test_many_pods_never_overfill_a_node(cluster, node_of, pod_of):
+    await cluster.create(node.KIND, node_of("n1", cpu="2"))
+    await cluster.create(node.KIND, node_of("n2", cpu="2"))
+    async with scheduling(cluster):
+        for i in range(6):
+            await cluster.create(pod.KIND, pod_of(f"p{i}", cpu="1"))
+        await cluster.clock.advance(5)
+        placed = [await where(cluster, f"p{i}") for i in range(6)]
+    assert (placed.count("n1"), placed.count("n2"), placed.count("")) == (2, 2, 2)
+
+
+async def test_an_important_pod_makes_room(cluster, node_of, pod_of):
+    await cluster.create(node.KIND, node_of("n1", cpu="1"))
+    async with scheduling(cluster):
+        await cluster.create(pod.KIND, pod_of("low", cpu="1"))
+        await cluster.clock.advance(1)
+        await cluster.create(pod.KIND, pod_of("high", cpu="1", priority=100))
+        await cluster.clock.advance(1)
+        low = await cluster.find(pod.KIND, "low", "default")
+        assert low is None or low["metadata"].get("deletionTimestamp")
+        if low:
+            await cluster.client.delete(pod.KIND, "low", "default", grace_seconds=0)
+        await cluster.clock.advance(15)
+        assert await where(cluster, "high") == "n1"

@@ -1,0 +1,85 @@
+"""When a pod is tried, tried again, and left alone."""
+
+import pytest
+
+from umiak.scheduler.contract import Event
+from umiak.scheduler.pods import view
+from umiak.scheduler.queue import Queue
+
+HINTS = {"Fit": frozenset({Event.POD_REMOVED}), "Taints": frozenset({Event.NODE_TAINTS})}
+
+
+@pytest.fixture
+def queue() -> Queue:
+    return Queue(HINTS)
+
+
+def popped(queue: Queue, now: float) -> str:
+    found = queue.pop(now)
+    return found.pod.name if found else ""
+
+
+def test_the_most_important_first_then_the_oldest(queue, pod_of):
+    for name, priority in (("old", 0), ("new", 0), ("vip", 10)):
+        queue.add(view(pod_of(name, priority=priority)), now=0.0)
+    assert [popped(queue, 0) for _ in range(4)] == ["vip", "old", "new", ""]
+
+
+def test_a_rejected_pod_waits_for_an_event_that_can_help(queue, pod_of):
+    queue.add(view(pod_of("p")), 0)
+    queue.failed(queue.pop(0), ["Fit"], 0)
+    queue.happened(Event.NODE_TAINTS, 100)
+    assert popped(queue, 100) == ""
+    queue.happened(Event.POD_REMOVED, 100)
+    assert popped(queue, 100) == "p"
+
+
+def test_it_backs_off_first(queue, pod_of):
+    queue.add(view(pod_of("p")), 0)
+    queue.failed(queue.pop(0), ["Fit"], 0)
+    queue.happened(Event.POD_REMOVED, 0.5)
+    assert (popped(queue, 0.5), queue.next_wake(), popped(queue, 1.0)) == ("", 1.0, "p")
+
+
+@pytest.mark.parametrize(("failures", "wait"), [(1, 1.0), (2, 2.0), (4, 8.0), (5, 10.0), (9, 10.0)])
+def test_errors_back_off_ever_longer(queue, pod_of, failures, wait):
+    queue.add(view(pod_of("p")), 0)
+    now = 0.0
+    for _ in range(failures):
+        queue.failed(queue.pop(now), (), now)
+        began, now = now, queue.next_wake()
+    assert now - began == wait
+
+
+def test_an_event_during_the_attempt_is_not_missed(queue, pod_of):
+    queue.add(view(pod_of("p")), 0)
+    attempt = queue.pop(0)
+    queue.happened(Event.POD_REMOVED, 0)
+    queue.failed(attempt, ["Fit"], 0)
+    assert popped(queue, 1.0) == "p"
+
+
+def test_a_parked_pod_is_tried_after_five_minutes_anyway(queue, pod_of):
+    queue.add(view(pod_of("p")), 0)
+    queue.failed(queue.pop(0), ["Fit"], 0)
+    queue.flush(299)
+    assert popped(queue, 299) == ""
+    queue.flush(301)
+    assert popped(queue, 301) == "p"
+
+
+def test_gated_pods_stay_until_they_change(queue, pod_of):
+    queue.add(view(pod_of("p", schedulingGates=[{"name": "g"}])), 0)
+    queue.park(view(pod_of("p")).key)
+    queue.flush(10_000)
+    assert popped(queue, 10_000) == ""
+    queue.add(view(pod_of("p")), 10_000)
+    assert popped(queue, 10_000) == "p"
+
+
+def test_a_removed_pod_is_gone(queue, pod_of):
+    queue.add(view(pod_of("p")), 0)
+    attempt = queue.pop(0)
+    queue.remove(attempt.pod.key)
+    queue.failed(attempt, ["Fit"], 0)
+    assert len(queue) == 0
