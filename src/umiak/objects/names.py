@@ -101,5 +101,5 @@ def path_segment(value: str, is_prefix: bool = False) -> list[str]:
 
 
 def without_trailing_dash(value: str) -> str:
-    """A prefix for generated names may end in a dash; what follows makes it whole."""
-    return value[:-1] + "a" if len(value) > 1 and value.endswith("-") else value
+    """A prefix for generated names may end in a dash. The reference masks one character more than the dash; so do we."""
+    return value[:-2] + "a" if len(value) > 1 and value.endswith("-") else value

@@ -1,0 +1,266 @@
+"""The API server itself: everything it consists of, and the way of a request through it.
+
+A request is authenticated, perhaps impersonated, authorized, and then answered by a verb, a subresource or a path that
+belongs to no resource. `handler` is what an HTTP server calls.
+"""
+
+import logging
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+from umiak.api import registry
+from umiak.api.kind import Kind
+from umiak.kit.clock import Clock
+from umiak.objects.errors import StatusError, internal, unauthorized
+from umiak.objects.types import Object
+from umiak.server import metadata, paths, stored, warning
+from umiak.server.access.authorization import refusal
+from umiak.server.answer import Answer, indented, no_such_resource, page_not_found
+from umiak.server.call import Call, Exchange, Gate
+from umiak.server.contract import (
+    ANONYMOUS,
+    Admission,
+    Attributes,
+    Authenticator,
+    Authorizer,
+    Request,
+    Surroundings,
+    User,
+)
+from umiak.server.dispatch import Dispatch
+from umiak.server.impersonation import impersonated, is_asked
+from umiak.server.negotiation import negotiate, wants_pretty
+from umiak.server.resources import Resources
+from umiak.server.route import Route, route
+from umiak.server.settings import Settings
+from umiak.server.special import NAMESPACES, ORDINARY, Special
+from umiak.server.sync import at_once, begin
+from umiak.store.contract import Entry, Store, Unwritable
+
+log = logging.getLogger(__name__)
+
+DEFAULTS = Settings()
+Step = Callable[[], Awaitable[None]]
+
+
+class ApiServer:
+    """Serves objects of a store. Call `start` before the first request and `close` after the last."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock,
+        random: random.Random,
+        authenticators: Sequence[Authenticator],
+        authorizer: Authorizer,
+        admission: Iterable[Admission] = (),
+        settings: Settings = DEFAULTS,
+        specials: Mapping[tuple[str, str], Special] | None = None,
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.dice = random
+        self.settings = settings
+        self.authenticators = tuple(authenticators)
+        self.authorizer = authorizer
+        self.objects = Resources(store, clock, random)
+        self.gate = Gate(admission, Surroundings(self.objects, clock, authorizer))
+        self.dispatch = Dispatch()
+        self.paths = paths.Paths()
+        self.watchers: set[Any] = set()
+        self.custom: dict[tuple[str, str, str], Kind] = {}
+        """Kinds that custom resource definitions brought, by group, version and plural."""
+        self.on_start: list[Step] = []
+        self.on_close: list[Step] = []
+        self.is_ready: bool = False
+        self.is_closing: bool = False
+        self._specials = {("", "namespaces"): NAMESPACES, **(specials or {})}
+
+    async def start(self) -> None:
+        for step in self.on_start:
+            await step()
+        self.is_ready = True
+
+    async def close(self) -> None:
+        """Ends all watches; the store stays open."""
+        self.is_closing, self.is_ready = True, False
+        for watcher in list(self.watchers):
+            watcher.close()
+        for step in reversed(self.on_close):
+            await step()
+
+    # What verbs ask
+
+    def kind(self, group: str, version: str, plural: str) -> Kind | None:
+        """The kind behind a path, built in or custom."""
+        try:
+            return registry.resource(group, version, plural)
+        except registry.UnknownKind:
+            return self.custom.get((group, version, plural))
+
+    def serves(self, group: str, version: str) -> bool:
+        """Whether there is such a group and version at all."""
+        api_version = f"{group}/{version}" if group else version
+        return api_version in registry.group_versions() or any(k[:2] == (group, version) for k in self.custom)
+
+    def special(self, kind: Kind) -> Special:
+        return self._specials.get((kind.group, kind.plural), ORDINARY)
+
+    async def vanish(self, kind: Kind, entry: Entry, obj: Object) -> Entry:
+        """Removes an object for good, if it is still the one of `entry`."""
+        last = await self.store.delete(entry.key, expect=entry.modified, render=stored.restamp(entry))
+        if released := self.special(kind).released:
+            await released(obj)
+        return last
+
+    def present(self, root: str, key: str) -> tuple[list[Entry], int]:
+        """(what there is now under `root`, or at `key`, the revision it is true at)."""
+        if key:
+            entry = at_once(self.store.get(key))
+            return ([entry] if entry is not None else []), self.store.revision
+        page = at_once(self.store.range(root))
+        return page.entries, page.revision
+
+    async def authorize(self, asked: Attributes) -> None:
+        """Raises 403."""
+        decision = await self.authorizer.authorize(asked)
+        if not decision.allowed:
+            raise refusal(asked, decision.reason)
+
+    async def authorize_create(self, call: Call) -> None:
+        """An update that creates needs leave to create."""
+        about = call.route
+        asked = Attributes(
+            call.user,
+            "create",
+            about.group,
+            about.version,
+            about.resource,
+            about.subresource,
+            about.namespace,
+            call.name,
+        )
+        await self.authorize(asked)
+
+    # The way of a request
+
+    def handler(self, incoming: Any, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
+        """Answers `incoming` (`kit.http.exchange.HttpRequest`); what it returns has to be run by a task."""
+        work = self._serve(request_of(incoming), exchange)
+        return begin(work) if incoming.method == "GET" else work
+
+    async def serve_as(self, user: User, request: Request, exchange: Exchange) -> None:
+        """Answers a request whose sender is known, e.g. because it comes from this very process."""
+        request.user = user
+        await self._guarded(request, exchange, self._authorized)
+
+    async def _serve(self, request: Request, exchange: Exchange) -> None:
+        await self._guarded(request, exchange, self._authenticated)
+
+    async def _guarded(
+        self, request: Request, exchange: Exchange, step: Callable[[Request, Exchange], Awaitable[Answer | None]]
+    ) -> None:
+        """Turns whatever goes wrong into an answer."""
+        try:
+            answer = await step(request, exchange)
+        except StatusError as error:
+            answer = refused(request, error)
+        except Unwritable as error:
+            answer = refused(request, StatusError(500, "InternalError", f"the store can not be written: {error}"))
+        except Exception as error:
+            log.exception("%s %s", request.method, request.path)
+            answer = refused(request, internal(f"{type(error).__name__}: {error}"))
+        if answer is None or exchange.answered:
+            return
+        self.reply(request, exchange, answer)
+
+    def reply(self, request: Request, exchange: Exchange, answer: Answer) -> None:
+        headers = [*self.standard_headers(request), *answer.headers]
+        if answer.type:
+            headers.append(("Content-Type", answer.type))
+        body = answer.body
+        if len(body) > paths.GZIP_ABOVE and "gzip" in request.header("accept-encoding"):
+            headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
+            body = paths.gzipped(body)
+        exchange.reply(answer.status, headers, body)
+
+    def standard_headers(self, request: Request) -> list[tuple[str, str]]:
+        identity = request.header("audit-id") or metadata.new_uid(self.dice)
+        return [("Audit-Id", identity), ("Cache-Control", "no-cache, private")]
+
+    def common_headers(self, call: Call) -> list[tuple[str, str]]:
+        return [*self.standard_headers(call.request), *warning.headers(call.warnings)]
+
+    async def authenticate(self, request: Request) -> User:
+        """Raises 401."""
+        for authenticator in self.authenticators:
+            user = await authenticator.authenticate(request)
+            if user is not None:
+                return user
+        raise unauthorized()
+
+    async def _authenticated(self, request: Request, exchange: Exchange) -> Answer | None:
+        request.user = await self.authenticate(request)
+        return await self._authorized(request, exchange)
+
+    async def _authorized(self, request: Request, exchange: Exchange) -> Answer | None:
+        if is_asked(request.headers):
+            request.user = await impersonated(request, self.authorizer)
+        found = route(request)
+        fields = request.option("fieldSelector") if found.verb in ("list", "watch", "deletecollection") else ""
+        await self.authorize(found.attributes(request.user, fields))
+        if not found.is_resource:
+            return await self.paths.answer(self, request)
+        return await self._resource(request, found, exchange)
+
+    async def _resource(self, request: Request, found: Route, exchange: Exchange) -> Answer | None:
+        kind = self.kind(found.group, found.version, found.resource)
+        if kind is None:
+            if self.serves(found.group, found.version):
+                raise no_such_resource()
+            return page_not_found()
+        call, run = self.dispatch.prepare(self, request, found, kind, exchange)
+        try:
+            answer = await run(call)
+        except StatusError as error:
+            answer = refused(request, error)
+        if answer is not None and call.warnings:
+            answer.headers += warning.headers(call.warnings)
+        return answer
+
+
+def request_of(incoming: Any) -> Request:
+    """The request as the server's parts see it."""
+    path, question, query = incoming.target.partition("?")
+    found: dict[str, list[str]] = {}
+    if question:
+        for name, value in parse_qsl(query, keep_blank_values=True):
+            found.setdefault(name, []).append(value)
+    return Request(
+        incoming.method,
+        path,
+        found,
+        incoming.headers,
+        incoming.body,
+        incoming.peer_certificate,
+        incoming.peer_address,
+        ANONYMOUS,
+    )
+
+
+def refused(request: Request, error: StatusError) -> Answer:
+    """An error as a `Status`, in YAML where only that is accepted."""
+    import msgspec
+
+    headers = [("Retry-After", str(error.retry_after))] if error.retry_after else []
+    encoded = msgspec.json.encode(error.status())
+    media = negotiate(request.header("accept"))
+    if media is not None and media.format == "yaml" and not media.target:
+        from umiak.objects.encoding import to_yaml
+
+        return Answer(error.code, to_yaml(error.status()), media.type, headers)
+    body = indented(encoded) if wants_pretty(request) else encoded + b"\n"
+    return Answer(error.code, body, headers=headers)

@@ -1,0 +1,221 @@
+"""Request bodies: from bytes to an object of the wanted kind, with the reference's words for what is wrong.
+
+Go's decoder is imitated where its errors reach clients: first the group, version and kind are read, then the fields.
+"""
+
+import json
+from typing import Any
+
+import msgspec
+
+from umiak.api import registry, schema
+from umiak.api.faults import Doubled
+from umiak.api.kind import Kind
+from umiak.objects.errors import StatusError, bad_request
+from umiak.objects.types import Object
+from umiak.server import metadata
+from umiak.server.call import Call
+from umiak.server.negotiation import body_format, unsupported_media
+
+SHOWN = 30
+"""Bytes of an unreadable body that are shown in the error."""
+HEAD_TYPE = (
+    'Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
+    'Kind string "json:\\"kind,omitempty\\"" }'
+)
+SCHEME = 'in scheme "pkg/runtime/scheme.go:111"'
+
+
+class Unreadable(Exception):
+    """The bytes are not in the format they claim to be; the text is Go's."""
+
+
+def read_object(call: Call, kind: Kind, directive: str) -> Object:
+    """The body as an object of `kind` with its defaults; unknown fields are dropped, warned of or refused. 400, 415."""
+    obj = parse(call, kind, directive)
+    return as_kind(call, obj, kind, directive)
+
+
+def parse(call: Call, kind: Kind, directive: str) -> Object:
+    """The body as plain data that claims to be of `kind`, or of another version of it."""
+    body = call.request.body
+    form = body_format(call.request.header("content-type"))
+    if form is None:
+        raise unsupported_media()
+    try:
+        value = json_value(body) if form == "json" else _yaml_value(call, kind, body, directive)
+    except Unreadable as error:
+        why = f"couldn't get version/kind; json parse error: {error}" if form == "json" else str(error)
+        raise _unrecognized(kind, why, body) from None
+    return _object(value, kind, body)
+
+
+def _unrecognized(kind: Kind, why: str, body: bytes) -> StatusError:
+    return bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): {why} ({summary(body)})")
+
+
+def summary(body: bytes) -> str:
+    if not body:
+        return "<empty>"
+    shown = body[:SHOWN].decode(errors="replace") if body[:1] == b"{" else body[:SHOWN].hex()
+    return f"{shown} ..." if len(body) > SHOWN else shown
+
+
+def _object(value: Any, kind: Kind, body: bytes) -> Object:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        why = f"couldn't get version/kind; json parse error: json: cannot unmarshal {go_kind(value)} into {HEAD_TYPE}"
+        raise _unrecognized(kind, why, body)
+    for field in ("apiVersion", "kind"):
+        if not isinstance(value.get(field, ""), str | None):
+            found = go_kind(value[field])
+            why = f"couldn't get version/kind; json parse error: json: cannot unmarshal {found} into Go struct field "
+            raise _unrecognized(kind, f"{why}.{field} of type string", body)
+    return value
+
+
+def go_kind(value: Any) -> str:
+    """A JSON value's type in Go's errors."""
+    if isinstance(value, bool):
+        return "bool"
+    names: dict[type, str] = {list: "array", dict: "object", str: "string"}
+    return names.get(type(value), "number")
+
+
+def as_kind(call: Call, obj: Object, kind: Kind, directive: str) -> Object:
+    """Checks what `obj` claims to be, reads its fields by the schema, fills in defaults."""
+    check_claim(obj, kind)
+    obj["kind"], obj["apiVersion"] = kind.kind, kind.api_version
+    obj, faults = schema.decode(kind.schema, obj, kind.kind, kind.version)
+    if faults:
+        report(call, kind, faults, directive)
+    kind.default(obj)
+    return obj
+
+
+def report(call: Call, kind: Kind, faults: list[str], directive: str) -> None:
+    """Unknown and repeated fields: warned of, or a reason to refuse."""
+    if directive == "Warn":
+        call.warn(faults)
+    elif directive == "Strict":
+        raise bad_request(
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
+            f"strict decoding error: {', '.join(faults)}"
+        )
+
+
+def check_claim(obj: Object, kind: Kind) -> None:
+    """400 unless the body's apiVersion and kind, where given, are those of the path."""
+    api_version, name = obj.get("apiVersion") or kind.api_version, obj.get("kind") or kind.kind
+    if (api_version, name) == (kind.api_version, kind.kind):
+        return
+    group, _, version = api_version.rpartition("/")
+    told = f'{name} in version "{version}" cannot be handled as a {kind.kind}: '
+    if metadata.is_custom(kind):
+        expected = f"{kind.group}/{kind.version}, Kind={kind.kind}"
+        if (group, name) != (kind.group, kind.kind) or version != kind.version:
+            raise bad_request(
+                f"the API version in the data ({api_version}) does not match the expected API version "
+                f"({kind.api_version})"
+                if name == kind.kind
+                else f"{told}no match for {expected}"
+            )
+    try:
+        registry.find(api_version, name)
+    except registry.UnknownKind:
+        place = api_version if "/" in api_version else version
+        raise bad_request(f'{told}no kind "{name}" is registered for version "{place}" {SCHEME}') from None
+    if (group, name) != (kind.group, kind.kind):
+        shown = ".".join((version, name)), f"{kind.group.partition('.')[0] or 'core'}.{kind.kind}"
+        raise bad_request(f"{told}converting ({shown[0]}) to ({shown[1]}): unknown conversion")
+    raise bad_request(
+        f"the API version in the data ({api_version}) does not match the expected API version ({kind.api_version})"
+    )
+
+
+def json_value(body: bytes) -> Any:
+    """JSON, in which an object with repeated keys is a `Doubled`. Raises Unreadable."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Unreadable(json_fault(body)) from None
+    # Whoever writes compact JSON without repetitions gets back exactly as many bytes as were sent.
+    if len(msgspec.json.encode(value)) == len(body):
+        return value
+    return json.loads(body, object_pairs_hook=pairs)
+
+
+def pairs(found: list[tuple[str, Any]]) -> Object:
+    obj = dict(found)
+    if len(obj) == len(found):
+        return obj
+    doubled = Doubled(obj)
+    doubled.pairs = found
+    return doubled
+
+
+def json_fault(body: bytes) -> str:
+    """What Go's scanner says of bytes that are not JSON."""
+    text = body.decode(errors="replace")
+    try:
+        _, end = json.JSONDecoder().raw_decode(text.lstrip(" \t\r\n"))
+        rest = text.lstrip(" \t\r\n")[end:].lstrip(" \t\r\n")
+        return f"invalid character {_quoted(rest[:1])} after top-level value" if rest else "invalid JSON"
+    except json.JSONDecodeError as error:
+        stripped = text.lstrip(" \t\r\n")
+        letter = stripped[error.pos : error.pos + 1]
+        if not letter or error.msg.startswith("Unterminated string"):
+            return "unexpected end of JSON input"
+        return f"invalid character {_quoted(letter)} {_expected(error.msg)}"
+
+
+def _quoted(letter: str) -> str:
+    if letter == "'":
+        return r"'\''"
+    if letter == '"':
+        return "'\"'"
+    return f"'{letter}'" if letter.isprintable() else f"'\\u{ord(letter):04x}'" if ord(letter) > 127 else repr(letter)
+
+
+def _expected(message: str) -> str:
+    if "property name" in message:
+        return "looking for beginning of object key string"
+    if "':' delimiter" in message:
+        return "after object key"
+    if "',' delimiter" in message:
+        return "after object key:value pair"
+    return "looking for beginning of value"
+
+
+def _yaml_value(call: Call, kind: Kind, body: bytes, directive: str) -> Any:
+    from umiak.objects import encoding
+
+    try:
+        value, repeated = encoding.from_yaml(body)
+    except encoding.Unreadable as error:
+        raise Unreadable(str(error)) from None
+    if repeated:
+        report(call, kind, repeated, directive)
+    return value
+
+
+def read_delete_options(call: Call) -> Object | None:
+    """The DeleteOptions of a body; None when there is none. Raises 400, 415."""
+    body = call.request.body
+    if not body:
+        return None
+    form = body_format(call.request.header("content-type"))
+    if form is None:
+        raise unsupported_media()
+    try:
+        value = json_value(body) if form == "json" else _yaml_value(call, call.kind, body, "Ignore")
+    except Unreadable as error:
+        raise bad_request(
+            f"couldn't get version/kind; json parse error: {error}" if form == "json" else str(error)
+        ) from None
+    value = _object(value, call.kind, body)
+    api_version, name = value.get("apiVersion") or "meta.k8s.io/v1", value.get("kind") or "DeleteOptions"
+    if name != "DeleteOptions":
+        raise bad_request(f'no kind "{name}" is registered for version "{api_version}" {SCHEME}')
+    return value

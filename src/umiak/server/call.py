@@ -1,0 +1,116 @@
+"""One request on its way through a verb, and the admission it has to pass."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from umiak.api.kind import Kind
+from umiak.objects.types import Object
+from umiak.server.contract import Admission, Admitted, Phase, Request, Surroundings, User
+from umiak.server.negotiation import Media
+from umiak.server.route import Route
+
+if TYPE_CHECKING:
+    from umiak.server.answer import Answer
+    from umiak.server.app import ApiServer
+
+
+class Stream(Protocol):
+    """An answer written bit by bit; `kit.http.exchange.Stream` and the in-process transport have one."""
+
+    closed: bool
+    on_close: list[Callable[[], None]]
+
+    @property
+    def buffered(self) -> int: ...
+
+    def write(self, data: bytes) -> None: ...
+
+    async def drain(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class Exchange(Protocol):
+    """How to answer, as `kit.http.exchange.Exchange`."""
+
+    @property
+    def answered(self) -> bool: ...
+
+    def reply(self, status: int, headers: Any, body: bytes = b"") -> None: ...
+
+    def start(self, status: int, headers: Any) -> Stream: ...
+
+    def upgrade(self, headers: Any) -> Any: ...
+
+    def hijack(self) -> Any: ...
+
+
+@dataclass(slots=True)
+class Call:
+    """A request for a resource: what it asks for, of which kind, how it wants its answer, and what it is warned of."""
+
+    app: "ApiServer"
+    request: Request
+    route: Route
+    kind: Kind
+    media: Media
+    exchange: Exchange
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def user(self) -> User:
+        return self.request.user
+
+    @property
+    def namespace(self) -> str:
+        return self.route.namespace if self.kind.namespaced else ""
+
+    @property
+    def name(self) -> str:
+        return self.route.name
+
+    def warn(self, texts: Iterable[str]) -> None:
+        """Adds what was not said yet."""
+        for text in texts:
+            if text and text not in self.warnings:
+                self.warnings.append(text)
+
+    def admitted(
+        self, operation: str, new: Object | None, old: Object | None, options: Object, dry_run: bool, name: str = ""
+    ) -> Admitted:
+        """The write as admission plugins see it."""
+        attributes = self.route.attributes(self.user)
+        if name and name != attributes.name:
+            attributes = replace(attributes, name=name)
+        return Admitted(attributes, self.kind, operation, new, old, options, dry_run, self.warnings)
+
+
+Handler = Callable[[Call], Awaitable["Answer | None"]]
+"""Does what a call asks; None when it answered through the exchange itself."""
+
+
+class Gate:
+    """All admission plugins, each phase in the reference's order."""
+
+    def __init__(self, plugins: Iterable[Admission], surroundings: Surroundings) -> None:
+        ordered = sorted(plugins, key=lambda p: p.order)
+        self._phases: Mapping[Phase, list[Admission]] = {
+            phase: [p for p in ordered if phase in p.phases] for phase in Phase
+        }
+        self._surroundings = surroundings
+
+    async def pass_through(self, admitted: Admitted, phase: Phase) -> None:
+        """Raises what the first plugin that refuses raises."""
+        for plugin in self._phases[phase]:
+            if plugin.concerns(admitted):
+                await plugin.run(self._surroundings, admitted, phase)
+
+
+async def undo(admitted: Admitted) -> None:
+    """Takes back what plugins did for a write that failed."""
+    steps, admitted.undo = admitted.undo, []
+    for step in reversed(steps):
+        await step()

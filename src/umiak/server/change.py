@@ -1,0 +1,196 @@
+"""Changing a stored object: read the latest, let the caller make the new one, judge it, swap it in; again if raced.
+
+This is apiserver's `Store.Update` with `BeforeUpdate`, for updates and patches of any part of any kind.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from umiak.api.kind import Kind
+from umiak.objects.errors import MODIFIED, StatusError, conflict, invalid, invalid_value, not_found
+from umiak.objects.types import Object
+from umiak.server import metadata, stored
+from umiak.server.answer import unknown_failure
+from umiak.server.call import Call, undo
+from umiak.server.contract import Phase
+from umiak.server.options import unsigned_fault
+from umiak.server.part import Part, itself, taken
+from umiak.server.verbs import create
+from umiak.store.contract import Entry, Mismatch
+
+Make = Callable[[Callable[[], Object] | None], Awaitable[Object]]
+"""Makes the object as the client wants it. Gets a function that reads the stored one anew, in the part's view, or None
+when there is none yet; what it returns is the caller's to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What came of it: the view's bytes in the part's own kind."""
+
+    value: bytes
+    created: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One update or patch. `uid` is demanded of the stored object when not empty."""
+
+    part: Part
+    make: Make
+    options: Object
+    create_options: Object
+    dry_run: bool = False
+    uid: str = ""
+    allows_create: bool = False
+
+
+async def change(call: Call, wanted: Change) -> Changed:
+    """Raises not-found, conflict, invalid, or what admission raises."""
+    key = call.kind.store_key(call.namespace, call.name)
+    while True:
+        entry = await call.app.store.latest(key)
+        try:
+            if entry is None:
+                return await _create(call, wanted)
+            return await _replace(call, wanted, entry)
+        except Mismatch:
+            continue
+
+
+async def _create(call: Call, wanted: Change) -> Changed:
+    kind = call.kind
+    if not wanted.allows_create:
+        raise not_found(kind.group, kind.plural, call.name)
+    obj = await wanted.make(None)
+    about = metadata.of(obj)
+    if wanted.uid:
+        raise _precondition_failed(call, "uid", wanted.uid, "")
+    about.pop("resourceVersion", None)
+    metadata.wipe(about)
+    await call.app.authorize_create(call)
+    try:
+        return Changed(await create.create_object(call, obj, wanted.create_options, wanted.dry_run), True)
+    except StatusError as error:
+        if error.reason == "AlreadyExists":  # somebody was faster: now it is an update
+            raise Mismatch("", None) from None
+        raise
+
+
+async def _replace(call: Call, wanted: Change, entry: Entry) -> Changed:
+    kind, part = call.kind, wanted.part
+    old = stored.read(kind, entry.value)
+    if wanted.uid and wanted.uid != old["metadata"]["uid"]:
+        raise _precondition_failed(call, "UID", wanted.uid, old["metadata"]["uid"])
+    sent = await wanted.make(lambda: part.view(kind, stored.read(kind, entry.value)))
+    admitted = call.admitted("UPDATE", sent, part.view(kind, old), wanted.options, wanted.dry_run)
+    try:
+        await call.app.gate.pass_through(admitted, Phase.MUTATE)
+        call.warn(metadata.without_duplicate_owners(metadata.of(sent), after_admission=True))
+        _check_version(call, kind, sent, entry.modified)
+        new = sent if part.merge is taken else part.merge(kind, sent, stored.read(kind, entry.value))
+        async with create.reserved(call, admitted, new, old):
+            _keep(kind, part, new, old)
+            _check(kind, part, new, old)
+            call.warn(kind.warnings(new, old))
+            if part.view is not itself:
+                admitted.new = part.view(kind, new)
+            await call.app.gate.pass_through(admitted, Phase.VALIDATE)
+            return await _store(call, wanted, entry, new, old)
+    except BaseException:
+        await undo(admitted)
+        raise
+
+
+def _check_version(call: Call, kind: Kind, sent: Object, current: int) -> None:
+    """An update either names the version it is based on, or does not care where the kind allows that."""
+    about = metadata.of(sent)
+    text = about.get("resourceVersion") or "0"
+    if not (text.isascii() and text.isdigit()):
+        raise unknown_failure(unsigned_fault(text))
+    if int(text) == 0:
+        if not kind.updates_unconditionally:
+            fault = invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
+            raise invalid(kind.group, kind.plural, call.name, [fault])
+        about["resourceVersion"] = str(current)
+    elif int(text) != current:
+        raise conflict(kind.group, kind.plural, call.name, MODIFIED)
+
+
+def _keep(kind: Kind, part: Part, new: Object, old: Object) -> None:
+    """What the client has no say in stays as it was."""
+    about, before = metadata.of(new), old["metadata"]
+    metadata.ensure_namespace(about, before.get("namespace") or "")
+    _carry(about, before, "generation")
+    part.prepare(kind, new, old)
+    if not about.get("uid"):
+        about["uid"] = before["uid"]
+    for field in ("creationTimestamp", "deletionTimestamp"):
+        if before.get(field):
+            about[field] = before[field]
+    if before.get("deletionGracePeriodSeconds") is not None and about.get("deletionGracePeriodSeconds") is None:
+        about["deletionGracePeriodSeconds"] = before["deletionGracePeriodSeconds"]
+    if kind.counts_generation and about.get("generation") == before.get("generation") and _differs(new, old):
+        about["generation"] = (before.get("generation") or 0) + 1
+
+
+def _carry(about: Object, before: Object, field: str) -> None:
+    if field in before:
+        about[field] = before[field]
+    else:
+        about.pop(field, None)
+
+
+def _differs(new: Object, old: Object) -> bool:
+    """Whether anything outside metadata and status changed."""
+    ignored = ("metadata", "status", "kind", "apiVersion")
+    return any(new.get(k) != old.get(k) for k in {**new, **old} if k not in ignored)
+
+
+def _check(kind: Kind, part: Part, new: Object, old: Object) -> None:
+    about = metadata.of(new)
+    faults = [*metadata.faults_of_update(kind, about, old["metadata"]), *part.validate(kind, new, old)]
+    if faults:
+        raise invalid(kind.group, kind.kind, about.get("name") or "", faults)
+
+
+def is_finished(new: Object, old: Object) -> bool:
+    """Whether the last finalizer went from an object that waits for its deletion."""
+    about, before = new["metadata"], old["metadata"]
+    waits = bool(before.get("deletionTimestamp")) and not before.get("deletionGracePeriodSeconds")
+    return waits and not about.get("finalizers")
+
+
+async def _store(call: Call, wanted: Change, entry: Entry, new: Object, old: Object) -> Changed:
+    kind, part = call.kind, wanted.part
+    if is_finished(new, old) and call.app.special(kind).may_vanish(new):
+        if not wanted.dry_run:
+            await call.app.vanish(kind, entry, old)
+        return Changed(_viewed(kind, part, new))
+    if new == old:
+        return Changed(_viewed(kind, part, old))
+    if wanted.dry_run:
+        return Changed(_viewed(kind, part, new))
+    entry = await call.app.store.put(entry.key, stored.render(kind, new), expect=entry.modified)
+    if part.view is itself and stored.is_direct(kind):
+        return Changed(entry.value)
+    return Changed(_viewed(kind, part, new))
+
+
+def _viewed(kind: Kind, part: Part, obj: Object) -> bytes:
+    return stored.encode(part.body_kind(kind), part.view(kind, obj))
+
+
+def _precondition_failed(call: Call, what: str, wanted: str, found: str) -> StatusError:
+    """The reference's storage speaks here; its key is that of etcd."""
+    kind = call.kind
+    place = f"/registry/{storage_place(kind)}/" + (f"{call.namespace}/" if call.namespace else "") + call.name
+    why = (
+        f"StorageError: invalid object, Code: 4, Key: {place}, ResourceVersion: 0, AdditionalErrorMsg: "
+        f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+    )
+    return conflict(kind.group, kind.plural, call.name, why)
+
+
+def storage_place(kind: Kind) -> str:
+    """Where the reference keeps a kind: under its plural, but a custom one under its group too."""
+    return f"{kind.group}/{kind.plural}" if metadata.is_custom(kind) else kind.plural

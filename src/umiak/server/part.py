@@ -1,0 +1,65 @@
+"""What of an object a path shows and changes: the object itself, its status, its scale ..."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from umiak.api.kind import Kind
+from umiak.objects.errors import FieldError
+from umiak.objects.types import Object
+from umiak.server.call import Handler
+
+
+def itself(kind: Kind, obj: Object) -> Object:
+    """The view of a part that shows the whole object."""
+    return obj
+
+
+def taken(kind: Kind, sent: Object, old: Object) -> Object:
+    """What is sent is the new object."""
+    return sent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """How updates and patches of one path treat an object.
+
+    `view` is what clients see and send (default: the object); `merge` puts a sent view back into the stored object.
+    `prepare` gets (kind, new, old) and undoes what may not change here; `validate` says what is wrong after that.
+    """
+
+    name: str
+    body_kind: Callable[[Kind], Kind] = lambda kind: kind
+    view: Callable[[Kind, Object], Object] = itself
+    merge: Callable[[Kind, Object, Object], Object] = taken
+    prepare: Callable[[Kind, Object, Object], None]
+    validate: Callable[[Kind, Object, Object], list[FieldError]]
+    creates: bool = False
+
+
+def _prepare(kind: Kind, new: Object, old: Object) -> None:
+    kind.prepare_update(new, old)
+
+
+def _validate(kind: Kind, new: Object, old: Object) -> list[FieldError]:
+    return [*kind.validate(new), *kind.validate_update(new, old)]
+
+
+WHOLE = Part(name="", prepare=_prepare, validate=_validate, creates=True)
+"""The object itself; its status stays as it is where there is a status subresource."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubresourceHandlers:
+    """One subresource: whose it is and what each HTTP method does.
+
+    `of` names (group, plural); None means every kind that declares a subresource of this name.
+    """
+
+    name: str
+    of: tuple[tuple[str, str], ...] | None = None
+    methods: Mapping[str, Handler] = field(default_factory=dict)
+    connects: bool = False
+    """Whether whatever follows the name in the path belongs to it, and the answer is somebody else's stream."""
+
+    def answer(self, method: str) -> Handler | None:
+        return self.methods.get(method)

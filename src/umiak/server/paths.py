@@ -1,0 +1,53 @@
+"""Paths that are no resources: health, version, metrics, the index, discovery and whatever else hangs itself in.
+
+Modules of this package that serve such paths export `ROUTES`: (path, handler) pairs, where a path that ends in "/"
+stands for everything below it.
+"""
+
+import zlib
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from umiak.server import health, index
+from umiak.server.answer import Answer, page_not_found
+from umiak.server.contract import Request
+
+if TYPE_CHECKING:
+    from umiak.server.app import ApiServer
+
+PathHandler = Callable[["ApiServer", Request], Awaitable[Answer]]
+GZIP_ABOVE = 128 * 1024
+"""Bytes; smaller answers are not worth the time (apiserver's `defaultGzipThresholdBytes`)."""
+
+
+def gzipped(body: bytes) -> bytes:
+    """At the fastest level, as the reference does."""
+    return zlib.compress(body, 1, wbits=31)
+
+
+class Paths:
+    """Longest prefix wins; an exact path wins over any prefix."""
+
+    def __init__(self) -> None:
+        self.exact: dict[str, PathHandler] = {}
+        self.below: dict[str, PathHandler] = {}
+        for module in (health, index):
+            for path, handler in module.ROUTES:
+                self.add(path, handler)
+
+    def add(self, path: str, handler: PathHandler) -> None:
+        (self.below if path.endswith("/") and path != "/" else self.exact)[path] = handler
+
+    @property
+    def listed(self) -> list[str]:
+        """What the index shows."""
+        return sorted({*self.exact, *(path.rstrip("/") for path in self.below)} - {"/"})
+
+    async def answer(self, app: "ApiServer", request: Request) -> Answer:
+        path = request.path
+        handler = self.exact.get(path) or self.exact.get(path.rstrip("/")) or self._nearest(path)
+        return page_not_found() if handler is None else await handler(app, request)
+
+    def _nearest(self, path: str) -> PathHandler | None:
+        fitting = [prefix for prefix in self.below if path.startswith(prefix) or path == prefix[:-1]]
+        return self.below[max(fitting, key=len)] if fitting else None

@@ -1,0 +1,99 @@
+"""Objects and lists in the form the client asked for: JSON, YAML, tables, metadata alone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from umiak.api.kind import Kind
+from umiak.objects.errors import StatusError
+from umiak.objects.meta import resource_version
+from umiak.objects.types import Object
+from umiak.server import stored, tables
+from umiak.server.answer import Answer, indented
+from umiak.server.call import Call
+from umiak.server.negotiation import Media
+
+
+def text(media: Media, encoded: bytes) -> bytes:
+    """One JSON value in the negotiated format."""
+    if media.format == "yaml":
+        from umiak.objects.encoding import to_yaml
+
+        return to_yaml(msgspec.json.decode(encoded))
+    return indented(encoded) if media.pretty else encoded + b"\n"
+
+
+def _answer(call: Call, status: int, encoded: bytes) -> Answer:
+    return Answer(status, text(call.media, encoded), call.media.type)
+
+
+def of_value(call: Call, value: Any, status: int = 200) -> Answer:
+    """Anything that is not an object of the call's kind, such as a Status."""
+    return _answer(call, status, msgspec.json.encode(value))
+
+
+def go_type(kind: Kind, suffix: str = "") -> str:
+    """How the reference names the type inside its errors."""
+    return f"*{kind.group.partition('.')[0] or 'core'}.{kind.kind}{suffix}"
+
+
+def _mismatch(target: str, found: str, why: str) -> StatusError:
+    return StatusError(406, "NotAcceptable", f"you requested {target}, but the requested object is {why} ({found})")
+
+
+def of_object(call: Call, value: bytes, status: int = 200, kind: Kind | None = None) -> Answer:
+    """One object, from its bytes in the kind's own form."""
+    if call.media.is_plain:
+        return Answer(status, value + b"\n")
+    return _answer(call, status, converted(call, value, kind or call.kind))
+
+
+def converted(call: Call, value: bytes, kind: Kind, *, with_headers: bool = True) -> bytes:
+    """One object's bytes as the target kind, if one was asked for."""
+    target, version = call.media.target, call.media.target_version
+    if not target:
+        return value
+    if target == "PartialObjectMetadata":
+        return tables.partial(value, version)
+    if target == "PartialObjectMetadataList":
+        raise _mismatch(target, go_type(kind), "not a list")
+    about = {"resourceVersion": resource_version({"metadata": msgspec.json.decode(stored.metadata_of(value))})}
+    now = call.app.clock.now().timestamp()
+    include = tables.include_policy(call.request)
+    return msgspec.json.encode(tables.table(kind, version, [value], about, include, now, with_headers=with_headers))
+
+
+def of_list(call: Call, values: Sequence[bytes], about: Object) -> Answer:
+    """A list, from its objects' bytes in the kind's own form; `about` is the list's metadata."""
+    kind, media = call.kind, call.media
+    if not media.target:
+        meta = msgspec.json.encode(about)
+        head = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
+            kind.list_kind.encode(),
+            kind.api_version.encode(),
+            meta,
+        )
+        tail = b"]}\n" if media.is_plain else b"]}"
+        encoded = b"".join((head, stored.joined(kind, list(values)), tail))
+        return Answer(200, encoded) if media.is_plain else _answer(call, 200, encoded)
+    if media.target == "PartialObjectMetadata":
+        raise _mismatch(media.target, go_type(kind, "List"), "a list")
+    if media.target == "PartialObjectMetadataList":
+        return _answer(call, 200, _partial_list(values, media.target_version, about))
+    include, now = tables.include_policy(call.request), call.app.clock.now().timestamp()
+    table = tables.table(kind, media.target_version, values, about, include, now)
+    return _answer(call, 200, msgspec.json.encode(table))
+
+
+def _partial_list(values: Sequence[bytes], version: str, about: Object) -> bytes:
+    """An empty one has no items at all, as in the reference."""
+    items = [msgspec.Raw(tables.partial(value, version)) for value in values]
+    return msgspec.json.encode(
+        {
+            "kind": "PartialObjectMetadataList",
+            "apiVersion": f"meta.k8s.io/{version}",
+            "metadata": about,
+            "items": items or None,
+        }
+    )

@@ -1,0 +1,76 @@
+"""Reads and writes stored objects from inside the server: `contract.Objects` over a store."""
+
+import random
+from collections.abc import Callable
+
+from umiak.api.kind import Kind
+from umiak.kit.clock import Clock
+from umiak.objects.errors import already_exists, not_found
+from umiak.objects.types import Object
+from umiak.server import metadata, stored
+from umiak.store.contract import Entry, Mismatch, Store
+
+
+class Resources:
+    """Objects of all kinds, decoded. No authorization, no admission, no validation."""
+
+    def __init__(self, store: Store, clock: Clock, dice: random.Random) -> None:
+        self.store = store
+        self._clock = clock
+        self._dice = dice
+
+    async def find(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        entry = await self.store.get(kind.store_key(namespace, name))
+        return None if entry is None else stored.read(kind, entry.value)
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Object:
+        found = await self.find(kind, namespace, name)
+        if found is None:
+            raise not_found(kind.group, kind.plural, name)
+        return found
+
+    async def list(self, kind: Kind, namespace: str = "") -> list[Object]:
+        page = await self.store.range(kind.store_prefix(namespace))
+        return [stored.read(kind, entry.value) for entry in page.entries]
+
+    async def create(self, kind: Kind, obj: Object) -> Object:
+        about = metadata.of(obj)
+        metadata.fill(about, self._clock.now(), self._dice)
+        if kind.counts_generation:
+            about["generation"] = 1
+        await self.insert(kind, obj)
+        return obj
+
+    async def insert(self, kind: Kind, obj: Object) -> Entry:
+        """Stores a new object as it is; raises already-exists."""
+        about = metadata.of(obj)
+        key = kind.store_key(about.get("namespace") or "", about["name"])
+        try:
+            return await self.store.put(key, stored.render(kind, obj), expect=0)
+        except Mismatch:
+            raise already_exists(kind.group, kind.plural, about["name"]) from None
+
+    async def modify(self, kind: Kind, namespace: str, name: str, change: Callable[[Object], Object | None]) -> Object:
+        key = kind.store_key(namespace, name)
+        while True:
+            entry = await self.store.latest(key)
+            if entry is None:
+                raise not_found(kind.group, kind.plural, name)
+            before = stored.read(kind, entry.value)
+            after = change(stored.read(kind, entry.value))
+            if after is None or after == before:
+                return before
+            try:
+                await self.store.put(key, stored.render(kind, after), expect=entry.modified)
+            except Mismatch:
+                continue
+            return after
+
+    async def remove(self, kind: Kind, namespace: str, name: str) -> None:
+        key = kind.store_key(namespace, name)
+        while (entry := await self.store.latest(key)) is not None:
+            try:
+                await self.store.delete(key, expect=entry.modified, render=stored.restamp(entry))
+            except Mismatch:
+                continue
+            return

@@ -1,0 +1,39 @@
+"""What one API server is told about its surroundings."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+VERSION = "v1.37.1"
+"""The Kubernetes release whose behaviour is served."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """With the reference's defaults; times in seconds, sizes in bytes."""
+
+    data_dir: Path | None = None
+    bind: str = "127.0.0.1"
+    port: int = 6443
+    advertise: str = "127.0.0.1"
+    """The address other machines and pods reach this server at."""
+    service_cidr: str = "10.96.0.0/16"
+    node_ports: tuple[int, int] = (30000, 32767)
+    """First and last port that services of type NodePort may have."""
+    cluster_domain: str = "cluster.local"
+    issuer: str = "https://kubernetes.default.svc.cluster.local"
+    token_file: Path | None = None
+    max_body: int = 3 * 1024 * 1024
+    bookmark_interval: float = 60
+    min_watch_timeout: float = 1800
+    """A watch without a timeout of its own ends after this to twice this."""
+    watch_backlog: int = 8 * 1024 * 1024
+    """A watcher that lets more than this pile up is dropped."""
+    kubelet_ca: str = ""
+    """PEM text of the CA that nodes' serving certificates are checked against; empty: they are not checked."""
+    kubelet_certificate: str = ""
+    kubelet_key: str = ""
+    """PEM texts of what this server shows to nodes."""
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        return (self.issuer,)

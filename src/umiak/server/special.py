@@ -1,0 +1,51 @@
+"""Kinds whose storing does more than store: services take addresses, namespaces end in steps.
+
+One value per such kind; everything else in the server treats all kinds alike.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from umiak.objects.meta import format_time
+from umiak.objects.types import Object
+
+
+class Reserved(Protocol):
+    """What was taken for a write that is about to happen."""
+
+    async def commit(self) -> None: ...
+
+    async def revert(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Special:
+    """`reserve` gets (new, old or None, dry run) before validation and may fill in `new`; `released` gets an object
+    that is gone. `end` gets (object, now) on deletion and says whether the deletion is then done for this time;
+    `may_vanish` whether an object without finalizers may really go."""
+
+    reserve: Callable[[Object, Object | None, bool], Awaitable[Reserved]] | None = None
+    released: Callable[[Object], Awaitable[None]] | None = None
+    end: Callable[[Object, datetime], bool] | None = None
+    may_vanish: Callable[[Object], bool] = lambda obj: True
+
+
+ORDINARY = Special()
+
+
+def _end_namespace(obj: Object, now: datetime) -> bool:
+    """First it says that it is going; it goes when its own finalizers, those in its spec, are gone."""
+    about = obj["metadata"]
+    if not about.get("deletionTimestamp"):
+        about["deletionTimestamp"] = format_time(now)
+        obj.setdefault("status", {})["phase"] = "Terminating"
+    return bool((obj.get("spec") or {}).get("finalizers"))
+
+
+NAMESPACES = Special(
+    end=_end_namespace,
+    may_vanish=lambda obj: not (obj.get("spec") or {}).get("finalizers"),
+)
+"""As in `pkg/registry/core/namespace/storage`."""

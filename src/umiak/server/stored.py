@@ -1,0 +1,112 @@
+"""How objects lie in the store: as the bytes they are answered with, in the kind's storage version.
+
+A kind whose own version is the stored one is never decoded to be read. The bytes of a built-in kind begin with
+`head`, so that a list can leave it out of its items.
+"""
+
+from functools import lru_cache
+
+import msgspec
+
+from umiak.api.kind import Kind
+from umiak.objects.types import Object
+from umiak.server.metadata import is_custom, of, ordered
+from umiak.store.contract import Entry, Render
+
+
+class _Meta(msgspec.Struct):
+    resourceVersion: str = ""
+
+
+class _Outline(msgspec.Struct):
+    metadata: msgspec.Raw
+
+
+@lru_cache(1024)
+def is_direct(kind: Kind) -> bool:
+    """Whether stored bytes are this kind's own form."""
+    return kind.from_storage is None and kind.storage_version in ("", kind.version) and _same_group(kind)
+
+
+def _same_group(kind: Kind) -> bool:
+    return kind.storage_group in ("", kind.group or "core")
+
+
+@lru_cache(1024)
+def head(kind: Kind) -> bytes:
+    """What all stored objects of a kind begin with; items of lists of built-in kinds lack it."""
+    return b'{"kind":"%b","apiVersion":"%b",' % (kind.kind.encode(), kind.api_version.encode())
+
+
+def storage_api_version(kind: Kind) -> str:
+    group = kind.storage_group or kind.group
+    version = kind.storage_version or kind.version
+    return version if group in ("", "core") else f"{group}/{version}"
+
+
+def read(kind: Kind, value: bytes) -> Object:
+    """The object in the kind's version; the caller's own."""
+    obj: Object = msgspec.json.decode(value)
+    if is_direct(kind):
+        return obj
+    if kind.from_storage is not None:
+        obj = kind.from_storage(obj)
+    obj["kind"], obj["apiVersion"] = kind.kind, kind.api_version
+    return obj
+
+
+def encode(kind: Kind, obj: Object) -> bytes:
+    """Bytes of an object in the kind's own version."""
+    return msgspec.json.encode(ordered(obj, kind))
+
+
+def shown(kind: Kind, value: bytes) -> bytes:
+    """Stored bytes in the kind's own version."""
+    return value if is_direct(kind) else encode(kind, read(kind, value))
+
+
+def render(kind: Kind, obj: Object) -> Render:
+    """Encodes `obj` for the store once its revision is known; `obj` gets its resourceVersion then."""
+
+    def rendered(revision: int) -> bytes:
+        of(obj)["resourceVersion"] = str(revision)
+        if is_direct(kind):
+            return encode(kind, obj)
+        kept = kind.to_storage(msgspec.json.decode(encode(kind, obj))) if kind.to_storage else ordered(obj, kind)
+        kept["apiVersion"] = storage_api_version(kind)
+        return msgspec.json.encode(kept)
+
+    return rendered
+
+
+def restamp(entry: Entry) -> Render:
+    """The same bytes with another resourceVersion, without decoding.
+
+    Names, namespaces and uids come before it in the bytes and can not contain quotes, so the first match is the one.
+    """
+
+    def rendered(revision: int) -> bytes:
+        old, new = (b'"resourceVersion":"%d"' % n for n in (entry.modified, revision))
+        return entry.value.replace(old, new, 1)
+
+    return rendered
+
+
+def item(kind: Kind, value: bytes) -> bytes:
+    """An object's bytes as they stand in a list."""
+    return value if is_custom(kind) else b"{" + value[len(head(kind)) :]
+
+
+def joined(kind: Kind, values: list[bytes]) -> bytes:
+    """The inside of a list's `items`."""
+    if not values:
+        return b""
+    if is_custom(kind):
+        return b",".join(values)
+    size = len(head(kind))
+    return b"{" + b",{".join([value[size:] for value in values])
+
+
+def metadata_of(value: bytes) -> bytes:
+    """The bytes of an object's metadata."""
+    return bytes(msgspec.json.decode(value, type=_Outline).metadata)

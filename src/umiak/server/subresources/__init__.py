@@ -1,0 +1,1 @@
+"""Parts of objects that have a path of their own, one per module, each exporting `SUBRESOURCE`."""

@@ -1,0 +1,93 @@
+"""`kubectl get`'s view of objects: rows of cells, made by the server (`meta.k8s.io` Table)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from umiak.api.kind import Column, Kind
+from umiak.objects.errors import bad_request
+from umiak.objects.types import Object
+from umiak.server import stored
+from umiak.server.contract import Request
+
+POLICIES = ("Metadata", "Object", "None", "")
+NAME_TEXT = (
+    "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a "
+    "client to request the generation of an appropriate name automatically. Name is primarily intended for creation "
+    "idempotence and configuration definition. Cannot be updated. More info: "
+    "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
+)
+CREATED_TEXT = (
+    "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed "
+    "to be set in happens-before order across separate operations. Clients may not set this value. It is represented "
+    "in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: "
+    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
+)
+DEFAULT_COLUMNS = (
+    Column("Name", lambda obj, now: obj["metadata"].get("name", ""), "string", "name", description=NAME_TEXT),
+    Column(
+        "Created At", lambda obj, now: obj["metadata"].get("creationTimestamp"), "date", "", description=CREATED_TEXT
+    ),
+)
+
+
+def include_policy(request: Request) -> str:
+    """What of its object each row carries; raises 400."""
+    policy = request.option("includeObject")
+    if policy not in POLICIES:
+        shown = msgspec.json.encode(policy).decode()
+        raise bad_request(
+            f"Unable to convert to Table as requested: includeObject: Invalid value: {shown}: "
+            "must be 'Metadata', 'Object', 'None', or empty"
+        )
+    return policy or "Metadata"
+
+
+def table(
+    kind: Kind,
+    version: str,
+    values: Sequence[bytes],
+    about: Object,
+    include: str,
+    now: float,
+    *,
+    with_headers: bool = True,
+) -> Object:
+    """`about` is the table's own metadata; `version` that of `meta.k8s.io`; `values` are objects in the kind's form."""
+    columns = kind.columns or DEFAULT_COLUMNS
+    return {
+        "kind": "Table",
+        "apiVersion": f"meta.k8s.io/{version}",
+        "metadata": about,
+        "columnDefinitions": [_definition(c) for c in columns] if with_headers else None,
+        "rows": [_row(columns, version, value, include, now) for value in values],
+    }
+
+
+def _definition(column: Column) -> Object:
+    return {
+        "name": column.name,
+        "type": column.type,
+        "format": column.format,
+        "description": column.description,
+        "priority": column.priority,
+    }
+
+
+def _row(columns: Sequence[Column], version: str, value: bytes, include: str, now: float) -> Object:
+    obj: Object = msgspec.json.decode(value)
+    cells = [column.cell(obj, now) for column in columns]
+    return {"cells": cells, "object": _part(value, version, include)}
+
+
+def _part(value: bytes, version: str, include: str) -> Any:
+    if include == "None":
+        return None
+    return msgspec.Raw(value if include == "Object" else partial(value, version))
+
+
+def partial(value: bytes, version: str) -> bytes:
+    """Only the metadata of an object."""
+    about = stored.metadata_of(value)
+    return b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/%b","metadata":%b}' % (version.encode(), about)

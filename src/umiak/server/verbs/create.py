@@ -1,0 +1,128 @@
+"""Create: fill in what the server knows, pass admission, validate, store."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from copy import deepcopy
+
+from umiak.api.kind import Kind
+from umiak.objects.errors import StatusError, already_exists, invalid
+from umiak.objects.types import Object
+from umiak.server import bodies, metadata, representation, stored
+from umiak.server.answer import Answer, unknown_failure
+from umiak.server.call import Call, undo
+from umiak.server.contract import Admitted, Phase
+from umiak.server.options import write_options
+from umiak.store.contract import Mismatch
+
+NAME_ATTEMPTS = 8
+
+
+async def create(call: Call) -> Answer:
+    options = write_options(call.request, "CreateOptions")
+    obj = bodies.read_object(call, call.kind, options.directive)
+    about = metadata.of(obj)
+    metadata.wipe(about)
+    metadata.ensure_namespace(about, call.namespace)
+    call.warn(metadata.without_duplicate_owners(about, after_admission=False))
+    value = await create_object(call, obj, options.as_object("CreateOptions"), options.dry_run)
+    return representation.of_object(call, value, 201)
+
+
+async def create_object(call: Call, obj: Object, options: Object, dry_run: bool) -> bytes:
+    """Everything after the body is read; used by updates that create, too. Returns the object's bytes."""
+    name = metadata.of(obj).get("name") or ""
+    admitted = call.admitted("CREATE", obj, None, options, dry_run, name)
+    try:
+        await call.app.gate.pass_through(admitted, Phase.MUTATE)
+        assert admitted.new is not None
+        about = metadata.of(admitted.new)
+        call.warn(metadata.without_duplicate_owners(about, after_admission=True))
+        return await _named(call, admitted, dry_run)
+    except BaseException:
+        await undo(admitted)
+        raise
+
+
+async def _named(call: Call, admitted: Admitted, dry_run: bool) -> bytes:
+    """Tries again with another random name when the generated one is taken."""
+    draft = admitted.new
+    assert draft is not None
+    about = metadata.of(draft)
+    if about.get("name") or not about.get("generateName"):
+        return await _insert(call, admitted, dry_run)
+    for attempt in range(NAME_ATTEMPTS):
+        admitted.new = deepcopy(draft)
+        name = metadata.generated_name(about["generateName"], call.app.dice)
+        metadata.of(admitted.new)["name"] = name
+        try:
+            return await _insert(call, admitted, dry_run)
+        except StatusError as error:
+            if error.reason != "AlreadyExists" or attempt == NAME_ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+async def _insert(call: Call, admitted: Admitted, dry_run: bool) -> bytes:
+    kind, obj = call.kind, admitted.new
+    assert obj is not None
+    about = metadata.of(obj)
+    metadata.fill(about, call.app.clock.now(), call.app.dice)
+    metadata.ensure_namespace(about, call.namespace)
+    if kind.counts_generation:
+        about["generation"] = 1
+    else:
+        about.pop("generation", None)
+    async with reserved(call, admitted, obj, None):
+        kind.prepare_create(obj)
+        check(kind, obj)
+        call.warn(kind.warnings(obj, None))
+        await call.app.gate.pass_through(admitted, Phase.VALIDATE)
+        if about.get("resourceVersion") not in (None, "", "0"):
+            raise unknown_failure("resourceVersion should not be set on objects to be created")
+        return await _store(call, obj, dry_run)
+
+
+@asynccontextmanager
+async def reserved(call: Call, admitted: Admitted, new: Object, old: Object | None) -> AsyncIterator[None]:
+    """What a special kind takes for a write is kept when the write succeeds, and given back when it fails."""
+    reserve = call.app.special(call.kind).reserve
+    if reserve is None:
+        yield
+        return
+    taken = await reserve(new, old, admitted.dry_run)
+    try:
+        yield
+    except BaseException:
+        await taken.revert()
+        raise
+    await taken.commit()
+
+
+def check(kind: Kind, obj: Object) -> None:
+    """Raises 422 for a new object that is not valid."""
+    about = metadata.of(obj)
+    faults = [*metadata.faults_of_new(kind, about), *kind.validate(obj)]
+    if faults:
+        raise invalid(kind.group, kind.kind, about.get("name") or "", faults)
+
+
+async def _store(call: Call, obj: Object, dry_run: bool) -> bytes:
+    kind, about = call.kind, metadata.of(obj)
+    key = kind.store_key(about.get("namespace") or "", about["name"])
+    if dry_run:
+        if (there := await call.app.store.latest(key)) is not None:
+            raise _exists(kind, about["name"], there.value)
+        about.pop("resourceVersion", None)
+        return stored.encode(kind, obj)
+    try:
+        entry = await call.app.store.put(key, stored.render(kind, obj), expect=0)
+    except Mismatch as mismatch:
+        raise _exists(kind, about["name"], mismatch.current.value if mismatch.current else b"") from None
+    return entry.value if stored.is_direct(kind) else stored.encode(kind, obj)
+
+
+def _exists(kind: Kind, name: str, value: bytes) -> StatusError:
+    error = already_exists(kind.group, kind.plural, name)
+    if value and (stored.read(kind, value).get("metadata") or {}).get("deletionTimestamp"):
+        return StatusError(error.code, error.reason, f"object is being deleted: {error.message}", error.details)
+    return error

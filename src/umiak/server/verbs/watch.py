@@ -1,0 +1,216 @@
+"""Watch: an endless answer of what happens to objects, one JSON line each.
+
+A watcher gets what the store tells, in order. Plain lines are encoded once per change and shared by all watchers. Who
+does not keep up is dropped, and comes back with the version it has seen.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from umiak.api import schema
+from umiak.api.kind import Kind
+from umiak.objects.errors import StatusError
+from umiak.objects.types import Object
+from umiak.server import representation, stored
+from umiak.server.call import Call, Stream
+from umiak.server.metadata import is_custom
+from umiak.server.options import ListOptions, list_options, too_large, version_number
+from umiak.server.selection import Selection, prefix, selection
+from umiak.server.tables import include_policy
+from umiak.store.contract import Cancel, Compacted, Entry, Event
+
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+TOO_OLD = "too old resource version: {} ({})"
+ADDED, MODIFIED, DELETED, BOOKMARK, ERROR = (
+    b"ADDED",
+    b"MODIFIED",
+    b"DELETED",
+    b"BOOKMARK",
+    b"ERROR",
+)
+
+
+def line(type_: bytes, value: bytes) -> bytes:
+    return b'{"type":"%b","object":%b}\n' % (type_, value)
+
+
+async def watch(call: Call) -> None:
+    options = list_options(call.request, is_watch=True)
+    wanted = selection(call.kind, options, call.name if call.name and not options.fields else "")
+    after = version_number(options.resource_version)
+    if options.initial_events and after > call.app.store.revision:
+        raise too_large(after, call.app.store.revision)
+    watcher = Watcher(call, options, wanted)
+    watcher.check_form()
+    media = "application/json" if call.media.format == "json" else f"{call.media.type};stream=watch"
+    watcher.stream = call.exchange.start(200, [*call.app.common_headers(call), ("Content-Type", media)])
+    watcher.begin(after)
+
+
+@dataclass(slots=True, eq=False)
+class Timers:
+    """What still has to happen to a watch by itself."""
+
+    end: asyncio.TimerHandle | None = None
+    bookmark: asyncio.TimerHandle | None = None
+
+    def cancel(self) -> None:
+        for timer in (self.end, self.bookmark):
+            if timer is not None:
+                timer.cancel()
+
+
+class Watcher:
+    """One client's watch. Needs no task: the store calls it, and it writes."""
+
+    stream: Stream
+
+    def __init__(self, call: Call, options: ListOptions, wanted: Selection) -> None:
+        self.call = call
+        self.options = options
+        self.wanted = wanted
+        self.kind = call.kind
+        self.is_shared = call.media.is_plain
+        self.selects = not wanted.is_everything
+        self.seen = call.app.store.revision
+        self._skipped = 0
+        self._headers_sent = False
+        self._timers = Timers()
+        self._cancel: Cancel | None = None
+
+    def check_form(self) -> None:
+        """Raises what would go wrong with the first event, before the answer has begun."""
+        if self.call.media.target == "Table":
+            include_policy(self.call.request)
+
+    def begin(self, after: int) -> None:
+        app, stream = self.call.app, self.stream
+        stream.on_close.append(self._ended)
+        app.watchers.add(self)
+        loop = asyncio.get_running_loop()
+        settings = app.settings
+        seconds = self.options.timeout or settings.min_watch_timeout * (1 + app.dice.random())
+        self._timers.end = loop.call_later(seconds, self.close)
+        root, key = prefix(self.kind, self.call.namespace, self.wanted)
+        try:
+            after = self._initial(root, key, after)
+            self._skipped = after  # somebody may wait for what has not happened yet
+            self._cancel = app.store.watch(key or root, min(after, app.store.revision), self._sink)
+        except Compacted as error:
+            self._fail(StatusError(410, "Expired", TOO_OLD.format(after, error.oldest)))
+            return
+        if stream.closed:
+            self._ended()
+        elif self.options.bookmarks:
+            self._timers.bookmark = loop.call_later(settings.bookmark_interval, self._bookmark)
+
+    def _initial(self, root: str, key: str, after: int) -> int:
+        """Sends what there is, when that was asked for; returns the revision to go on from."""
+        if not self.options.initial_events:
+            return after or self.call.app.store.revision
+        entries, revision = self.call.app.present(root, key)
+        self.seen = revision
+        self._write([self._shown(ADDED, e.value) for e in entries if self._matches(e)])
+        if self.options.bookmarks:
+            self._send_bookmark({"annotations": {INITIAL_EVENTS_END: "true"}})
+        return revision
+
+    def _matches(self, entry: Entry) -> bool:
+        return not self.selects or self.wanted.matches(entry.value)
+
+    def _sink(self, events: Sequence[Event]) -> None:
+        self.seen = events[-1].revision
+        if events[0].revision <= self._skipped:
+            events = [event for event in events if event.revision > self._skipped]
+        if self.is_shared and not self.selects:
+            kind = self.kind
+            self._write([_shared_line(kind, event) for event in events])
+            return
+        lines = [self._event(event) for event in events]
+        self._write([found for found in lines if found])
+
+    def _event(self, event: Event) -> bytes:
+        """The event as this watcher sees it: an object that enters the selection is added, one that leaves deleted."""
+        before = event.previous is not None and self._before(event)
+        now = not event.deleted and self._matches(event.entry)
+        if now:
+            type_ = MODIFIED if before else ADDED
+            if self.is_shared and (event.previous is None) is not before:
+                return _shared_line(self.kind, event)
+            return self._shown(type_, event.entry.value)
+        if not before:
+            return b""
+        value = event.entry.value
+        if not event.deleted:  # leaves with its last matching state, at the version of the change
+            assert event.previous is not None
+            value = stored.restamp(event.previous)(event.revision)
+        return self._shown(DELETED, value)
+
+    def _before(self, event: Event) -> bool:
+        assert event.previous is not None
+        return self._matches(event.previous)
+
+    def _shown(self, type_: bytes, value: bytes) -> bytes:
+        value = stored.shown(self.kind, value)
+        if self.is_shared:
+            return line(type_, value)
+        value = representation.converted(self.call, value, self.kind, with_headers=not self._headers_sent)
+        self._headers_sent = True
+        return self._framed(type_, value)
+
+    def _framed(self, type_: bytes, value: bytes) -> bytes:
+        encoded = line(type_, value)
+        if self.call.media.format == "yaml":
+            return representation.text(self.call.media, encoded) + b"---\n"
+        return encoded
+
+    def _write(self, lines: list[bytes]) -> None:
+        if not lines or self.stream.closed:
+            return
+        self.stream.write(b"".join(lines) if len(lines) > 1 else lines[0])
+        if self.stream.buffered > self.call.app.settings.watch_backlog:
+            self.stream.abort()
+
+    def _bookmark(self) -> None:
+        """Tells the newest revision, so that a quiet watcher does not fall behind the history that is kept."""
+        app = self.call.app
+        self.seen = max(self.seen, app.store.revision)
+        self._send_bookmark({})
+        self._timers.bookmark = asyncio.get_running_loop().call_later(app.settings.bookmark_interval, self._bookmark)
+
+    def _send_bookmark(self, extra: Object) -> None:
+        about = {"resourceVersion": str(self.seen), **extra}
+        obj: Object = {"kind": self.kind.kind, "apiVersion": self.kind.api_version, "metadata": about}
+        if not is_custom(self.kind):
+            schema.normalize(self.kind.schema, obj)
+        if self.call.media.target:
+            self._write([self._shown(BOOKMARK, msgspec.json.encode(obj))])
+        else:
+            self._write([self._framed(BOOKMARK, msgspec.json.encode(obj))])
+
+    def _fail(self, error: StatusError) -> None:
+        self._write([line(ERROR, msgspec.json.encode(error.status()))])
+        self.close()
+
+    def close(self) -> None:
+        if not self.stream.closed:
+            self.stream.close()
+
+    def _ended(self) -> None:
+        self._timers.cancel()
+        self.call.app.watchers.discard(self)
+        if self._cancel is not None:
+            self._cancel()
+            self._cancel = None
+
+
+def _shared_line(kind: Kind, event: Event) -> bytes:
+    """The plain line of a change, made for the first watcher that needs it."""
+    found: bytes | None = event.memo.get(kind.api_version)
+    if found is None:
+        type_ = DELETED if event.deleted else ADDED if event.previous is None else MODIFIED
+        found = event.memo[kind.api_version] = line(type_, stored.shown(kind, event.entry.value))
+    return found
