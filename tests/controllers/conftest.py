@@ -12,7 +12,7 @@ from umiak.objects import meta
 from umiak.objects.types import Object
 from umiak.testing.clock import VirtualClock
 from umiak.testing.cluster import Cluster
-from umiak.testing.fakeapi import FakeApi
+from umiak.testing.fakeapi import FakeApi, merge
 
 
 class World(Cluster):
@@ -45,8 +45,13 @@ class World(Cluster):
     async def get(self, kind: Kind, name: str) -> Object:
         return await self.client.get(kind, name, "default" if kind.namespaced else "")
 
-    async def change(self, kind: Kind, name: str, patch: Object, *, subresource: str = "") -> Object:
-        return await self.patch(kind, name, "default" if kind.namespaced else "", patch, subresource=subresource)
+    async def change(self, kind: Kind, name: str, patch: Object) -> Object:
+        """Merges a change in, with the kind's defaults."""
+        wanted = merge(await self.get(kind, name), patch)
+        kind.default(wanted)
+        made = await self.client.update(kind, wanted)
+        await self.clock.advance(0)
+        return made
 
     async def told(self) -> list[str]:
         """"Reason: message" of every event written; they are named by the time, which stands still here."""
@@ -74,8 +79,10 @@ class World(Cluster):
 
     async def run_pods(self) -> None:
         """What healthy nodes do: ends pods that are being deleted, makes all others ready."""
-        for found in await self.pods():
-            name = meta.name(found)
+        for name in await self.names(pod.KIND):
+            found = await self.find(pod.KIND, name, "default")
+            if found is None:
+                continue
             if meta.is_being_deleted(found):
                 await self.end_pod(name)
             elif (found.get("status") or {}).get("phase") not in ("Running", "Succeeded", "Failed"):

@@ -6,7 +6,6 @@ would take, and the status after it. `reconcile` reads, carries the plan out, an
 
 import logging
 from collections.abc import Iterable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -45,14 +44,21 @@ class Plan:
     """A rollback: write the Deployment itself; its status comes with the next look."""
 
 
+def editable(obj: Object) -> Object:
+    """A copy whose annotations and fields of spec can be set without changing the snapshot."""
+    about = {**obj["metadata"], "annotations": dict(meta.annotations(obj))}
+    if not about["annotations"]:
+        del about["annotations"]
+    return {**obj, "metadata": about, "spec": dict(obj["spec"]), "status": dict(obj.get("status") or {})}
+
+
 class Planner:
     """Takes one step on working copies and notes it in `plan`."""
 
     def __init__(self, deployment: Object, sets: Sequence[Object], now: datetime) -> None:
         self.now = now
-        self.deployment = deepcopy(deployment)
-        self.deployment.setdefault("status", {})
-        self.new, self.old = rollout.split(deployment, sets)
+        self.deployment = editable(deployment)
+        self.new, self.old = rollout.split(deployment, list(map(editable, sets)))
         self.plan = Plan(self.deployment)
 
     @property
@@ -350,10 +356,18 @@ async def reconcile(ctx: Context, key: Key) -> Outcome:
         raise
     if plan.rewrites_spec:
         return DONE
-    status = plan.deployment["status"]
-    if status != (found.get("status") or {}) or meta.annotations(plan.deployment) != meta.annotations(found):
-        await write_status(ctx, deployment.KIND, plan.deployment, status)
+    await _write(ctx, found, plan.deployment)
     return retry(plan, now)
+
+
+async def _write(ctx: Context, found: Object, wanted: Object) -> None:
+    """Writes status and revision: together, as the status takes annotations along, else one after the other."""
+    number = meta.annotations(wanted).get(rollout.REVISION)
+    if wanted["status"] != (found.get("status") or {}):
+        found = await write_status(ctx, deployment.KIND, wanted, wanted["status"])
+    if number is not None and number != meta.annotations(found).get(rollout.REVISION):
+        note = {"metadata": {"annotations": {rollout.REVISION: number}}}
+        await ctx.client.patch(deployment.KIND, meta.name(wanted), meta.namespace(wanted), note)
 
 
 keys_of_replica_set = waking_keys(deployment.KIND, selector_of)
