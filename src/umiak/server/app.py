@@ -26,6 +26,7 @@ from umiak.server.contract import (
     Authenticator,
     Authorizer,
     Request,
+    RuleBook,
     Surroundings,
     User,
 )
@@ -37,6 +38,7 @@ from umiak.server.route import Route, route
 from umiak.server.settings import Settings
 from umiak.server.special import NAMESPACES, ORDINARY, Special
 from umiak.server.sync import at_once, begin
+from umiak.server.tokens import Issuer
 from umiak.store.contract import Entry, Store, Unwritable
 
 log = logging.getLogger(__name__)
@@ -59,7 +61,10 @@ class ApiServer:
         admission: Iterable[Admission] = (),
         settings: Settings = DEFAULTS,
         specials: Mapping[tuple[str, str], Special] | None = None,
+        rules: RuleBook | None = None,
+        issuer: Issuer | None = None,
     ) -> None:
+        """`rules` are for checks that look at more than one request; without an `issuer` no tokens are given."""
         self.store = store
         self.clock = clock
         self.dice = random
@@ -67,7 +72,8 @@ class ApiServer:
         self.authenticators = tuple(authenticators)
         self.authorizer = authorizer
         self.objects = Resources(store, clock, random)
-        self.gate = Gate(admission, Surroundings(self.objects, clock, authorizer))
+        self.gate = Gate(admission, Surroundings(self.objects, clock, authorizer, random, rules))
+        self.issuer = issuer
         self.dispatch = Dispatch()
         self.paths = paths.Paths()
         self.watchers: set[Any] = set()

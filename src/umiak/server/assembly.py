@@ -1,0 +1,145 @@
+"""A whole API server: access, admission, allocation, default objects and discovery around a store."""
+
+import asyncio
+import random
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from umiak.api import registry
+from umiak.api.kind import Kind
+from umiak.kit.clock import Clock
+from umiak.kit.modules import exported
+from umiak.objects.types import Object
+from umiak.server import issuer_discovery
+from umiak.server.access import setup
+from umiak.server.allocation.services import Given, ServiceAllocator
+from umiak.server.answer import Answer
+from umiak.server.app import ApiServer, Step
+from umiak.server.bootstrap.objects import Server
+from umiak.server.bootstrap.start import bootstrap, keep_alive
+from umiak.server.contract import Request
+from umiak.server.discovery import Discovery
+from umiak.server.keys import Keys
+from umiak.server.settings import Settings
+from umiak.server.special import Special
+from umiak.server.tokens import Issuer
+from umiak.store.contract import Store
+
+NOT_LISTED = "apiregistration.k8s.io"
+"""The group of API services does not list itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """What a server must be given besides its settings; PEM texts."""
+
+    service_account_key: str
+    verification_keys: tuple[str, ...] = ()
+    """Further keys whose tokens count, e.g. those of before a change of keys."""
+    client_ca: str = ""
+    requestheader_ca: str = ""
+
+
+async def assemble(
+    store: Store, *, clock: Clock, chance: random.Random, settings: Settings, secrets: Secrets
+) -> ApiServer:
+    """A server ready to `start`. Raises OSError and ValueError when the token file is unreadable."""
+    keys = Keys(secrets.service_account_key, secrets.verification_keys)
+    authentication = setup.authentication(store, clock, keys, settings.issuer, settings.audiences, settings.token_file)
+    authorization = await setup.authorization(store)
+    allocator = ServiceAllocator(settings.service_cidr, settings.node_ports, chance)
+    app: ApiServer
+    app = ApiServer(
+        store,
+        clock=clock,
+        random=chance,
+        authenticators=(authentication,),
+        authorizer=authorization,
+        admission=exported("umiak.server.admission", "ADMISSION").values(),
+        settings=settings,
+        specials={("", "services"): _services(allocator, lambda: app)},
+        rules=authorization,
+        issuer=Issuer(keys, settings.issuer, settings.audiences, clock),
+    )
+    app.on_close.append(_stopping(authorization.stop))
+    _hang_in(app)
+    _prepare(app, allocator, secrets)
+    return app
+
+
+def _services(allocator: ServiceAllocator, app: Callable[[], ApiServer]) -> Special:
+    async def reserve(new: Object, old: Object | None, dry_run: bool) -> Given:
+        return await allocator.allocate(app().objects, new, old, dry_run)
+
+    async def released(service: Object) -> None:
+        await allocator.release(app().objects, service)
+
+    return Special(reserve=reserve, released=released)
+
+
+def _stopping(stop: Callable[[], None]) -> Step:
+    async def step() -> None:
+        stop()
+
+    return step
+
+
+def _hang_in(app: ApiServer) -> None:
+    """Paths that are no resources."""
+    advertised = f"{app.settings.advertise}:{app.settings.port}"
+    discovery = Discovery(lambda: [*registry.kinds(), *app.custom.values()], lambda: advertised)
+
+    async def discover(app: ApiServer, request: Request) -> Answer:
+        return discovery.answer(request)
+
+    for path in ("/api", "/api/", "/apis", "/apis/"):
+        app.paths.add(path, discover)
+    for path, handler in issuer_discovery.ROUTES:
+        app.paths.add(path, handler)
+
+
+def _prepare(app: ApiServer, allocator: ServiceAllocator, secrets: Secrets) -> None:
+    """What happens at start: default objects, then the allocator, then its repair."""
+    server = _about(app.settings, secrets, app)
+    tasks: list[asyncio.Task[None]] = []
+
+    async def start() -> None:
+        await bootstrap(app.objects, find_kind, server, group_versions(), app.clock)
+        await allocator.start(app.store)
+        await allocator.repair(app.objects)
+        tasks.append(asyncio.create_task(keep_alive(app.objects, server, app.clock)))
+
+    async def stop() -> None:
+        allocator.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    app.on_start.append(start)
+    app.on_close.append(stop)
+
+
+def find_kind(api_version: str, kind: str) -> Kind:
+    return registry.find(api_version, kind)
+
+
+def group_versions() -> list[tuple[str, str]]:
+    """(group, version) of everything that has an APIService."""
+    split = [version.rpartition("/") for version in registry.group_versions()]
+    return [(group, version) for group, _, version in split if group != NOT_LISTED]
+
+
+def _about(settings: Settings, secrets: Secrets, app: ApiServer) -> Server:
+    first = next(iter(ip_network(settings.service_cidr).hosts()))
+    return Server(
+        hostname=socket.gethostname(),
+        address=settings.advertise,
+        port=settings.port,
+        service_ip=str(first),
+        service_cidrs=(settings.service_cidr,),
+        client_ca=secrets.client_ca,
+        requestheader_ca=secrets.requestheader_ca,
+        boot_id=f"{app.dice.getrandbits(128):032x}",
+    )
