@@ -1,5 +1,61 @@
-"""HorizontalPodAutoscaler, autoscaling/v1."""
+"""HorizontalPodAutoscaler (v1): the older form of the same objects; kept, checked and shown as v2."""
 
+from dataclasses import replace
+from typing import Any
+
+from umiak.api.autoscaling import horizontalpodautoscaler as newer
+from umiak.api.autoscaling._versions import to_v1, to_v2
+from umiak.api.common.strategy import keep_status, only_status
+from umiak.api.kind import Column
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError
+from umiak.objects.types import Object
 
-KIND = builtin("autoscaling/v1", "HorizontalPodAutoscaler")
+
+def default(obj: Object) -> None:
+    """Also applies what only the conversion knows: the assumed CPU utilization, metrics noted in annotations."""
+    spec = obj.setdefault("spec", {})
+    if spec.get("minReplicas") is None:
+        spec["minReplicas"] = 1
+    obj.update(to_v1(to_v2(obj)))
+
+
+def prepare_create(obj: Object) -> None:
+    obj["status"] = {"currentReplicas": 0, "desiredReplicas": 0}
+
+
+def validate(obj: Object) -> list[FieldError]:
+    return newer.KIND.validate(to_v2(obj))
+
+
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    return newer.KIND.validate_update(to_v2(new), to_v2(old))
+
+
+def validate_status(new: Object, old: Object) -> list[FieldError]:
+    return newer.KIND.validate_status(to_v2(new), to_v2(old))
+
+
+def _of_newer(column: Column) -> Column:
+    def cell(obj: Object, now: float) -> Any:
+        return column.cell(to_v2(obj), now)
+
+    return replace(column, cell=cell)
+
+
+KIND = builtin(
+    "autoscaling/v1",
+    "HorizontalPodAutoscaler",
+    default=default,
+    prepare_create=prepare_create,
+    prepare_update=keep_status,
+    prepare_status=only_status,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status=validate_status,
+    storage_version="v2",
+    to_storage=to_v2,
+    from_storage=to_v1,
+    columns=tuple(map(_of_newer, newer.COLUMNS)),
+    counts_generation=True,
+)
