@@ -54,7 +54,7 @@ class World(Cluster):
         return made
 
     async def told(self) -> list[str]:
-        """"Reason: message" of every event written; they are named by the time, which stands still here."""
+        """ "Reason: message" of every event written; they are named by the time, which stands still here."""
         await self.clock.advance(2)
         return list(self._told)
 

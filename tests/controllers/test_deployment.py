@@ -282,7 +282,10 @@ def test_one_step_of_a_rolling_update(old: tuple[int, int], new: tuple[int, int]
 def test_scaling_amid_a_rollout_is_proportional(replicas: int, expected: dict[str, int]) -> None:
     plan = step(ten(replicas=replicas), a_set("old", "web:1", 8, 8, 1), a_set("new", "web:2", 5, 5, 2))
     assert sizes(plan) == expected
-    assert all(meta.annotations(rs)["deployment.kubernetes.io/desired-replicas"] == str(replicas) for rs in plan.update.values())
+    assert all(
+        meta.annotations(rs)["deployment.kubernetes.io/desired-replicas"] == str(replicas)
+        for rs in plan.update.values()
+    )
 
 
 def test_the_first_step_makes_the_replica_set() -> None:

@@ -92,7 +92,11 @@ async def test_a_refusal_stops_the_batch_and_is_told(world: Any) -> None:
         await world.clock.advance(0)
         assert world.calls.count(("create", "Pod")) <= 2
         [condition] = (await world.get(replicaset.KIND, "web"))["status"]["conditions"]
-        assert (condition["type"], condition["status"], condition["reason"]) == ("ReplicaFailure", "True", "FailedCreate")
+        assert (condition["type"], condition["status"], condition["reason"]) == (
+            "ReplicaFailure",
+            "True",
+            "FailedCreate",
+        )
         assert condition["message"].startswith('pods "web-x" is forbidden: exceeded quota')
         world.refuse = lambda verb, kind, obj: None
         await world.clock.advance(60)
