@@ -1,0 +1,154 @@
+"""The promise of the store, kept by the whole server: what was acknowledged is there after kill -9.
+
+Writers create and update, watchers follow, and the server is killed 50 times at random moments. Afterwards every
+acknowledged write is there at its revision, no revision was given twice, and each watcher saw every change once.
+"""
+
+import asyncio
+import random
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from umiak.api.core import configmap
+from umiak.client.client import ApiClient
+from umiak.client.contract import Unreachable
+from umiak.client.http import HttpTransport
+from umiak.client.kubeconfig import Config
+from umiak.objects import meta
+from umiak.objects.errors import StatusError
+
+KILLS = 50
+WRITERS = 4
+WATCHERS = 3
+TOKEN = "crashtoken"
+
+
+class Server:
+    """One data folder, one port, ever new processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        (folder / "tokens.csv").write_text(f'{TOKEN},admin,admin,"system:masters"\n')
+
+    async def start(self) -> None:
+        """Returns at the ready line."""
+        self.process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "umiak.cli.main", "server"),
+            *(
+                f"--data-dir={self.folder / 'data'}",
+                f"--port={self.port}",
+                f"--token-file={self.folder / 'tokens.csv'}",
+            ),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        assert self.process.stdout is not None
+        line = await asyncio.wait_for(self.process.stdout.readline(), 20)
+        assert b"ready" in line, line + await self.process.stdout.read()
+
+    async def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        await self.process.wait()
+
+    def client(self) -> ApiClient:
+        return ApiClient(
+            HttpTransport(Config(server=f"https://127.0.0.1:{self.port}", token=TOKEN, insecure=True), "crash")
+        )
+
+
+class Story:
+    """What was acknowledged, and what the watchers were told."""
+
+    def __init__(self) -> None:
+        self.acknowledged: dict[int, str] = {}
+        """Names by revision."""
+        self.newest: dict[str, int] = {}
+        self.watched: list[list[tuple[int, str, str]]] = [[] for _ in range(WATCHERS)]
+        self.over = False
+
+    def acknowledge(self, obj: dict) -> None:
+        revision = int(meta.resource_version(obj))
+        assert revision not in self.acknowledged, f"revision {revision} was given twice"
+        self.acknowledged[revision] = meta.name(obj)
+        self.newest[meta.name(obj)] = max(revision, self.newest.get(meta.name(obj), 0))
+
+
+async def write(story: Story, client: ApiClient, number: int) -> None:
+    """Creates an object, updates it once, goes on to the next. What became of a write that was cut off is unknown."""
+    count = 0
+    while not story.over:
+        count += 1
+        obj = {"metadata": {"name": f"w{number}-{count}", "namespace": "default"}, "data": {"n": str(count)}}
+        with suppress(Unreachable, StatusError):
+            made = await client.create(configmap.KIND, obj)
+            story.acknowledge(made)
+            made["data"]["again"] = "yes"
+            story.acknowledge(await client.update(configmap.KIND, made))
+            continue
+        await asyncio.sleep(0.01)
+
+
+async def watch(story: Story, client: ApiClient, number: int, start: str) -> None:
+    """Follows from `start`, taking up after each crash where it was."""
+    seen, version = story.watched[number], start
+    while True:
+        with suppress(Unreachable):
+            async for event in client.watch(configmap.KIND, "default", resource_version=version, timeout=60):
+                version = meta.resource_version(event.object)
+                if event.type != "BOOKMARK":
+                    seen.append((int(version), event.type, meta.name(event.object)))
+        await asyncio.sleep(0.01)
+
+
+async def crash(story: Story, server: Server, chance: random.Random) -> None:
+    for _ in range(KILLS):
+        await asyncio.sleep(chance.uniform(0.02, 0.2))
+        await server.kill()
+        await server.start()
+    await asyncio.sleep(0.2)
+    story.over = True
+
+
+async def until_seen(story: Story, newest: int) -> None:
+    while any(not seen or seen[-1][0] < newest for seen in story.watched):  # noqa: ASYNC110 - three writers of it
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_nothing_acknowledged_is_lost(tmp_path):
+    story, server = Story(), Server(tmp_path)
+    await server.start()
+    client = server.client()
+    first = await client.list(configmap.KIND, "default")
+    watchers = [asyncio.create_task(watch(story, server.client(), n, first.resource_version)) for n in range(WATCHERS)]
+    writers = [write(story, server.client(), n) for n in range(WRITERS)]
+    await asyncio.gather(crash(story, server, random.Random(7)), *writers)
+    final = await client.list(configmap.KIND, "default")
+    await asyncio.wait_for(until_seen(story, max(int(meta.resource_version(o)) for o in final.items)), 10)
+    for task in watchers:
+        task.cancel()
+    await server.kill()
+    check(story, {meta.name(o): int(meta.resource_version(o)) for o in final.items}, first.items)
+
+
+def check(story: Story, final: dict[str, int], before: list[dict]) -> None:
+    assert len(story.acknowledged) > KILLS, "the writers hardly wrote"
+    lost = {name: rv for name, rv in story.newest.items() if final.get(name, 0) < rv}
+    assert not lost, f"acknowledged writes are gone: {lost}"
+    assert len(set(final.values())) == len(final)
+    known = {meta.name(o) for o in before}
+    for seen in story.watched:
+        revisions = [revision for revision, _, _ in seen]
+        assert revisions == sorted(set(revisions)), "a watcher saw something twice or out of order"
+        told = dict.fromkeys(revisions)
+        assert not [r for r in story.acknowledged if r not in told], "a watcher missed an acknowledged write"
+        assert {n for _, t, n in seen if t == "ADDED"} >= set(final) - known, "a watcher missed a creation"
