@@ -110,13 +110,24 @@ class Observed:
         return {"count": self.count, "lastTimestamp": meta.format_time(self.at), "message": self.message}
 
 
-def event_name(name: str, at: datetime) -> str:
+def event_name(name: str, stamp: int) -> str:
     """`name.` and the nanoseconds since the epoch in hexadecimal; a UUID when that cannot name an object."""
-    nanoseconds = (at - datetime.fromtimestamp(0, at.tzinfo)) // timedelta(microseconds=1) * 1000
-    text = f"{name}.{nanoseconds:x}"
+    text = f"{name}.{stamp:x}"
     if len(text) <= 253 and SUBDOMAIN.fullmatch(text):
         return text
     return str(uuid.uuid5(uuid.NAMESPACE_OID, text))
+
+
+class Stamps:
+    """Nanoseconds since the epoch, no two alike: the clock has but microseconds, and names are made of them."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def next(self, now: datetime) -> int:
+        nanoseconds = (now - datetime.fromtimestamp(0, now.tzinfo)) // timedelta(microseconds=1) * 1000
+        self._last = max(self._last + 1, nanoseconds)
+        return self._last
 
 
 def reference(about: Object) -> Object:
@@ -152,7 +163,8 @@ class _Written:
 class Correlator:
     """Decides what becomes of an event: dropped, combined, counted or written as it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, stamps: Stamps) -> None:
+        self._stamps = stamps
         self._buckets: Recent[TokenBucket] = Recent()
         self._similar: Recent[_Similar] = Recent()
         self._written: Recent[_Written] = Recent()
@@ -183,7 +195,7 @@ class Correlator:
         if len(group.messages) < COMBINE_FROM:
             return event, event.same
         del group.messages[next(iter(group.messages))]
-        name = event_name(event.about.get("name", ""), now)
+        name = event_name(event.about.get("name", ""), self._stamps.next(now))
         return replace(event, message=COMBINED + event.message, name=name, at=now, since=now), event.similar
 
 
@@ -198,7 +210,7 @@ class Source:
     def event(self, about: Object, type: str, reason: str, message: str) -> None:
         now = self.writer.clock.now()
         target = reference(about)
-        name = event_name(target.get("name", ""), now)
+        name = event_name(target.get("name", ""), self.writer.stamps.next(now))
         self.writer.add(Observed(self.component, self.host, target, type, reason, message, now, name, now))
 
 
@@ -207,11 +219,12 @@ class EventWriter:
 
     def __init__(self, client: Client, clock: Clock) -> None:
         self.clock = clock
+        self.stamps = Stamps()
         self.dropped = 0
         """How many were thrown away because too many were waiting."""
         self._client = client
         self._waiting: asyncio.Queue[Observed] = asyncio.Queue(QUEUE_LENGTH)
-        self._correlator = Correlator()
+        self._correlator = Correlator(self.stamps)
 
     def source(self, component: str, host: str = "") -> Source:
         return Source(self, component, host)

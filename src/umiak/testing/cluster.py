@@ -15,6 +15,7 @@ from umiak.reconcile.context import Runtime, build
 from umiak.reconcile.contract import Controller, Loop, Options
 from umiak.reconcile.loop import run
 from umiak.testing.clock import VirtualClock, settle
+from umiak.testing.fakeapi import FakeApi
 
 
 class Cluster:
@@ -26,6 +27,12 @@ class Cluster:
         self.options = options or Options()
         self.runtime: Runtime | None = None
         """Of the controllers that run now."""
+
+    @classmethod
+    def fake(cls, *kinds: Kind, options: Options | None = None) -> "Cluster":
+        """With the small fake API; `kinds` are what its discovery tells of."""
+        clock = VirtualClock()
+        return cls(FakeApi(clock, kinds), clock, options)
 
     @asynccontextmanager
     async def running(self, *controllers: Controller | Loop) -> AsyncIterator["Cluster"]:

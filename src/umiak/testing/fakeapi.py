@@ -9,13 +9,13 @@ import asyncio
 import copy
 import random
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from umiak.api.kind import Kind
-from umiak.client.contract import ObjectList, Preconditions, RawEvent, RawList, Response, WatchEvent
+from umiak.client.contract import ObjectList, Preconditions, RawEvent, RawList, Response, Unreachable, WatchEvent
 from umiak.kit.clock import Clock
 from umiak.objects import errors, meta
 from umiak.objects.errors import StatusError
@@ -77,14 +77,16 @@ def _merge_list(target: list[Object], patch: list[Object], key: str) -> list[Obj
 class FakeApi:
     """Satisfies `umiak.client.contract.Client`. Hand out copies, keep copies."""
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, kinds: Iterable[Kind] = ()) -> None:
+        """`kinds` are what discovery tells of."""
         self.clock = clock or VirtualClock()
+        self.kinds = list(kinds)
         self.version = 1
-        self.refuse: Callable[[str, Kind, Object], StatusError | None] = lambda verb, kind, obj: None
+        self.refuse: Callable[[str, Kind, Object], Exception | None] = lambda verb, kind, obj: None
         """May return an error for a write: (create, update, patch or delete; the kind; the object)."""
         self._random = random.Random(1)
         self._objects: dict[tuple[str, str], dict[Key, Object]] = {}
-        self._watchers: list[tuple[Kind, str, asyncio.Queue[WatchEvent | StatusError]]] = []
+        self._watchers: list[tuple[Kind, str, asyncio.Queue[WatchEvent | Exception]]] = []
         self._history: list[tuple[tuple[str, str], WatchEvent]] = []
 
     # reading
@@ -134,7 +136,7 @@ class FakeApi:
         resource_version: str = "",
         timeout: int = 0,
     ) -> AsyncIterator[WatchEvent]:
-        feed: asyncio.Queue[WatchEvent | StatusError] = asyncio.Queue()
+        feed: asyncio.Queue[WatchEvent | Exception] = asyncio.Queue()
         for identity, event in self._history:
             if identity == _identity(kind) and int(meta.resource_version(event.object)) > int(resource_version or 0):
                 feed.put_nowait(event)
@@ -143,7 +145,7 @@ class FakeApi:
         try:
             while True:
                 item = await feed.get()
-                if isinstance(item, StatusError):
+                if isinstance(item, Exception):
                     raise item
                 if namespace in ("", meta.namespace(item.object)) and _has_labels(item.object, labels):
                     yield WatchEvent(item.type, copy.deepcopy(item.object))
@@ -186,9 +188,12 @@ class FakeApi:
         about["creationTimestamp"] = meta.format_time(self.clock.now())
         if kind.counts_generation:
             about["generation"] = 1
+        if kind.plural == "namespaces":
+            new |= {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
         return self._store(kind, "ADDED", new)
 
     async def update(self, kind: Kind, obj: Object, *, subresource: str = "") -> Object:
+        """Of namespaces the subresource `finalize` ends them when no finalizer is left."""
         self._may("update", kind, obj)
         key = meta.key(obj)
         old = self._find(kind, key)
@@ -238,7 +243,9 @@ class FakeApi:
         if extra:
             about["finalizers"] = [*(about.get("finalizers") or []), extra]
         grace = self._grace(kind, old, grace_seconds)
-        if about.get("finalizers") or grace:
+        if kind.plural == "namespaces":
+            new["status"] = {**(new.get("status") or {}), "phase": "Terminating"}
+        if about.get("finalizers") or grace or _spec_finalizers(new):
             about.setdefault("deletionTimestamp", meta.format_time(self.clock.now()))
             about["deletionGracePeriodSeconds"] = grace
             return self._store(kind, "MODIFIED", new)
@@ -255,13 +262,23 @@ class FakeApi:
     async def raw(
         self, method: str, target: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> Response:
-        raise StatusError(404, "NotFound", "the server could not find the requested resource")
+        if method != "GET" or target not in ("/api", "/apis"):
+            raise StatusError(404, "NotFound", "the server could not find the requested resource")
+        kinds = [k for k in self.kinds if bool(k.group) == (target == "/apis")]
+        groups = {k.group: [_discovered(m) for m in kinds if m.group == k.group] for k in kinds}
+        versions = {k.group: k.version for k in kinds}
+        items = [
+            {"metadata": {"name": g}, "versions": [{"version": versions[g], "resources": found}]}
+            for g, found in groups.items()
+        ]
+        return Response(200, {}, msgspec.json.encode({"kind": "APIGroupDiscoveryList", "items": items}))
 
     # for tests
 
-    def break_watches(self, error: StatusError) -> None:
-        """Every watch open now ends with `error`, and history is forgotten."""
-        self._history.clear()
+    def break_watches(self, error: StatusError | Unreachable, *, forget: bool = True) -> None:
+        """Every watch open now ends with `error`; history is forgotten unless told otherwise."""
+        if forget:
+            self._history.clear()
         for _, _, feed in self._watchers:
             feed.put_nowait(error)
 
@@ -297,7 +314,7 @@ class FakeApi:
         return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
     def _change(self, kind: Kind, old: Object, new: Object, subresource: str) -> Object:
-        if subresource == "status":
+        if subresource in ("status", "approval"):
             new = {**copy.deepcopy(old), "status": new.get("status", {})}
         elif kind.has_status:
             new["status"] = copy.deepcopy(old.get("status"))
@@ -330,6 +347,27 @@ class FakeApi:
             if _identity(watched) == _identity(kind):
                 feed.put_nowait(event)
         return copy.deepcopy(obj)
+
+
+def _has_ended(old: Object, new: Object) -> bool:
+    """Whether a deletion waited for finalizers only, and the last of them is gone now."""
+    about = meta.metadata(new)
+    waits = about.get("finalizers") or about.get("deletionGracePeriodSeconds") or _spec_finalizers(new)
+    waited = meta.metadata(old).get("finalizers") or _spec_finalizers(old)
+    return meta.is_being_deleted(new) and not waits and bool(waited)
+
+
+def _spec_finalizers(obj: Object) -> list[str]:
+    return (obj.get("spec") or {}).get("finalizers") or []
+
+
+def _discovered(kind: Kind) -> Object:
+    return {
+        "resource": kind.plural,
+        "responseKind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
+        "scope": "Namespaced" if kind.namespaced else "Cluster",
+        "verbs": list(kind.verbs),
+    }
 
 
 def _identity(kind: Kind) -> tuple[str, str]:

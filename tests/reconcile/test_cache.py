@@ -1,0 +1,136 @@
+"""The cache keeps bytes, indexes them, and is never put back by late news."""
+
+import msgspec
+import pytest
+
+from umiak.api.core.pod import KIND as POD
+from umiak.objects.meta import Key
+from umiak.objects.selectors import from_label_selector
+from umiak.reconcile.cache import Table, Tables
+
+
+def body(name: str, version: int, uid: str = "", owner: str = "", labels=None, **more) -> bytes:
+    about = {"name": name, "namespace": "shop", "uid": uid or f"uid-{name}", "resourceVersion": str(version)}
+    if owner:
+        about["ownerReferences"] = [{"uid": owner}]
+    if labels:
+        about["labels"] = labels
+    return msgspec.json.encode({"metadata": about, **more})
+
+
+@pytest.fixture
+def table() -> Table:
+    return Table(POD)
+
+
+@pytest.fixture
+def heard(table: Table) -> list:
+    heard: list = []
+
+    def listen(change):
+        versions = [None if row is None else row.version for row in (change.old_row, change.new_row)]
+        heard.append((change.key.name, *versions))
+
+    table.listen(listen)
+    return heard
+
+
+def test_changes_are_told_with_old_and_new(table, heard):
+    table.saw(body("a", 1))
+    table.saw(body("a", 2))
+    table.saw_deleted(body("a", 3))
+    assert heard == [("a", None, 1), ("a", 1, 2), ("a", 2, None)]
+
+
+def test_late_news_is_ignored(table, heard):
+    table.saw(body("a", 5))
+    table.saw(body("a", 4))
+    table.saw_deleted(body("a", 3, uid="an older one"))
+    assert heard == [("a", None, 5)]
+
+
+def test_a_write_shows_before_the_watch_and_once(table, heard):
+    table.wrote(body("a", 5))
+    table.saw(body("a", 5))
+    assert heard == [("a", None, 5)]
+
+
+def test_an_answer_that_the_watch_has_overtaken_raises_no_ghost(table, heard):
+    """The object was made (5), watched (5), deleted by another (6), and only then our create returned."""
+    table.saw(body("a", 5))
+    table.saw_deleted(body("a", 6))
+    table.wrote(body("a", 5))
+    assert len(table) == 0
+
+
+def test_a_bookmark_moves_the_position(table):
+    table.saw_bookmark(b'{"metadata":{"resourceVersion":"9"}}')
+    table.wrote(body("a", 8))
+    assert (table.position, len(table)) == (9, 0)
+
+
+def test_a_deletion_of_ours_is_not_undone_by_older_news(table, heard):
+    table.saw(body("a", 1))
+    table.deleted(Key("shop", "a"), "uid-a")
+    table.saw(body("a", 2))
+    assert len(table) == 0
+    table.saw_deleted(body("a", 3))
+    assert heard == [("a", None, 1), ("a", 1, None)]
+
+
+def test_a_successor_of_the_same_name_is_another_object(table, heard):
+    table.saw(body("a", 1))
+    table.wrote(body("a", 4, uid="new"))
+    table.saw_deleted(body("a", 3))
+    assert heard == [("a", None, 1), ("a", 1, None), ("a", None, 4)]
+    assert table.row(Key("shop", "a")).uid == "new"
+
+
+def test_a_new_list_tells_the_difference(table, heard):
+    for name in "abc":
+        table.saw(body(name, 1))
+    table.wrote(body("mine", 20))
+    heard.clear()
+    table.replace([body("b", 1), body("c", 8), body("d", 9)], 10)
+    assert sorted(heard) == [("a", 1, None), ("c", 1, 8), ("d", None, 9)]
+    assert sorted(k.name for k, _ in table.rows()) == ["b", "c", "d", "mine"]
+
+
+def test_owners_are_indexed(table):
+    table.saw(body("a", 1, owner="set"))
+    table.saw(body("b", 2, owner="set"))
+    table.saw(body("a", 3, owner="other"))
+    assert (table.owned("set"), table.owned("other")) == ([Key("shop", "b")], [Key("shop", "a")])
+    table.saw_deleted(body("b", 4, owner="set"))
+    assert table.owned("set") == []
+
+
+def test_managed_fields_are_not_kept(table):
+    raw = b'{"metadata":{"name":"a","uid":"u","resourceVersion":"1","managedFields":[{"manager":"x"}]},"spec":{}}'
+    table.saw(raw)
+    assert table.row(Key("", "a")).body == b'{"metadata":{"name":"a","uid":"u","resourceVersion":"1"},"spec":{}}'
+
+
+def test_readers_get_copies_with_kind_and_version():
+    tables = Tables()
+    tables.ensure(POD).saw(body("a", 1, labels={"app": "web"}))
+    found = tables.get(POD, Key("shop", "a"))
+    found["metadata"]["labels"]["app"] = "changed"
+    again = tables.get(POD, Key("shop", "a"))
+    assert (again["kind"], again["apiVersion"], again["metadata"]["labels"]) == ("Pod", "v1", {"app": "web"})
+
+
+def test_list_by_namespace_and_label():
+    tables = Tables()
+    tables.ensure(POD).saw(body("a", 1, labels={"app": "web"}))
+    tables.ensure(POD).saw(body("b", 2))
+    web = from_label_selector({"matchLabels": {"app": "web"}})
+    assert [p["metadata"]["name"] for p in tables.list(POD, "shop", web)] == ["a"]
+    assert tables.list(POD, "elsewhere") == []
+    assert sorted(k.name for k in tables.keys(POD)) == ["a", "b"]
+    assert (tables.version(POD, Key("shop", "b")), tables.version(POD, Key("shop", "x"))) == (2, 0)
+
+
+def test_undeclared_kinds_are_a_fault():
+    with pytest.raises(LookupError, match="pods. is not cached"):
+        Tables().list(POD)
