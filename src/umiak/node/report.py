@@ -27,7 +27,7 @@ class Report:
 
     def __init__(self, tools: Tools, target: Callable[[], Object | None]) -> None:
         self._tools = tools
-        self._target = target
+        self.target = target
         self._wanted: Object | None = None
         self._sent: Object | None = None
         self._answer: Object | None = None
@@ -79,7 +79,7 @@ class Report:
                 await self._tools.clock.sleep(max(AGAIN.wait(failures), error.retry_after))
 
     async def _write(self, wanted: Object) -> None:
-        target = self._target()
+        target = self.target()
         if target is None:
             return
         if (

@@ -311,11 +311,7 @@ class Health:
         """Why a condition does not hold, in kubelet's words; empty when it holds."""
         for c in self.conditions:
             if c.type == type:
-                return (
-                    ""
-                    if c.status
-                    else f"runtime is not ready: {type} is false, reason: {c.reason}, message: {c.message}"
-                )
+                return "" if c.status else f"{type}=false reason:{c.reason} message:{c.message}"
         return f"runtime does not report {type}"
 
 

@@ -62,3 +62,22 @@ def program(architecture: str) -> bytes:
     header += struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, BASE + HEADERS, 64, 0, 0, 64, 56, 1, 64, 0, 0)
     segment = struct.pack("<IIQQQQQQ", 1, 5, 0, BASE, BASE, size, size, 0x1000)
     return header + segment + body
+
+
+async def install(name: str, socket: str, architecture: str = "") -> None:
+    """Imports the program as the image `name` into the containerd at `socket`. Raises RuntimeFailure."""
+    import platform
+    import tempfile
+
+    from umiak.node.images.archive import MACHINES as BY_MACHINE
+    from umiak.node.images.archive import Settings, archive
+    from umiak.node.images.imports import import_archive
+    from umiak.node.images.layer import Layer
+
+    wanted = architecture or BY_MACHINE.get(platform.machine(), platform.machine())
+    layer = Layer()
+    layer.file("pause", program(wanted))
+    with tempfile.NamedTemporaryFile(suffix=".tar") as file:
+        file.write(archive(name, [layer], Settings(entrypoint=["/pause"], user="65535:65535"), wanted))
+        file.flush()
+        await import_archive(file.name, socket)

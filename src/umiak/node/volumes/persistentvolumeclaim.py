@@ -43,15 +43,18 @@ async def mount(request: Request) -> Mounted:
     path = await _path(request, volume, readonly)
     if spec.get("volumeMode") == "Block":
         return Mounted(path=path, readonly=readonly, device=True)
-    if "nfs" not in spec and not readonly:
+    is_ours = "local" in spec or is_below(path, request.tools.local_path_root)
+    if is_ours and not readonly:
         lazily = pods.security(request.pod).get("fsGroupChangePolicy") == "OnRootMismatch"
-        group = None if "hostPath" in spec else request.fs_group
-        await asyncio.to_thread(ownership.give, path, group, only_if_root_differs=lazily)
+        await asyncio.to_thread(ownership.give, path, request.fs_group, only_if_root_differs=lazily)
     return Mounted(path=path, readonly=readonly, groups=groups)
 
 
 async def _path(request: Request, volume: Object, readonly: bool) -> Path:
     spec = volume["spec"]
+    if (source := spec.get("hostPath")) and is_below(Path(source["path"]), request.tools.local_path_root):
+        await asyncio.to_thread(_ready_local, Path(source["path"]), request.tools.local_path_root)
+        return Path(source["path"])
     if source := spec.get("hostPath"):
         await asyncio.to_thread(hostpath.ready, Path(source["path"]), source.get("type") or "")
         return Path(source["path"])
