@@ -2,10 +2,25 @@
 
 from umiak.api.common import cells
 from umiak.api.common.cells import AGE, NAME, column, number
+from umiak.api.common.checks import (
+    amount_of,
+    at_most_everything,
+    is_empty_selector,
+    label_selector,
+    nonnegative,
+    number_or_percent,
+    selector_matches,
+)
 from umiak.api.common.pod_defaults import default_template
+from umiak.api.common.pod_validation import pod_template
 from umiak.api.common.strategy import keep_status, only_status
+from umiak.api.common.workloads import NO_MATCH, counters, immutable, not_decremented, runs_for_ever, template_labels
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError, invalid_value, not_supported, required
 from umiak.objects.types import Object
+
+GENERATION = "deprecated.daemonset.template.generation"
+_COUNTERS = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
 
 
 def default(obj: Object) -> None:
@@ -25,8 +40,70 @@ def default(obj: Object) -> None:
 
 
 def prepare_create(obj: Object) -> None:
-    counters = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
-    obj["status"] = dict.fromkeys(counters, 0)
+    obj["status"] = dict.fromkeys(_COUNTERS, 0)
+    _set_generation(obj, 1)
+
+
+def _set_generation(obj: Object, generation: int) -> None:
+    """Counts the template's versions, for clients of APIs long gone."""
+    metadata = obj.setdefault("metadata", {})
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), GENERATION: str(generation)}
+
+
+def prepare_update(new: Object, old: Object) -> None:
+    keep_status(new, old)
+    before = ((old.get("metadata") or {}).get("annotations") or {}).get(GENERATION) or "0"
+    changed = new["spec"].get("template") != old["spec"].get("template")
+    _set_generation(new, (int(before) if before.isdigit() else 0) + changed)
+
+
+def validate(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    spec = obj["spec"]
+    selector, labels = spec.get("selector"), template_labels(spec)
+    label_selector(selector, "spec.selector", errors)
+    if selector_matches(selector, labels) is False:
+        errors.append(invalid_value("spec.template.metadata.labels", labels, NO_MATCH))
+    if selector is not None and is_empty_selector(selector):
+        errors.append(invalid_value("spec.selector", selector, "empty selector is invalid for daemonset"))
+    pod_template(spec["template"], "spec.template", errors)
+    runs_for_ever(spec, "DaemonSet", "spec", errors)
+    nonnegative(spec, "minReadySeconds", "spec", errors)
+    _strategy(spec["updateStrategy"], errors)
+    nonnegative(spec, "revisionHistoryLimit", "spec", errors)
+    return errors
+
+
+def _strategy(strategy: Object, errors: list[FieldError]) -> None:
+    kind, rolling, path = strategy["type"], strategy.get("rollingUpdate"), "spec.updateStrategy.rollingUpdate"
+    if kind == "OnDelete":
+        return
+    if kind != "RollingUpdate":
+        shown = {"Type": kind, "RollingUpdate": rolling}
+        errors.append(not_supported("spec.updateStrategy", shown, ("RollingUpdate", "OnDelete")))
+        return
+    missing, surge = rolling["maxUnavailable"], rolling["maxSurge"]  # type: ignore[index]
+    for check in (number_or_percent, at_most_everything):
+        check(missing, f"{path}.maxUnavailable", errors)
+        check(surge, f"{path}.maxSurge", errors)
+    if amount_of(missing) and amount_of(surge):
+        errors.append(invalid_value(f"{path}.maxSurge", surge, "may not be set when maxUnavailable is non-zero"))
+    elif not amount_of(missing) and not amount_of(surge):
+        errors.append(required(f"{path}.maxUnavailable", "cannot be 0 when maxSurge is 0"))
+
+
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector", errors)
+    return errors
+
+
+def validate_status(new: Object, old: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    more = ("observedGeneration", "updatedNumberScheduled", "numberAvailable", "numberUnavailable", "collisionCount")
+    counters(new.get("status") or {}, (*_COUNTERS, *more), errors)
+    not_decremented(new, old, errors)
+    return errors
 
 
 KIND = builtin(
@@ -34,8 +111,11 @@ KIND = builtin(
     "DaemonSet",
     default=default,
     prepare_create=prepare_create,
-    prepare_update=keep_status,
+    prepare_update=prepare_update,
     prepare_status=only_status,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status=validate_status,
     columns=(
         NAME,
         column(

@@ -4,10 +4,21 @@ from typing import Any
 
 from umiak.api.common import cells
 from umiak.api.common.cells import AGE, NAME, column, number
+from umiak.api.common.checks import amount_of, at_most_everything, nonnegative, number_or_percent
 from umiak.api.common.pod_defaults import default_template
 from umiak.api.common.strategy import keep_status, only_status, reset_status
+from umiak.api.common.workloads import (
+    at_most_replicas,
+    available_are_ready,
+    counters,
+    immutable,
+    not_decremented,
+    selector_of,
+    template_of,
+)
 from umiak.api.kind import Scale
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError, field_forbidden, invalid_value, not_supported
 from umiak.objects.types import Object
 
 
@@ -40,6 +51,63 @@ def prepare_status(new: Object, old: Object) -> None:
         new["metadata"]["labels"] = labels
 
 
+def validate(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    spec = obj["spec"]
+    nonnegative(spec, "replicas", "spec", errors)
+    if selector_of(spec, "deployment", "spec", errors):
+        template_of(spec, "ReplicaSet", "spec", errors)
+    else:
+        errors.append(invalid_value("spec.selector", spec["selector"], "invalid label selector"))
+    _strategy(spec["strategy"], errors)
+    for name in ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
+        nonnegative(spec, name, "spec", errors)
+    deadline = spec["progressDeadlineSeconds"]
+    if deadline <= (spec.get("minReadySeconds") or 0):
+        errors.append(invalid_value("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"))
+    return errors
+
+
+def _strategy(strategy: Object, errors: list[FieldError]) -> None:
+    kind, rolling, path = strategy["type"], strategy.get("rollingUpdate"), "spec.strategy.rollingUpdate"
+    if kind == "Recreate":
+        if rolling is not None:
+            errors.append(field_forbidden(path, "may not be specified when strategy `type` is 'Recreate'"))
+    elif kind != "RollingUpdate":
+        shown = {"Type": kind, "RollingUpdate": rolling and _as_printed(rolling)}
+        errors.append(not_supported("spec.strategy", shown, ("Recreate", "RollingUpdate")))
+    else:
+        missing, surge = rolling["maxUnavailable"], rolling["maxSurge"]  # type: ignore[index]
+        number_or_percent(missing, f"{path}.maxUnavailable", errors)
+        number_or_percent(surge, f"{path}.maxSurge", errors)
+        if not amount_of(missing) and not amount_of(surge):
+            errors.append(invalid_value(f"{path}.maxUnavailable", missing, "may not be 0 when `maxSurge` is 0"))
+        at_most_everything(missing, f"{path}.maxUnavailable", errors)
+
+
+def _as_printed(rolling: Object) -> Object:
+    """In the words of the reference's internal version, where both numbers are always there."""
+    return {"MaxUnavailable": rolling.get("maxUnavailable", 0), "MaxSurge": rolling.get("maxSurge", 0)}
+
+
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector", errors)
+    return errors
+
+
+def validate_status(new: Object, old: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    status = new.get("status") or {}
+    replicas = ("updatedReplicas", "readyReplicas", "availableReplicas")
+    more = ("unavailableReplicas", "terminatingReplicas", "collisionCount")
+    counters(status, ("observedGeneration", "replicas", *replicas, *more), errors)
+    at_most_replicas(status, replicas, errors)
+    available_are_ready(status, "readyReplicas", errors)
+    not_decremented(new, old, errors)
+    return errors
+
+
 def ready(obj: Object, now: float) -> Any:
     desired = (obj.get("spec") or {}).get("replicas") or 0
     return f"{(obj.get('status') or {}).get('readyReplicas') or 0}/{desired}"
@@ -52,6 +120,9 @@ KIND = builtin(
     prepare_create=reset_status,
     prepare_update=keep_status,
     prepare_status=prepare_status,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status=validate_status,
     columns=(
         NAME,
         column("Ready", ready, "Number of the pod with ready state"),

@@ -4,10 +4,25 @@ from typing import Any
 
 from umiak.api.common import cells
 from umiak.api.common.cells import AGE, NAME, column
+from umiak.api.common.checks import amount_of, at_most_everything, check, nonnegative, number_or_percent, one_of
+from umiak.api.common.metadata import label
 from umiak.api.common.pod_defaults import default_claim_spec, default_template
 from umiak.api.common.strategy import keep_status, only_status
+from umiak.api.common.volume_sources import claim_spec
+from umiak.api.common.workloads import (
+    at_most_replicas,
+    available_are_ready,
+    counters,
+    immutable,
+    not_decremented,
+    runs_for_ever,
+    selector_of,
+    template_of,
+)
 from umiak.api.kind import Scale
 from umiak.api.registry import builtin
+from umiak.objects import names
+from umiak.objects.errors import FieldError, invalid_value
 from umiak.objects.types import Object
 
 
@@ -54,6 +69,87 @@ def prepare_create(obj: Object) -> None:
     obj["status"] = {"replicas": 0, "availableReplicas": 0}
 
 
+def validate(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    spec = obj["spec"]
+    policy = spec["podManagementPolicy"]
+    if policy not in ("OrderedReady", "Parallel"):
+        errors.append(invalid_value("spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'"))
+    _strategy(spec["updateStrategy"], errors)
+    retention = spec["persistentVolumeClaimRetentionPolicy"]
+    for when in ("whenDeleted", "whenScaled"):
+        where = f"spec.persistentVolumeClaimRetentionPolicy.{when}"
+        one_of(retention[when], ("Retain", "Delete"), where, errors)
+    for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+        claim_spec(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{index}].spec", errors)
+    nonnegative(spec, "replicas", "spec", errors)
+    nonnegative(spec, "minReadySeconds", "spec", errors)
+    nonnegative(spec.get("ordinals") or {}, "start", "spec.ordinals", errors)
+    if spec.get("serviceName"):
+        check(names.dns_label, spec["serviceName"], "spec.serviceName", errors)
+    _selector_and_template(spec, errors)
+    return errors
+
+
+def _selector_and_template(spec: Object, errors: list[FieldError]) -> None:
+    late: list[FieldError] = []
+    is_missing = spec.get("selector") is None
+    is_readable = selector_of(spec, "statefulset", "spec", late if is_missing else errors)
+    if not is_readable:
+        errors.append(invalid_value("spec.selector", spec["selector"], ""))
+        runs_for_ever(spec, "StatefulSet", "spec", errors)
+    else:
+        template_of(_as_made(spec), "StatefulSet", "spec", errors)
+    errors += late
+
+
+def _as_made(spec: Object) -> Object:
+    """The spec with the template as its pods will have it: own host name, and a volume for each claim template."""
+    template = spec["template"]
+    pod = {k: v for k, v in (template.get("spec") or {}).items() if k not in ("hostname", "subdomain")}
+    claims = [((c.get("metadata") or {}).get("name") or "") for c in spec.get("volumeClaimTemplates") or ()]
+    if claims:
+        own = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in dict.fromkeys(claims)]
+        pod["volumes"] = own + [v for v in pod.get("volumes") or () if v.get("name") not in claims]
+    return {**spec, "template": {**template, "spec": pod}}
+
+
+def _strategy(strategy: Object, errors: list[FieldError]) -> None:
+    kind, rolling, path = strategy["type"], strategy.get("rollingUpdate"), "spec.updateStrategy.rollingUpdate"
+    if kind == "OnDelete":
+        if rolling is not None:
+            shown = {"Partition": rolling.get("partition") or 0, "MaxUnavailable": rolling.get("maxUnavailable")}
+            errors.append(invalid_value(path, shown, "only allowed for updateStrategy 'RollingUpdate'"))
+    elif kind != "RollingUpdate":
+        shown = {"Type": kind, "RollingUpdate": rolling}
+        errors.append(invalid_value("spec.updateStrategy", shown, "must be 'RollingUpdate' or 'OnDelete'"))
+    elif rolling is not None:
+        nonnegative(rolling, "partition", path, errors)
+        missing = rolling["maxUnavailable"]
+        number_or_percent(missing, f"{path}.maxUnavailable", errors)
+        if not amount_of(missing):
+            errors.append(invalid_value(f"{path}.maxUnavailable", missing, "cannot be 0"))
+        at_most_everything(missing, f"{path}.maxUnavailable", errors)
+
+
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for name in ("selector", "volumeClaimTemplates", "serviceName", "podManagementPolicy"):
+        immutable(new["spec"].get(name), old["spec"].get(name), f"spec.{name}", errors)
+    return errors
+
+
+def validate_status(new: Object, old: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    status = new.get("status") or {}
+    replicas = ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas")
+    counters(status, ("replicas", *replicas, "observedGeneration", "collisionCount"), errors)
+    at_most_replicas(status, replicas, errors)
+    available_are_ready(status, "status.readyReplicas", errors)
+    not_decremented(new, old, errors)
+    return errors
+
+
 def ready(obj: Object, now: float) -> Any:
     return f"{(obj.get('status') or {}).get('readyReplicas') or 0}/{(obj.get('spec') or {}).get('replicas') or 0}"
 
@@ -65,6 +161,10 @@ KIND = builtin(
     prepare_create=prepare_create,
     prepare_update=keep_status,
     prepare_status=only_status,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status=validate_status,
+    validate_name=label,
     columns=(
         NAME,
         column("Ready", ready, "Number of the pod with ready state"),

@@ -4,9 +4,13 @@ from typing import Any
 
 from umiak.api.common import cells
 from umiak.api.common.cells import AGE, NAME, column, condition_is_true, human_duration, seconds_of
+from umiak.api.common.checks import label_selector, selector_matches
 from umiak.api.common.job_defaults import default_job_spec
+from umiak.api.common.job_validation import job_spec
 from umiak.api.common.strategy import keep_status, only_status
+from umiak.api.common.workloads import NO_MATCH, immutable, template_labels
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError, invalid_value, required
 from umiak.objects.types import Object
 
 NAME_LABELS = ("job-name", "batch.kubernetes.io/job-name")
@@ -39,6 +43,68 @@ def _make_selector(obj: Object) -> None:
         labels.setdefault(label, metadata.get("uid") or "")
     selector = spec.setdefault("selector", {}).setdefault("matchLabels", {})
     selector.setdefault(UID_LABELS[1], metadata.get("uid") or "")
+
+
+def validate(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    spec = obj["spec"]
+    job_spec(spec, "spec", errors)
+    selector = spec.get("selector")
+    if selector is None:
+        errors.append(required("spec.selector"))
+    label_selector(selector, "spec.selector", errors)
+    if selector_matches(selector, template_labels(spec)) is False:
+        errors.append(invalid_value("spec.template.metadata.labels", template_labels(spec), NO_MATCH))
+    if not spec.get("manualSelector") and selector is not None:
+        _generated_selector(obj, errors)
+    return errors
+
+
+def _generated_selector(obj: Object, errors: list[FieldError]) -> None:
+    """The labels that make the selector unique are the Job's own."""
+    metadata, labels = obj["metadata"], template_labels(obj["spec"])
+    name, uid = metadata.get("name") or "", metadata.get("uid") or ""
+    if not uid:
+        errors.append(required("metadata.uid"))
+    expected = dict(zip((UID_LABELS[0], NAME_LABELS[0], UID_LABELS[1], NAME_LABELS[1]), (uid, name) * 2, strict=True))
+    for key, value in expected.items():
+        path = "spec.template.metadata.labels"
+        if key not in labels:
+            errors.append(required(path, f"must be '{value}'"))
+        elif labels[key] != value:
+            errors.append(invalid_value(f"{path}[{key}]", labels, f"must be '{value}'"))
+    if selector_matches(obj["spec"]["selector"], expected) is False:
+        errors.append(invalid_value("spec.selector", obj["spec"]["selector"], "`selector` not auto-generated"))
+
+
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    """Most of a Job never changes; a suspended one that never ran may still get other nodes."""
+    errors: list[FieldError] = []
+    spec, before = new["spec"], old["spec"]
+    is_elastic = spec.get("completionMode") == "Indexed" and spec.get("completions") == spec.get("parallelism")
+    if not is_elastic or spec.get("completions") is None or before.get("completions") is None:
+        immutable(spec.get("completions"), before.get("completions"), "spec.completions", errors)
+    immutable(spec.get("selector"), before.get("selector"), "spec.selector", errors)
+    status = old.get("status") or {}
+    if before.get("suspend") and not status.get("startTime"):
+        immutable(_without_placement(spec), _without_placement(before), "spec.template", errors)
+    else:
+        immutable(spec.get("template"), before.get("template"), "spec.template", errors)
+    for field in ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"):
+        immutable(spec.get(field), before.get(field), f"spec.{field}", errors)
+    return errors
+
+
+def _without_placement(spec: Object) -> Object:
+    """A template without what decides where its pods run and how much they use (KEPs 2926, 5440)."""
+    template = spec.get("template") or {}
+    placement = ("affinity", "nodeSelector", "tolerations", "schedulingGates")
+    pod = {k: v for k, v in (template.get("spec") or {}).items() if k not in placement}
+    for kind in ("containers", "initContainers"):
+        if pod.get(kind):
+            pod[kind] = [{k: v for k, v in c.items() if k != "resources"} for c in pod[kind]]
+    metadata = {k: v for k, v in (template.get("metadata") or {}).items() if k not in ("labels", "annotations")}
+    return {"metadata": metadata, "spec": pod}
 
 
 def completions(obj: Object, now: float) -> Any:
@@ -79,6 +145,8 @@ KIND = builtin(
     prepare_create=prepare_create,
     prepare_update=keep_status,
     prepare_status=only_status,
+    validate=validate,
+    validate_update=validate_update,
     columns=(
         NAME,
         column("Status", state, "Status of the job."),

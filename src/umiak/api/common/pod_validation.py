@@ -27,8 +27,8 @@ def pod_spec(spec: Object, path: str, errors: Errors, pod_name: str = "", is_pod
     """`is_pod` tells a pod from a template."""
     grace = spec.get("terminationGracePeriodSeconds")
     fine = volumes(spec["volumes"], pod_name, f"{path}.volumes", errors) if spec.get("volumes") else {}
-    claims = [c.get("name") or "" for c in spec.get("resourceClaims") or ()]
-    if claims:
+    claims = [c["name"] for c in spec.get("resourceClaims") or () if c.get("name")]
+    if spec.get("resourceClaims"):
         _resource_claims(spec["resourceClaims"], f"{path}.resourceClaims", errors)
     host_users = spec.get("hostUsers") is not False
     around = pod_containers.Surrounding(fine, claims, grace or 0, spec.get("restartPolicy") or "", host_users)

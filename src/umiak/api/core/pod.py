@@ -14,6 +14,7 @@ from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, field_forbidden
 from umiak.objects.types import Object
 
+APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
 GATED = {
     "type": "PodScheduled",
     "status": "False",
@@ -68,11 +69,33 @@ def prepare_create(obj: Object) -> None:
     obj["status"] = status
     if spec.get("schedulingGates"):
         status["conditions"] = [dict(GATED)]
+    _copy_app_armor(spec, (obj.get("metadata") or {}).get("annotations"))
     if spec.get("affinity") or spec.get("topologySpreadConstraints"):
         _select_by_label_keys(spec, (obj.get("metadata") or {}).get("labels") or {})
     if spec.get("resources"):
         default_pod_resources(spec)
     status["qosClass"] = quality_of_service(spec)
+
+
+def _copy_app_armor(spec: Object, annotations: dict[str, str] | None) -> None:
+    """Profiles once came as annotations; they become fields (KEP 24)."""
+    found = {k.removeprefix(APP_ARMOR): v for k, v in (annotations or {}).items() if k.startswith(APP_ARMOR)}
+    if not found or (spec.get("os") or {}).get("name") == "windows":
+        return
+    own = (spec.get("securityContext") or {}).get("appArmorProfile")
+    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+        profile = _app_armor_profile(found.get(container.get("name") or "", ""))
+        context = container.get("securityContext") or {}
+        if profile is not None and profile != own and context.get("appArmorProfile") is None:
+            container["securityContext"] = {**context, "appArmorProfile": profile}
+
+
+def _app_armor_profile(annotation: str) -> Object | None:
+    """What an annotation means; None when it means nothing."""
+    if annotation in ("runtime/default", "unconfined"):
+        return {"type": "RuntimeDefault" if annotation == "runtime/default" else "Unconfined"}
+    local = annotation.removeprefix("localhost/")
+    return {"type": "Localhost", "localhostProfile": local} if local != annotation and local.strip() else None
 
 
 def _select_by_label_keys(spec: Object, labels: dict[str, str]) -> None:

@@ -2,12 +2,20 @@
 
 from umiak.api.common.cells import NAME, column, joined, shows_labels
 from umiak.api.common.pod_defaults import default_template
+from umiak.api.common.pod_validation import pod_template
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError
 from umiak.objects.types import Object
 
 
 def default(obj: Object) -> None:
     default_template(obj.setdefault("template", {}))
+
+
+def validate(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    pod_template(obj["template"], "template", errors)
+    return errors
 
 
 def containers(obj: Object) -> list[Object]:
@@ -18,6 +26,7 @@ KIND = builtin(
     "v1",
     "PodTemplate",
     default=default,
+    validate=validate,
     columns=(
         NAME,
         column("Containers", lambda o, now: joined(containers(o), "name"), "Names of each container in the template."),

@@ -2,10 +2,14 @@
 
 from umiak.api.common import cells
 from umiak.api.common.cells import AGE, NAME, column, number
+from umiak.api.common.checks import nonnegative
 from umiak.api.common.pod_defaults import default_template
+from umiak.api.common.pod_validation import pod_template
 from umiak.api.common.strategy import keep_status, only_status
+from umiak.api.common.workloads import NO_MATCH, at_most_replicas, counters, runs_for_ever, template_labels
 from umiak.api.kind import Scale
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError, invalid_value, required
 from umiak.objects.types import Object
 
 
@@ -29,6 +33,34 @@ def prepare_create(obj: Object) -> None:
     obj["status"] = {"replicas": 0}
 
 
+def validate(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    spec = obj["spec"]
+    selector, template = spec.get("selector") or {}, spec.get("template")
+    if not selector:
+        errors.append(required("spec.selector"))
+    if template is None:
+        errors.append(required("spec.template"))
+    else:
+        labels = template_labels(spec)
+        if any(labels.get(key) != value for key, value in selector.items()):
+            errors.append(invalid_value("spec.template.metadata.labels", labels, NO_MATCH))
+        pod_template(template, "spec.template", errors)
+        runs_for_ever(spec, "ReplicationController", "spec", errors)
+    nonnegative(spec, "replicas", "spec", errors)
+    nonnegative(spec, "minReadySeconds", "spec", errors)
+    return errors
+
+
+def validate_status(new: Object, old: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    status = new.get("status") or {}
+    replicas = ("fullyLabeledReplicas", "readyReplicas", "availableReplicas")
+    counters(status, ("replicas", *replicas, "observedGeneration"), errors)
+    at_most_replicas(status, replicas, errors)
+    return errors
+
+
 KIND = builtin(
     "v1",
     "ReplicationController",
@@ -36,6 +68,8 @@ KIND = builtin(
     prepare_create=prepare_create,
     prepare_update=keep_status,
     prepare_status=only_status,
+    validate=validate,
+    validate_status=validate_status,
     columns=(
         NAME,
         column("Desired", number("spec", "replicas"), "ReplicationControllerSpec.replicas", type="integer"),

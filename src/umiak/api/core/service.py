@@ -3,6 +3,8 @@
 from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, NONE, UNKNOWN, column, load_balancer_text, reads, shows_labels
+from umiak.api.common.metadata import label
+from umiak.api.common.service_validation import validate
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.registry import builtin
 from umiak.objects.types import Object
@@ -92,6 +94,8 @@ KIND = builtin(
     prepare_create=prepare_create,
     prepare_update=keep_status,
     prepare_status=only_status,
+    validate=validate,
+    validate_name=label,
     columns=(
         NAME,
         column("Type", reads("spec", "type"), "ServiceSpec.type"),
