@@ -132,5 +132,5 @@ def test_list_by_namespace_and_label():
 
 
 def test_undeclared_kinds_are_a_fault():
-    with pytest.raises(LookupError, match="pods. is not cached"):
+    with pytest.raises(LookupError, match="is not cached"):
         Tables().list(POD)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -70,6 +71,6 @@ async def test_waits_grow_while_the_server_is_away(api, clock, informer):
     api.raw_list = refuse
     api.break_watches(errors.expired("gone"))
     await clock.advance(60)
-    waits = [b - a for a, b in zip(asked, asked[1:], strict=False)]
-    assert all(b > a for a, b in zip(waits, waits[1:], strict=False))
+    waits = [b - a for a, b in pairwise(asked)]
+    assert all(b > a for a, b in pairwise(waits))
     assert 4 <= len(asked) <= 7

@@ -328,10 +328,7 @@ class FakeApi:
             return copy.deepcopy(old)
         if kind.counts_generation and new.get("spec") != old.get("spec"):
             about["generation"] = about.get("generation", 1) + 1
-        ended = meta.is_being_deleted(new) and not about.get("finalizers") and meta.metadata(old).get("finalizers")
-        return self._store(
-            kind, "DELETED" if ended and not about.get("deletionGracePeriodSeconds") else "MODIFIED", new
-        )
+        return self._store(kind, "DELETED" if _has_ended(old, new) else "MODIFIED", new)
 
     def _store(self, kind: Kind, type: str, obj: Object) -> Object:
         self.version += 1
