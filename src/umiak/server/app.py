@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from umiak.api import registry
 from umiak.api.kind import Kind
 from umiak.kit.clock import Clock
+from umiak.kit.pki import Pair
 from umiak.objects.errors import StatusError, internal, unauthorized
 from umiak.objects.types import Object
 from umiak.server import metadata, paths, stored, warning
@@ -83,7 +84,9 @@ class ApiServer:
         self.on_close: list[Step] = []
         self.is_ready: bool = False
         self.is_closing: bool = False
-        self._specials = {("", "namespaces"): NAMESPACES, **(specials or {})}
+        self.specials: dict[tuple[str, str], Special] = {("", "namespaces"): NAMESPACES, **(specials or {})}
+        self.kubelet_client: Pair | None = None
+        """Certificate and key shown to nodes."""
 
     async def start(self) -> None:
         for step in self.on_start:
@@ -107,13 +110,17 @@ class ApiServer:
         except registry.UnknownKind:
             return self.custom.get((group, version, plural))
 
+    def kinds(self) -> list[Kind]:
+        """All kinds served now."""
+        return [*registry.kinds(), *self.custom.values()]
+
     def serves(self, group: str, version: str) -> bool:
         """Whether there is such a group and version at all."""
         api_version = f"{group}/{version}" if group else version
         return api_version in registry.group_versions() or any(k[:2] == (group, version) for k in self.custom)
 
     def special(self, kind: Kind) -> Special:
-        return self._specials.get((kind.group, kind.plural), ORDINARY)
+        return self.specials.get((kind.group, kind.plural), ORDINARY)
 
     async def vanish(self, kind: Kind, entry: Entry, obj: Object) -> Entry:
         """Removes an object for good, if it is still the one of `entry`."""

@@ -11,6 +11,7 @@ from umiak.api import registry
 from umiak.api.kind import Kind
 from umiak.kit.clock import Clock
 from umiak.kit.modules import exported
+from umiak.kit.pki import Pair
 from umiak.objects.types import Object
 from umiak.server import issuer_discovery
 from umiak.server.access import setup
@@ -40,6 +41,8 @@ class Secrets:
     """Further keys whose tokens count, e.g. those of before a change of keys."""
     client_ca: str = ""
     requestheader_ca: str = ""
+    kubelet_client: Pair | None = None
+    """Certificate and key that this server shows to nodes."""
 
 
 async def assemble(
@@ -63,6 +66,7 @@ async def assemble(
         rules=authorization,
         issuer=Issuer(keys, settings.issuer, settings.audiences, clock),
     )
+    app.kubelet_client = secrets.kubelet_client
     app.on_close.append(_stopping(authorization.stop))
     _hang_in(app)
     _prepare(app, allocator, secrets)
@@ -89,7 +93,7 @@ def _stopping(stop: Callable[[], None]) -> Step:
 def _hang_in(app: ApiServer) -> None:
     """Paths that are no resources."""
     advertised = f"{app.settings.advertise}:{app.settings.port}"
-    discovery = Discovery(lambda: [*registry.kinds(), *app.custom.values()], lambda: advertised)
+    discovery = Discovery(app.kinds, lambda: advertised)
 
     async def discover(app: ApiServer, request: Request) -> Answer:
         return discovery.answer(request)

@@ -3,14 +3,12 @@
 Go's decoder is imitated where its errors reach clients: first the group, version and kind are read, then the fields.
 """
 
-import json
 from typing import Any
 
-import msgspec
-
 from umiak.api import registry, schema
-from umiak.api.faults import Doubled
 from umiak.api.kind import Kind
+from umiak.objects import encoding
+from umiak.objects.encoding import Unreadable
 from umiak.objects.errors import StatusError, bad_request
 from umiak.objects.types import Object
 from umiak.server import metadata
@@ -26,10 +24,6 @@ HEAD_TYPE = (
 SCHEME = 'in scheme "pkg/runtime/scheme.go:111"'
 
 
-class Unreadable(Exception):
-    """The bytes are not in the format they claim to be; the text is Go's."""
-
-
 def read_object(call: Call, kind: Kind, directive: str) -> Object:
     """The body as an object of `kind` with its defaults; unknown fields are dropped, warned of or refused. 400, 415."""
     obj = parse(call, kind, directive)
@@ -43,10 +37,9 @@ def parse(call: Call, kind: Kind, directive: str) -> Object:
     if form is None:
         raise unsupported_media()
     try:
-        value = json_value(body) if form == "json" else _yaml_value(call, kind, body, directive)
+        value = _decoded(call, kind, body, form, directive)
     except Unreadable as error:
-        why = f"couldn't get version/kind; json parse error: {error}" if form == "json" else str(error)
-        raise _unrecognized(kind, why, body) from None
+        raise _unrecognized(kind, str(error), body) from None
     return _object(value, kind, body)
 
 
@@ -134,70 +127,17 @@ def check_claim(obj: Object, kind: Kind) -> None:
     )
 
 
-def json_value(body: bytes) -> Any:
-    """JSON, in which an object with repeated keys is a `Doubled`. Raises Unreadable."""
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Unreadable(json_fault(body)) from None
-    # Whoever writes compact JSON without repetitions gets back exactly as many bytes as were sent.
-    if len(msgspec.json.encode(value)) == len(body):
-        return value
-    return json.loads(body, object_pairs_hook=pairs)
-
-
-def pairs(found: list[tuple[str, Any]]) -> Object:
-    obj = dict(found)
-    if len(obj) == len(found):
-        return obj
-    doubled = Doubled(obj)
-    doubled.pairs = found
-    return doubled
-
-
-def json_fault(body: bytes) -> str:
-    """What Go's scanner says of bytes that are not JSON."""
-    text = body.decode(errors="replace")
-    try:
-        _, end = json.JSONDecoder().raw_decode(text.lstrip(" \t\r\n"))
-        rest = text.lstrip(" \t\r\n")[end:].lstrip(" \t\r\n")
-        return f"invalid character {_quoted(rest[:1])} after top-level value" if rest else "invalid JSON"
-    except json.JSONDecodeError as error:
-        stripped = text.lstrip(" \t\r\n")
-        letter = stripped[error.pos : error.pos + 1]
-        if not letter or error.msg.startswith("Unterminated string"):
-            return "unexpected end of JSON input"
-        return f"invalid character {_quoted(letter)} {_expected(error.msg)}"
-
-
-def _quoted(letter: str) -> str:
-    if letter == "'":
-        return r"'\''"
-    if letter == '"':
-        return "'\"'"
-    return f"'{letter}'" if letter.isprintable() else f"'\\u{ord(letter):04x}'" if ord(letter) > 127 else repr(letter)
-
-
-def _expected(message: str) -> str:
-    if "property name" in message:
-        return "looking for beginning of object key string"
-    if "':' delimiter" in message:
-        return "after object key"
-    if "',' delimiter" in message:
-        return "after object key:value pair"
-    return "looking for beginning of value"
-
-
-def _yaml_value(call: Call, kind: Kind, body: bytes, directive: str) -> Any:
-    from umiak.objects import encoding
-
-    try:
+def _decoded(call: Call, kind: Kind, body: bytes, form: str, directive: str) -> Any:
+    """Plain data; raises Unreadable with Go's words."""
+    if form == "yaml":
         value, repeated = encoding.from_yaml(body)
-    except encoding.Unreadable as error:
-        raise Unreadable(str(error)) from None
-    if repeated:
-        report(call, kind, repeated, directive)
-    return value
+        if repeated:
+            report(call, kind, repeated, directive)
+        return value
+    try:
+        return encoding.from_json(body)
+    except Unreadable as error:
+        raise Unreadable(f"couldn't get version/kind; json parse error: {error}") from None
 
 
 def read_delete_options(call: Call) -> Object | None:
@@ -209,11 +149,9 @@ def read_delete_options(call: Call) -> Object | None:
     if form is None:
         raise unsupported_media()
     try:
-        value = json_value(body) if form == "json" else _yaml_value(call, call.kind, body, "Ignore")
+        value = _decoded(call, call.kind, body, form, "Ignore")
     except Unreadable as error:
-        raise bad_request(
-            f"couldn't get version/kind; json parse error: {error}" if form == "json" else str(error)
-        ) from None
+        raise bad_request(str(error)) from None
     value = _object(value, call.kind, body)
     api_version, name = value.get("apiVersion") or "meta.k8s.io/v1", value.get("kind") or "DeleteOptions"
     if name != "DeleteOptions":

@@ -30,9 +30,6 @@ class Settings:
     """A watcher that lets more than this pile up is dropped."""
     kubelet_ca: str = ""
     """PEM text of the CA that nodes' serving certificates are checked against; empty: they are not checked."""
-    kubelet_certificate: str = ""
-    kubelet_key: str = ""
-    """PEM texts of what this server shows to nodes."""
 
     @property
     def audiences(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from umiak.objects import json_syntax
 from umiak.objects.errors import StatusError, bad_request, expired
 from umiak.objects.types import Object
 from umiak.server import representation, stored
@@ -166,9 +167,7 @@ def decode_token(text: str, root: str) -> tuple[str, int]:
     try:
         token = msgspec.json.decode(data, type=_Token)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        from umiak.server.bodies import json_fault
-
-        raise bad_request(f"{fault}: {json_fault(data.decode('latin-1').encode())}") from None
+        raise bad_request(f"{fault}: {json_syntax.fault(data)}") from None
     if token.v != TOKEN_VERSION:
         raise bad_request(f"{fault}: server does not recognize this encoded version {token.v}")
     if token.rv == 0:

@@ -1,0 +1,205 @@
+"""umiak server: one API server, without root."""
+
+import argparse
+import asyncio
+import contextlib
+import errno
+import logging
+import random
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from umiak.cli.command import Command, CommandError
+
+if TYPE_CHECKING:
+    from umiak.kit.http.server import Server
+    from umiak.server.app import ApiServer
+    from umiak.server.identity import Identity
+    from umiak.server.settings import Settings
+    from umiak.store.contract import Store
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data-dir", type=Path, required=True, metavar="D", help="store, certificates, admin.kubeconfig"
+    )
+    parser.add_argument("--port", type=int, default=6443, metavar="P")
+    parser.add_argument(
+        "--bind", default="127.0.0.1", metavar="A", help="address to listen on (default: loopback only)"
+    )
+    parser.add_argument("--store", default="sqlite", metavar="S", help="sqlite (default) or memory")
+    parser.add_argument("--token-file", type=Path, metavar="F", help='lines of token,user,uid,"group,group"')
+    parser.add_argument("--advertise", default="", metavar="A", help="address others reach this server at")
+    parser.add_argument("--service-cidr", default="10.96.0.0/16", metavar="CIDR")
+    parser.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN")
+
+
+def run(args: argparse.Namespace) -> int:
+    import uvloop
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    settings = settings_of(args)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings, args.store))
+    return 0
+
+
+def settings_of(args: argparse.Namespace) -> "Settings":
+    """Raises CommandError on what can not be."""
+    import ipaddress
+
+    from umiak.server.settings import Settings
+
+    if not 0 <= args.port <= 65535:
+        raise CommandError(f"--port {args.port} is no port number: choose one from 1 to 65535")
+    try:
+        ipaddress.ip_network(args.service_cidr)
+    except ValueError as error:
+        raise CommandError(f"--service-cidr: {error}") from None
+    if args.token_file is not None and not args.token_file.exists():
+        raise CommandError(f"--token-file {args.token_file}: no such file")
+    advertise = args.advertise or (args.bind if args.bind not in ("0.0.0.0", "::") else own_address())
+    return Settings(
+        data_dir=args.data_dir,
+        bind=args.bind,
+        port=args.port,
+        advertise=advertise,
+        service_cidr=args.service_cidr,
+        cluster_domain=args.cluster_domain,
+        issuer=f"https://kubernetes.default.svc.{args.cluster_domain}",
+        token_file=args.token_file,
+    )
+
+
+def own_address() -> str:
+    """The address this machine uses towards others; loopback when it has none."""
+    import socket
+
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # documentation range: nothing is sent
+        return str(probe.getsockname()[0])
+    return "127.0.0.1"
+
+
+async def serve(settings: "Settings", kind_of_store: str) -> None:
+    """Until SIGINT or SIGTERM. Raises CommandError when it can not start."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    identity = keys(settings)
+    store = open_store(settings, kind_of_store)
+    try:
+        listener, app = await start(settings, identity, store)
+        write_kubeconfig(settings, identity, listener.port)
+        print(f"umiak server is ready on https://{settings.bind}:{listener.port} after {elapsed():.0f} ms", flush=True)
+        await stop.wait()
+        await app.close()
+        await listener.close()
+    finally:
+        await store.close()
+
+
+def elapsed() -> float:
+    """Milliseconds since this process was started, the interpreter's own start included."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        import os
+
+        return (time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")) * 1000
+    except (OSError, ValueError, AttributeError):
+        return time.process_time() * 1000
+
+
+def keys(settings: "Settings") -> "Identity":
+    import ipaddress
+    from datetime import UTC, datetime
+
+    from umiak.server.identity import names, prepare
+
+    assert settings.data_dir is not None
+    service_ip = str(ipaddress.ip_network(settings.service_cidr)[1])
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        wanted = names(service_ip, settings.cluster_domain, settings.bind, settings.advertise)
+        return prepare(settings.data_dir, datetime.now(UTC), *wanted)
+    except OSError as error:
+        raise CommandError(f"--data-dir {settings.data_dir}: {error.strerror or error}") from None
+
+
+def open_store(settings: "Settings", kind: str) -> "Store":
+    from umiak.store.contract import StoreError
+
+    if kind == "memory":
+        from umiak.store.memory import MemoryStore
+
+        return MemoryStore()
+    if kind != "sqlite":
+        raise CommandError(f'--store {kind}: unknown store; choose "sqlite" or "memory"')
+    from umiak.store.sqlite import SqliteStore
+
+    assert settings.data_dir is not None
+    try:
+        return SqliteStore(settings.data_dir / "store.db")
+    except StoreError as error:
+        raise CommandError(str(error)) from None
+
+
+async def start(settings: "Settings", identity: "Identity", store: "Store") -> tuple["Server", "ApiServer"]:
+    """Listens first, so that a taken port is told before anything is written to the store."""
+    from umiak.kit.clock import RealClock
+    from umiak.kit.http.server import Limits, serve
+    from umiak.kit.tls import server_context
+    from umiak.server.assembly import Secrets, assemble
+
+    clock = RealClock()
+    try:
+        app = await assemble(
+            store,
+            clock=clock,
+            chance=random.Random(),
+            settings=settings,
+            secrets=Secrets(
+                service_account_key=identity.signing_key,
+                client_ca=identity.authority.certificate_pem,
+                kubelet_client=identity.kubelet_client,
+            ),
+        )
+    except ValueError as error:
+        raise CommandError(f"--token-file {settings.token_file}: {error}") from None
+    tls = server_context(str(identity.certificate_file), str(identity.key_file), str(identity.authority_file))
+    try:
+        limits = Limits(max_body=settings.max_body)
+        listener = await serve(app.handler, settings.bind, settings.port, ssl=tls, limits=limits)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        why = "the port is in use; choose another with --port" if taken else error.strerror or str(error)
+        raise CommandError(f"cannot listen on {settings.bind}:{settings.port}: {why}") from None
+    await app.start()
+    return listener, app
+
+
+def write_kubeconfig(settings: "Settings", identity: "Identity", port: int) -> None:
+    """`admin.kubeconfig` in the data folder; its appearance tells that the server is ready."""
+    from umiak.client.kubeconfig import Config, write
+
+    host = "127.0.0.1" if settings.bind in ("0.0.0.0", "::") else settings.bind
+    config = Config(
+        server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
+        ca_pem=identity.authority.certificate_pem,
+        certificate_pem=identity.admin.certificate_pem,
+        key_pem=identity.admin.key_pem,
+    )
+    assert settings.data_dir is not None
+    write(str(settings.data_dir / "admin.kubeconfig"), config)
+
+
+COMMAND = Command(
+    name="server",
+    help="run one API server, without root",
+    arguments=arguments,
+    run=run,
+    examples=("umiak server --data-dir ./data --port 6443", "kubectl --kubeconfig ./data/admin.kubeconfig get ns"),
+)
