@@ -12,7 +12,7 @@ from pathlib import Path
 from umiak.cli.command import CommandError
 from umiak.client.client import ApiClient
 from umiak.client.http import HttpTransport
-from umiak.client.kubeconfig import KubeconfigError, load
+from umiak.client.kubeconfig import ConfigError, load
 from umiak.reconcile.context import Runtime, build
 from umiak.reconcile.contract import Options
 
@@ -24,9 +24,9 @@ def add_kubeconfig(parser: argparse.ArgumentParser) -> None:
 def connect(kubeconfig: Path, part: str) -> ApiClient:
     """A client of any Kubernetes API server. Raises CommandError when the kubeconfig cannot be used."""
     try:
-        return ApiClient(HttpTransport(load(kubeconfig), part=part))
-    except (KubeconfigError, OSError) as error:
-        raise CommandError(f"{kubeconfig}: {error}") from error
+        return ApiClient(HttpTransport(load(str(kubeconfig)), part))
+    except (ConfigError, OSError) as error:
+        raise CommandError(str(error)) from error
 
 
 def runtime(client: ApiClient, options: Options | None = None) -> Runtime:

@@ -11,6 +11,13 @@ from umiak.cli.command import FAILED, Command, CommandError
 from umiak.kit.modules import exported
 
 _NOT_COMMANDS = {"command", "main"}
+OVERVIEW = """usage: umiak COMMAND [options]
+
+A Kubernetes-conformant container orchestrator.
+
+{commands}
+
+umiak COMMAND --help tells more."""
 
 
 def names() -> list[str]:
@@ -29,11 +36,8 @@ def find(name: str) -> Command:
 
 def overview() -> str:
     commands = exported("umiak.cli", "COMMAND").values()
-    lines = [f"  {c.name:<12} {c.help}" for c in sorted(commands, key=lambda c: c.name)]
-    return "\n".join(
-        ["usage: umiak COMMAND [options]", "", "A Kubernetes-conformant container orchestrator.", "", *lines]
-        + ["", "umiak COMMAND --help tells more."]
-    )
+    lines = "\n".join(f"  {c.name:<12} {c.help}" for c in sorted(commands, key=lambda c: c.name))
+    return OVERVIEW.format(commands=lines)
 
 
 def parser_of(command: Command) -> argparse.ArgumentParser:

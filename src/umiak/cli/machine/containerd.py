@@ -119,15 +119,27 @@ async def _answers(socket: Path) -> bool:
 
 async def import_pause(layout: Layout) -> None:
     """Puts the sandbox image into the runtime, unless it is there. Raises RuntimeMissing."""
+    import platform
+    import tempfile
+
     from umiak.node.cri.client import Cri
-    from umiak.node.images import pause
+    from umiak.node.images import archive, imports, pause
+    from umiak.node.images.layer import Layer
     from umiak.node.runtime import RuntimeFailure
 
     runtime = Cri(f"unix://{layout.runtime_socket}")
     try:
-        if await runtime.image(PAUSE) is None:
-            await pause.install(PAUSE, f"{layout.runtime_socket}")
+        if await runtime.image(PAUSE) is not None:
+            return
+        machine = archive.MACHINES[platform.machine()]
+        layer = Layer()
+        layer.file("pause", pause.program(machine))
+        image = archive.archive(PAUSE, [layer], archive.Settings(entrypoint=["/pause"]), machine)
+        with tempfile.NamedTemporaryFile(suffix=".tar") as file:
+            file.write(image)
+            file.flush()
+            await imports.import_archive(file.name, str(layout.runtime_socket))
     except RuntimeFailure as error:
-        raise RuntimeMissing(f"cannot import the pause image: {error}") from error
+        raise RuntimeMissing(f"cannot import the sandbox image: {error}") from error
     finally:
         await runtime.close()

@@ -29,26 +29,23 @@ def identities(config: ClusterConfig) -> dict[str, tuple[str, tuple[str, ...]]]:
 def is_good(path: Path, now: datetime) -> bool:
     """Whether a kubeconfig is there and its certificate lasts long enough."""
     try:
-        loaded = kubeconfig.load(path)
-        return pki.expires(loaded.client_certificate) - now > RENEW_BEFORE
-    except (OSError, ValueError, kubeconfig.KubeconfigError):
+        return pki.expires(kubeconfig.load(str(path)).certificate_pem) - now > RENEW_BEFORE
+    except (OSError, ValueError, kubeconfig.ConfigError):
         return False
 
 
-def write_all(config: ClusterConfig) -> None:
+def write_all(config: ClusterConfig, authority: pki.Pair) -> None:
     """Makes what is missing or about to expire."""
-    layout, now = config.layout, datetime.now(UTC)
-    authority = pki.Pair((layout.server / "ca.crt").read_text(), (layout.server / "ca.key").read_text())
+    now = datetime.now(UTC)
     for part, (user, groups) in identities(config).items():
-        path = layout.kubeconfig(part)
+        path = config.layout.kubeconfig(part)
         if is_good(path, now):
             continue
         pair = pki.issue(authority, user, groups, client=True, days=DAYS, now=now)
-        kubeconfig.write(
-            path,
+        how = kubeconfig.Config(
             server=f"https://127.0.0.1:{config.port}",
-            ca=authority.certificate_pem,
-            certificate=pair.certificate_pem,
-            key=pair.key_pem,
-            user=user,
+            ca_pem=authority.certificate_pem,
+            certificate_pem=pair.certificate_pem,
+            key_pem=pair.key_pem,
         )
+        kubeconfig.write(str(path), how, user=part)

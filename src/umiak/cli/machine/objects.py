@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import datetime
 
 from umiak.api.core import node
 from umiak.api.rbac import clusterrole, clusterrolebinding, role, rolebinding
-from umiak.cli.machine.config import ClusterConfig
 from umiak.cli.machine.credentials import CONTROLLERS, NETWORK
 from umiak.client.contract import Client
 from umiak.objects import meta
@@ -51,7 +51,7 @@ def network_objects() -> Iterator[tuple[str, Object]]:
 KINDS = {k.kind: k for k in (clusterrole.KIND, clusterrolebinding.KIND, role.KIND, rolebinding.KIND)}
 
 
-async def apply(client: Client, config: ClusterConfig) -> None:
+async def apply(client: Client) -> None:
     """Creates what is missing; leaves what is there to its administrator."""
     roles = [meta.name(r) for r in (await client.list(clusterrole.KIND)).items]
     present = {meta.name(b) for b in (await client.list(clusterrolebinding.KIND)).items}
@@ -70,26 +70,22 @@ async def _create(client: Client, kind: str, obj: Object) -> None:
             raise
 
 
-def is_ready(obj: Object) -> bool:
+def is_ready(obj: Object, since: datetime) -> bool:
     conditions = (obj.get("status") or {}).get("conditions") or ()
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
+    ready = next((c for c in conditions if c.get("type") == "Ready" and c.get("status") == "True"), None)
+    return ready is not None and (ready.get("lastHeartbeatTime") or "") >= meta.format_time(since)
 
 
-async def node_ready(client: Client, name: str, after: str = "") -> None:
-    """Waits until the node is Ready, without end. `after`: its heartbeat must be younger than this time, so that
-    what the node said before a reboot does not count."""
+async def node_ready(client: Client, name: str, since: datetime) -> None:
+    """Waits until the node is Ready, without end. Its heartbeat must be younger than `since`: what it said before a
+    reboot does not count."""
     while True:
         listed = await client.list(node.KIND, fields=f"metadata.name={name}")
-        if any(is_ready(n) and _fresh(n, after) for n in listed.items):
+        if any(is_ready(n, since) for n in listed.items):
             return
         events = client.watch(
             node.KIND, fields=f"metadata.name={name}", resource_version=listed.resource_version, timeout=30
         )
         async for event in events:
-            if is_ready(event.object) and _fresh(event.object, after):
+            if is_ready(event.object, since):
                 return
-
-
-def _fresh(obj: Object, after: str) -> bool:
-    conditions = (obj.get("status") or {}).get("conditions") or ()
-    return any(c.get("type") == "Ready" and (c.get("lastHeartbeatTime") or "") >= after for c in conditions)

@@ -13,6 +13,7 @@ import select
 import signal
 import sys
 import time
+from typing import Any
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 10.0
 STEADY_SECONDS = 10.0
@@ -35,7 +36,7 @@ def start_time(pid: int) -> str:
 class Program:
     """One program: name, argv, where its log goes, seconds it may take to stop. Its pid file holds pid and birth."""
 
-    def __init__(self, spec: dict, folder: str) -> None:  # type: ignore[type-arg]
+    def __init__(self, spec: dict[str, Any], folder: str) -> None:
         self.name: str = spec["name"]
         self.argv: list[str] = spec["argv"]
         self.log: str = spec["log"]

@@ -1,0 +1,120 @@
+"""umiak controllers: all controllers, against any Kubernetes API server."""
+
+import argparse
+import asyncio
+import os
+import random
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+
+from umiak.cli._part import add_kubeconfig, connect, run_until_stopped, runtime, say_ready
+from umiak.cli.command import Command, CommandError
+from umiak.reconcile.context import Runtime
+from umiak.reconcile.contract import Controller, Loop, Options
+
+LEASE = "kube-controller-manager"
+"""The original's own lease, so that it and we never work at the same time."""
+DEFAULTS = Options()
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    add_kubeconfig(parser)
+    add = parser.add_argument
+    add("--cluster-cidr", default=",".join(DEFAULTS.cluster_cidrs), metavar="CIDR,..", help="addresses of pods")
+    add("--service-cidr", default=",".join(DEFAULTS.service_cidrs), metavar="CIDR,..", help="addresses of services")
+    add("--node-cidr-mask", type=int, default=DEFAULTS.node_cidr_mask, metavar="BITS", help="size of a node's range")
+    add("--root-ca", type=Path, metavar="F", help="authority that pods trust (PEM)")
+    add("--service-account-key", type=Path, metavar="F", help="key that signs lasting tokens (PEM)")
+    add("--signing-ca", type=Path, metavar="F", help="authority that signs certificate requests (PEM)")
+    add("--signing-key", type=Path, metavar="F", help="its key (PEM)")
+    add("--local-path-root", default="", metavar="DIR", help="folder on nodes for volumes of class local-path")
+    add("--controllers", default="*", metavar="NAME,..", help="* for all, NAME for one, -NAME for all but one")
+    add("--leader-elect", action="store_true", help="work only while holding the lease kube-system/" + LEASE)
+
+
+def text_of(path: Path | None) -> str:
+    """A file's text, or nothing when none is named. Raises CommandError."""
+    if path is None:
+        return ""
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}") from error
+
+
+def options_of(args: argparse.Namespace) -> Options:
+    return Options(
+        cluster_cidrs=tuple(c for c in args.cluster_cidr.split(",") if c),
+        service_cidrs=tuple(c for c in args.service_cidr.split(",") if c),
+        node_cidr_mask=args.node_cidr_mask,
+        root_ca=text_of(args.root_ca),
+        service_account_key=text_of(args.service_account_key),
+        signing_ca=text_of(args.signing_ca),
+        signing_key=text_of(args.signing_key),
+        local_path_root=args.local_path_root,
+    )
+
+
+def chosen(wish: str = "*") -> list[Controller | Loop]:
+    """The controllers that `wish` names, in the syntax of kube-controller-manager's --controllers."""
+    from umiak.kit.modules import exported
+
+    known: dict[str, Controller | Loop] = {c.name: c for c in exported("umiak.controllers", "CONTROLLER").values()}
+    words = [w for w in wish.split(",") if w]
+    unknown = [w for w in words if w.removeprefix("-") not in known and w != "*"]
+    if unknown:
+        raise CommandError(f'unknown controller "{unknown[0]}"; there are: {", ".join(sorted(known))}')
+    return [c for name, c in known.items() if name in words or ("*" in words and f"-{name}" not in words)]
+
+
+def run(args: argparse.Namespace) -> int:
+    controllers, options = chosen(args.controllers), options_of(args)
+    return run_until_stopped(lambda: work(args, controllers, options))
+
+
+async def work(args: argparse.Namespace, controllers: Iterable[Controller | Loop], options: Options) -> None:
+    shared = runtime(connect(args.kubeconfig, "controllers"), options)
+    if args.leader_elect:
+        await lead(shared, controllers)
+    else:
+        await reconcile(shared, controllers)
+
+
+async def reconcile(shared: Runtime, controllers: Iterable[Controller | Loop]) -> None:
+    """Runs until cancelled, and says when all caches are filled."""
+    from umiak.reconcile.loop import run as run_all
+
+    ready = asyncio.Event()
+    task = asyncio.ensure_future(run_all(controllers, shared, ready=ready))
+    waiting = asyncio.ensure_future(ready.wait())
+    try:
+        await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if ready.is_set():
+            say_ready("controllers are ready")
+        await task
+    finally:
+        waiting.cancel()
+        task.cancel()
+        await asyncio.wait([task, waiting])
+
+
+async def lead(shared: Runtime, controllers: Iterable[Controller | Loop]) -> None:
+    """Works once and while this process is the leader; ends when it no longer is, for its supervisor to start anew."""
+    from umiak.reconcile.leader import Election
+
+    identity = f"{socket.gethostname()}_{os.getpid()}_{random.getrandbits(32):08x}"
+    election = Election(shared.client, shared.clock, shared.random, name=LEASE, identity=identity)
+    await election.run(lambda: reconcile(shared, controllers))
+
+
+COMMAND = Command(
+    name="controllers",
+    help="run only the controllers, against any Kubernetes API server",
+    arguments=arguments,
+    run=run,
+    examples=(
+        "umiak controllers --kubeconfig admin.kubeconfig",
+        "umiak controllers --kubeconfig admin.kubeconfig --controllers '*,-node-ipam' --leader-elect",
+    ),
+)

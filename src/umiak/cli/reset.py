@@ -1,0 +1,36 @@
+"""umiak reset: the cluster and all its data are gone."""
+
+import argparse
+from pathlib import Path
+
+from umiak.cli.command import Command, CommandError
+from umiak.cli.down import take_down
+from umiak.cli.machine.phases import Phases
+from umiak.cli.up import load
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the settings it was started with")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run(args: argparse.Namespace) -> int:
+    from umiak.cli.machine import teardown
+
+    config = load(args.config)
+    if not args.yes and input(f"Delete the cluster and all data in {config.dataDir}? Type yes: ") != "yes":
+        raise CommandError("nothing was changed")
+    phases = Phases()
+    take_down(config, phases)
+    with phases.phase(f"{config.dataDir} deleted"):
+        teardown.remove_data(config)
+    return 0
+
+
+COMMAND = Command(
+    name="reset",
+    help="stop the cluster on this machine and delete all its data",
+    arguments=arguments,
+    run=run,
+    examples=("umiak reset --yes",),
+)
