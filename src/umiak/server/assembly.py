@@ -23,6 +23,7 @@ from umiak.server.bootstrap.start import bootstrap, keep_alive
 from umiak.server.contract import Request
 from umiak.server.discovery import Discovery
 from umiak.server.keys import Keys
+from umiak.server.openapi.routes import V2, V3, Documents
 from umiak.server.settings import Settings
 from umiak.server.special import Special
 from umiak.server.tokens import Issuer
@@ -94,10 +95,16 @@ def _hang_in(app: ApiServer) -> None:
     """Paths that are no resources."""
     advertised = f"{app.settings.advertise}:{app.settings.port}"
     discovery = Discovery(app.kinds, lambda: advertised)
+    documents = Documents(app.kinds, app.clock)
 
     async def discover(app: ApiServer, request: Request) -> Answer:
         return discovery.answer(request)
 
+    async def describe(app: ApiServer, request: Request) -> Answer:
+        return documents.answer(request)
+
+    for path in (V2, V3, V3 + "/"):
+        app.paths.add(path, describe)
     for path in ("/api", "/api/", "/apis", "/apis/"):
         app.paths.add(path, discover)
     for path, handler in issuer_discovery.ROUTES:

@@ -1,0 +1,90 @@
+"""`/openapi/v2`, `/openapi/v3` and the documents below it, made when first asked for and kept as bytes."""
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterable
+from email.utils import formatdate
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+
+from umiak.api.kind import Kind
+from umiak.kit.clock import Clock
+from umiak.objects.types import Object
+from umiak.server.answer import JSON, TEXT, Answer, generic
+from umiak.server.contract import Request
+from umiak.server.openapi.documents import names, version_2, version_3
+
+FORMAT = 1
+"""To be raised when this package writes the same schemas differently."""
+V2, V3 = "/openapi/v2", "/openapi/v3"
+
+
+class Documents:
+    """The documents in compressed form; forgotten when the set of kinds changes."""
+
+    def __init__(self, kinds: Callable[[], Iterable[Kind]], clock: Clock) -> None:
+        self._kinds = kinds
+        self._clock = clock
+        self._kept: dict[str, bytes] = {}
+        self._generation = ""
+        self._changed = formatdate(clock.now().timestamp(), usegmt=True)
+
+    def changed(self) -> None:
+        """To be called whenever a kind comes, goes or gets another schema."""
+        self._kept.clear()
+        self._generation = str(self._clock.now().timestamp())
+        self._changed = formatdate(self._clock.now().timestamp(), usegmt=True)
+
+    def answer(self, request: Request) -> Answer:
+        path = request.path.rstrip("/")
+        if not _accepts_json(request.header("accept")):
+            raise generic(406, "NotAcceptable", "only the following media types are accepted: application/json")
+        if path == V2:
+            return self._document(request, "", lambda: version_2(self._kinds()))
+        if path == V3:
+            return Answer(200, self._listing(), TEXT)
+        name = path.removeprefix(V3 + "/")
+        answer = self._document(request, name, lambda: version_3(name, self._kinds()))
+        wanted = request.option("hash")
+        tag = dict(answer.headers).get("Etag", "").strip('"')
+        if wanted and tag and wanted != tag:
+            location = f"{V3}/{name}?hash={tag}"
+            return Answer(301, b"", JSON, [*answer.headers, ("Location", location)])
+        return answer
+
+    def _document(self, request: Request, name: str, make: Callable[[], Object | None]) -> Answer:
+        if name and name not in names(self._kinds()):
+            return Answer(404, b"", "")
+        tag = self._tag(name)
+        headers = [("Etag", f'"{tag}"'), ("Vary", "Accept"), ("Last-Modified", self._changed)]
+        if name and request.option("hash") == tag:
+            headers.append(("Cache-Control", "public, immutable"))
+        if request.header("if-none-match") == f'"{tag}"':
+            return Answer(304, b"", "", headers)
+        if name not in self._kept:
+            self._kept[name] = zlib.compress(msgspec.json.encode(make()), 1)
+        return Answer(200, zlib.decompress(self._kept[name]), JSON, headers)
+
+    def _listing(self) -> bytes:
+        """Every document with its tag, so that clients may keep it for good."""
+        urls = {name: {"serverRelativeURL": f"{V3}/{name}?hash={self._tag(name)}"} for name in names(self._kinds())}
+        return msgspec.json.encode({"paths": urls})
+
+    def _tag(self, name: str) -> str:
+        """Changes with whatever the document is made from, so that no document is made to know its tag."""
+        made_from = f"{FORMAT} {name} {compiled_digest()} {self._generation}"
+        return hashlib.sha512(made_from.encode()).hexdigest().upper()
+
+
+@cache
+def compiled_digest() -> str:
+    return hashlib.sha256(files("umiak.api").joinpath("_compiled/schema.json").read_bytes()).hexdigest()
+
+
+def _accepts_json(accept: str) -> bool:
+    if not accept:
+        return True
+    types = {part.partition(";")[0].strip() for part in accept.split(",")}
+    return bool(types & {"*/*", "application/*", JSON})
