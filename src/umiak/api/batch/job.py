@@ -24,7 +24,7 @@ def default(obj: Object) -> None:
     labels = (spec["template"].get("metadata") or {}).get("labels")
     metadata = obj.setdefault("metadata", {})
     if labels and not metadata.get("labels"):
-        metadata["labels"] = dict(labels)
+        metadata["labels"] = labels
 
 
 def prepare_create(obj: Object) -> None:

@@ -224,7 +224,8 @@ def _interval(text: str, completions: int) -> tuple[int, int]:
     limits = text.split("-")
     if len(limits) > 2:
         raise ValueError(
-            f"the fragment \"{text}\" violates the requirement that an index interval can have at most two parts separated by '-'"
+            f'the fragment "{text}" violates the requirement'
+            " that an index interval can have at most two parts separated by '-'"
         )
     numbers = []
     for part in limits:

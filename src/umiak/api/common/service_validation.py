@@ -14,6 +14,7 @@ from umiak.api.common.checks import (
     port_number,
     port_number_or_name,
 )
+from umiak.api.common.endpoint_ips import plain_and_endpoint_ip
 from umiak.api.common.metadata import label_key, validate_labels
 from umiak.objects import names
 from umiak.objects.errors import FieldError, duplicate, field_forbidden, invalid_value, not_supported, required
@@ -51,10 +52,7 @@ def validate(obj: Object) -> list[FieldError]:
     if spec["type"] != "ExternalName":
         _addresses(spec, errors)
     for index, ip in enumerate(spec.get("externalIPs") or ()):
-        before = len(errors)
-        ip_address(ip, f"spec.externalIPs[{index}]", errors)
-        if len(errors) == before:
-            endpoint_ip(ip, f"spec.externalIPs[{index}]", errors)
+        plain_and_endpoint_ip(ip, f"spec.externalIPs[{index}]", errors)
     filled_one_of(spec["type"], TYPES, "spec.type", errors)
     _port_clashes(spec, errors)
     _load_balancer(spec, annotations, errors)
@@ -140,29 +138,6 @@ def _families(ips: list[str], families: list[str], path: str, errors: Errors) ->
         if family in ("IPv4", "IPv6") and version != family:
             text = f"expected an {family} value as indicated by `ipFamilies[{index}]`"
             errors.append(invalid_value(f"{path}[{index}]", ips[index], text))
-
-
-_SPECIAL = (
-    ("is_unspecified", "may not be unspecified"),
-    ("is_loopback", "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
-    ("is_link_local", "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
-)
-
-
-def endpoint_ip(ip: str, path: str, errors: Errors) -> None:
-    """An address that pods can have; `ip` is one that can be read."""
-    found = ipaddress.ip_address(ip)
-    for property_, text in _SPECIAL:
-        if getattr(found, property_):
-            shown = f"{text} ({ip})" if property_ == "is_unspecified" else text
-            errors.append(invalid_value(path, ip, shown))
-    if found.is_multicast and (found in _LOCAL_MULTICAST_4 or found in _LOCAL_MULTICAST_6):
-        text = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
-        errors.append(invalid_value(path, ip, text))
-
-
-_LOCAL_MULTICAST_4 = ipaddress.ip_network("224.0.0.0/24")
-_LOCAL_MULTICAST_6 = ipaddress.ip_network("ff02::/16")
 
 
 def _port_clashes(spec: Object, errors: Errors) -> None:

@@ -3,7 +3,12 @@
 from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, NONE, column
+from umiak.api.common.checks import check, filled_one_of, ip_address, port_number
+from umiak.api.common.endpoint_ips import endpoint_ip
+from umiak.api.common.metadata import label_key
 from umiak.api.registry import builtin
+from umiak.objects import names
+from umiak.objects.errors import FieldError, required
 from umiak.objects.types import Object
 
 _SHOWN = 3
@@ -14,6 +19,42 @@ def default(obj: Object) -> None:
         for port in subset.get("ports") or ():
             if not port.get("protocol"):
                 port["protocol"] = "TCP"
+
+
+def validate(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for index, subset in enumerate(obj.get("subsets") or ()):
+        path = f"subsets[{index}]"
+        if not subset.get("addresses") and not subset.get("notReadyAddresses"):
+            errors.append(required(path, "must specify `addresses` or `notReadyAddresses`"))
+        for field in ("addresses", "notReadyAddresses"):
+            for at, address in enumerate(subset.get(field) or ()):
+                _address(address, f"{path}.{field}[{at}]", errors)
+        ports = subset.get("ports") or ()
+        for at, port in enumerate(ports):
+            _port(port, len(ports) > 1, f"{path}.ports[{at}]", errors)
+    return errors
+
+
+def _address(address: Object, path: str, errors: list[FieldError]) -> None:
+    ip = address.get("ip") or ""
+    ip_address(ip, f"{path}.ip", errors)
+    if address.get("hostname"):
+        check(names.dns_label, address["hostname"], f"{path}.hostname", errors)
+    if address.get("nodeName") is not None:
+        check(names.dns_subdomain, address["nodeName"], f"{path}.nodeName", errors)
+    endpoint_ip(ip, f"{path}.ip", errors)
+
+
+def _port(port: Object, needs_name: bool, path: str, errors: list[FieldError]) -> None:
+    if port.get("name"):
+        check(names.dns_label, port["name"], f"{path}.name", errors)
+    elif needs_name:
+        errors.append(required(f"{path}.name"))
+    port_number(port.get("port") or 0, f"{path}.port", errors)
+    filled_one_of(port.get("protocol"), ("SCTP", "TCP", "UDP"), f"{path}.protocol", errors)
+    if port.get("appProtocol") is not None:
+        check(label_key, port["appProtocol"], f"{path}.appProtocol", errors)
 
 
 def _pairs(subset: Object) -> list[str]:
@@ -37,6 +78,7 @@ KIND = builtin(
     "v1",
     "Endpoints",
     default=default,
+    validate=validate,
     columns=(NAME, column("Endpoints", addresses, "Endpoints.subsets"), AGE),
     creates_on_update=True,
 )

@@ -1,6 +1,7 @@
 """Event (core/v1): what happened to an object, and how often."""
 
 from umiak.api.common.event_table import columns
+from umiak.api.common.event_validation import legacy
 from umiak.api.registry import builtin
 from umiak.objects.types import Object
 
@@ -20,6 +21,7 @@ def source(obj: Object) -> str:
 KIND = builtin(
     "v1",
     "Event",
+    validate=lambda obj: legacy(obj, "involvedObject", "reportingComponent"),
     columns=columns("involvedObject", "source", "firstTimestamp", "lastTimestamp", "count", "message"),
     selectable={
         **{

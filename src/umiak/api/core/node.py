@@ -3,9 +3,14 @@
 from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, NONE, UNKNOWN, column, condition, or_else, reads
+from umiak.api.common.checks import check
+from umiak.api.common.metadata import label_key, label_value
+from umiak.api.common.pod_scheduling import EFFECTS
 from umiak.api.common.resources import round_up
+from umiak.api.common.service_validation import cidr_faults
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError, duplicate, field_forbidden, invalid_value, not_supported, required
 from umiak.objects.types import Object
 
 ROLE_PREFIX = "node-role.kubernetes.io/"
@@ -14,13 +19,69 @@ ROLE_LABEL = "kubernetes.io/role"
 
 def default(obj: Object) -> None:
     """What a node can give is its capacity, unless it says otherwise."""
-    obj.setdefault("spec", {})
+    _default_ranges(obj.setdefault("spec", {}))
     status = obj.setdefault("status", {})
     if status.get("allocatable") is None and status.get("capacity") is not None:
         status["allocatable"] = dict(status["capacity"])
     for name in ("capacity", "allocatable"):
         if status.get(name):
             round_up(status[name])
+
+
+def _default_ranges(spec: Object) -> None:
+    """Keeps `podCIDR` and the first of `podCIDRs` the same; the former wins."""
+    first, every = spec.get("podCIDR"), spec.get("podCIDRs")
+    if first and (not every or every[0] != first):
+        spec["podCIDRs"] = [first]
+    elif every and not first:
+        spec["podCIDR"] = every[0]
+
+
+def validate(obj: Object) -> list[FieldError]:
+    """Taints are reported as if they were metadata, as in the reference."""
+    errors: list[FieldError] = []
+    spec = obj.get("spec") or {}
+    _taints(spec.get("taints") or [], "metadata.taints", errors)
+    ranges = spec.get("podCIDRs") or []
+    for index, value in enumerate(ranges):
+        check(cidr_faults, value, f"spec.podCIDRs[{index}]", errors)
+    if len(ranges) > 2 or (len(ranges) == 2 and len({":" in r for r in ranges}) == 1):
+        errors.append(invalid_value("spec.podCIDRs", ranges, "may specify no more than one CIDR for each IP family"))
+    return errors
+
+
+def _taints(taints: list[Object], path: str, errors: list[FieldError]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for index, taint in enumerate(taints):
+        key, value, effect = (taint.get(n) or "" for n in ("key", "value", "effect"))
+        where = f"{path}[{index}]"
+        check(label_key, key, f"{where}.key", errors)
+        faults = label_value(value)
+        if faults:
+            errors.append(invalid_value(f"{where}.value", value, ";".join(faults)))
+        if not effect:
+            errors.append(required(f"{where}.effect"))
+        elif effect not in EFFECTS:
+            errors.append(not_supported(f"{where}.effect", effect, EFFECTS))
+        if (key, effect) in seen:
+            printed = {"Key": key, "Value": value, "Effect": effect, "TimeAdded": taint.get("timeAdded")}
+            found = duplicate(where, printed)
+            text = f"{found.message}: taints must be unique by key and effect pair"
+            errors.append(FieldError(found.type, where, text))
+        seen.add((key, effect))
+
+
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    """Of the spec only taints, schedulability, and what was not set yet may change."""
+    errors = validate(new)
+    spec, before = new.get("spec") or {}, old.get("spec") or {}
+    if before.get("podCIDRs") and spec.get("podCIDRs") != before["podCIDRs"]:
+        text = 'node updates may not change podCIDR except from "" to valid'
+        errors.append(field_forbidden("spec.podCIDRs", text))
+    if before.get("providerID") and spec.get("providerID") != before["providerID"]:
+        text = 'node updates may not change providerID except from "" to valid'
+        errors.append(field_forbidden("spec.providerID", text))
+    return errors
 
 
 def status_text(obj: Object, now: float) -> Any:
@@ -67,6 +128,8 @@ KIND = builtin(
     default=default,
     prepare_update=keep_status,
     prepare_status=only_status,
+    validate=validate,
+    validate_update=validate_update,
     columns=(
         NAME,
         column("Status", status_text, "The status of the node"),

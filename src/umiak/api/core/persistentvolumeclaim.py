@@ -6,7 +6,10 @@ from umiak.api.common.cells import AGE, NAME, UNSET, access_modes_text, column, 
 from umiak.api.common.pod_defaults import default_claim_spec
 from umiak.api.common.resources import round_up
 from umiak.api.common.strategy import keep_status, only_status
+from umiak.api.common.volume_sources import claim_spec
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError, field_forbidden, invalid_value
+from umiak.objects.quantity import parse
 from umiak.objects.types import Object
 
 CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
@@ -28,7 +31,14 @@ def prepare_create(obj: Object) -> None:
     normalize_data_sources(obj["spec"])
 
 
+_OLD_SOURCES = (("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot"))
+
+
 def normalize_data_sources(spec: Object) -> None:
+    """`dataSource` names claims and snapshots only; what else it names is ignored."""
+    given = spec.get("dataSource")
+    if given is not None and (given.get("apiGroup") or "", given.get("kind") or "") not in _OLD_SOURCES:
+        del spec["dataSource"]
     source, ref = spec.get("dataSource"), spec.get("dataSourceRef")
     if source is not None and ref is None:
         spec["dataSourceRef"] = dict(source)
@@ -39,6 +49,42 @@ def normalize_data_sources(spec: Object) -> None:
 def prepare_update(new: Object, old: Object) -> None:
     keep_status(new, old)
     normalize_data_sources(new["spec"])
+
+
+def validate(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    claim_spec(obj["spec"], "spec", errors)
+    return errors
+
+
+_FIXED = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
+
+
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    """Once made, a claim may only be bound, and when bound only grow or change class."""
+    errors: list[FieldError] = []
+    spec, before = dict(new["spec"]), dict(old["spec"])
+    if before.get("volumeName") in (None, ""):
+        before["volumeName"] = spec.get("volumeName")
+    wanted = (spec.get("resources") or {}).get("requests") or {}
+    had = (before.get("resources") or {}).get("requests") or {}
+    is_bound = (old.get("status") or {}).get("phase") == "Bound"
+    if is_bound and "storage" in wanted and "storage" in had:
+        spec["resources"] = {**spec["resources"], "requests": {**wanted, "storage": had["storage"]}}
+        before["volumeAttributesClassName"] = spec.get("volumeAttributesClassName")
+        capacity = ((old.get("status") or {}).get("capacity") or {}).get("storage")
+        if parse(wanted["storage"]) < parse(had["storage"]) and capacity is None:
+            text = "field can not be less than previous value"
+            errors.append(field_forbidden("spec.resources.requests.storage", text))
+        elif capacity is not None and parse(wanted["storage"]) < min(parse(had["storage"]), parse(capacity)):
+            text = "field can not be less than status.capacity"
+            errors.append(field_forbidden("spec.resources.requests.storage", text))
+    if {k: v for k, v in spec.items() if v is not None} != {k: v for k, v in before.items() if v is not None}:
+        errors.insert(0, field_forbidden("spec", _FIXED))
+    mode = new["spec"].get("volumeMode")
+    if mode != old["spec"].get("volumeMode"):
+        errors.append(invalid_value("spec.volumeMode", mode, "field is immutable"))
+    return errors
 
 
 def phase(obj: Object, now: float) -> Any:
@@ -68,6 +114,8 @@ KIND = builtin(
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     prepare_status=only_status,
+    validate=validate,
+    validate_update=validate_update,
     columns=(
         NAME,
         column("Status", phase, "PersistentVolumeClaimStatus.phase"),

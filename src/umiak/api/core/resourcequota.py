@@ -3,9 +3,18 @@
 from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, column
-from umiak.api.common.resources import round_up
+from umiak.api.common.resource_requirements import (
+    OBJECT_COUNTS,
+    STANDARD_RESOURCES,
+    is_extended,
+    quantity_of,
+    resource_name,
+)
+from umiak.api.common.resources import is_huge_page, round_up
 from umiak.api.common.strategy import keep_status, only_status, reset_status
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError, invalid_value, required
+from umiak.objects.quantity import parse
 from umiak.objects.types import Object
 
 
@@ -14,6 +23,98 @@ def default(obj: Object) -> None:
         for name in ("hard", "used"):
             if part.get(name):
                 round_up(part[name])
+
+
+QUOTA_RESOURCES = STANDARD_RESOURCES | OBJECT_COUNTS | {"requests.storage"}
+SCOPES = frozenset(
+    {
+        "Terminating",
+        "NotTerminating",
+        "BestEffort",
+        "NotBestEffort",
+        "PriorityClass",
+        "CrossNamespacePodAffinity",
+        "VolumeAttributesClass",
+    }
+)
+_POD_RESOURCES = STANDARD_RESOURCES | {"pods"}
+_ONLY_EXISTS = (
+    "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating,"
+    " ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"
+)
+
+
+def validate(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    spec = obj.get("spec") or {}
+    hard = spec.get("hard") or {}
+    for name in sorted(hard):
+        path = f"spec.hard[{name}]"
+        is_huge = is_huge_page(name.removeprefix("requests."))
+        if resource_name(name, path, errors) and "/" not in name and name not in QUOTA_RESOURCES and not is_huge:
+            errors.append(invalid_value(path, name, "must be a standard resource for quota"))
+        quantity_of(name, parse(hard[name]), path, errors)
+    scopes = spec.get("scopes") or []
+    for scope in scopes:
+        _scope(scope, hard, "spec.scopes", scopes, scopes, errors)
+    _conflicts(set(scopes), "spec.scopes", scopes, errors)
+    selector = spec.get("scopeSelector")
+    if selector is not None:
+        _selector(selector, hard, scopes, errors)
+    return errors
+
+
+def _scope(scope: str, hard: Object, path: str, unknown: Any, shown: Any, errors: list[FieldError]) -> None:
+    if scope not in SCOPES:
+        where = path if path == "spec.scopes" else f"{path}.scopeName"
+        errors.append(invalid_value(where, unknown, "unsupported scope"))
+    for name in sorted(hard):
+        if (name in QUOTA_RESOURCES or is_huge_page(name)) and not _scope_fits(scope, name):
+            errors.append(invalid_value(path, shown, "unsupported scope applied to resource"))
+
+
+def _scope_fits(scope: str, resource: str) -> bool:
+    """Whether a scope means anything for a resource."""
+    if scope == "BestEffort":
+        return resource == "pods"
+    if scope == "VolumeAttributesClass":
+        return resource in ("persistentvolumeclaims", "requests.storage")
+    is_pods = resource in _POD_RESOURCES or is_huge_page(resource.removeprefix("requests.")) or is_extended(resource)
+    return is_pods if scope in SCOPES else True
+
+
+def _conflicts(scopes: set[str], path: str, shown: Any, errors: list[FieldError]) -> None:
+    for pair in ({"BestEffort", "NotBestEffort"}, {"Terminating", "NotTerminating"}):
+        if pair <= scopes:
+            errors.append(invalid_value(path, shown, "conflicting scopes"))
+
+
+def _selector(selector: Object, hard: Object, scopes: list[str], errors: list[FieldError]) -> None:
+    path = "spec.scopeSelector.matchExpressions"
+    terms = selector.get("matchExpressions") or []
+    printed = {
+        "MatchExpressions": [
+            {"ScopeName": t.get("scopeName") or "", "Operator": t.get("operator") or "", "Values": t.get("values")}
+            for t in terms
+        ]
+        or None
+    }
+    for term in terms:
+        scope, operator, values = term.get("scopeName") or "", term.get("operator") or "", term.get("values") or []
+        _scope(scope, hard, path, scope, printed, errors)
+        if scope in SCOPES - {"PriorityClass", "VolumeAttributesClass"} and operator != "Exists":
+            errors.append(invalid_value(f"{path}.operator", operator, _ONLY_EXISTS))
+        if operator in ("In", "NotIn"):
+            if not values:
+                text = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"
+                errors.append(required(f"{path}.values", text))
+        elif operator in ("Exists", "DoesNotExist"):
+            if values:
+                text = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector"
+                errors.append(invalid_value(f"{path}.values", values, text))
+        else:
+            errors.append(invalid_value(f"{path}.operator", operator, "not a valid selector operator"))
+    _conflicts({t.get("scopeName") or "" for t in terms}, path, scopes or None, errors)
 
 
 def usage(limits: bool) -> Any:
@@ -35,6 +136,7 @@ KIND = builtin(
     prepare_create=reset_status,
     prepare_update=keep_status,
     prepare_status=only_status,
+    validate=validate,
     columns=(
         NAME,
         column(
