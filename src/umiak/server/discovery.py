@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from umiak.api import registry
 from umiak.api.kind import Kind, Subresource
 from umiak.objects.types import Object
 from umiak.server.answer import Answer, encode, no_such_resource, page_not_found
@@ -35,7 +36,7 @@ def version_rank(version: str) -> tuple[int, int, int, str]:
 
 
 def storage_hash(kind: Kind) -> str:
-    """Tells clients which form of the kind lies in the store."""
+    """Tells clients which form of a custom kind lies in the store."""
     group = "" if kind.storage_group == "core" else kind.storage_group or kind.group
     text = f"{group}/{kind.storage_version or kind.version}/{kind.kind}"
     return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
@@ -58,7 +59,7 @@ def resource(kind: Kind) -> Object:
         if words:
             about[field] = list(words)
     if is_stored(kind):
-        about["storageVersionHash"] = storage_hash(kind)
+        about["storageVersionHash"] = registry.storage_hash(kind) or storage_hash(kind)
     return about
 
 

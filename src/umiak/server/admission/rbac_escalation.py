@@ -6,11 +6,11 @@ the verb `escalate` on the role, or `bind` on the role that a binding refers to,
 
 from dataclasses import replace
 
-from umiak.objects.errors import StatusError, forbidden
+from umiak.objects.errors import StatusError, forbidden, not_found
 from umiak.objects.types import Object
 from umiak.server.access.rules import EVERYTHING, Rule, compacted, described, missing, parsed, quoted
 from umiak.server.admission._signers import only_references_changed
-from umiak.server.contract import MASTERS, Admission, Admitted, Attributes, Phase, Surroundings
+from umiak.server.contract import MASTERS, Admission, Admitted, Attributes, Phase, RuleBook, Surroundings
 
 GROUP = "rbac.authorization.k8s.io"
 ROLES = ("roles", "clusterroles")
@@ -36,8 +36,18 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
         if not await _may(around, replace(request.attributes, verb="escalate", subresource="")):
             _check_role(around, request, new)
     elif not await _may(around, _bind(request, new)):
-        rules = around.rules.rules_of_role(new.get("roleRef") or {}, request.attributes.namespace)
-        _check(around, request, [parsed(rule) for rule in rules])
+        _check(around, request, _rules_of_role(around.rules, request, new.get("roleRef") or {}))
+
+
+def _rules_of_role(rules: RuleBook, request: Admitted, ref: Object) -> list[Rule]:
+    """Raises 404 when there is no such role; the reference takes its name for that of the binding."""
+    asked = request.attributes
+    try:
+        return [parsed(rule) for rule in rules.rules_of_role(ref, asked.namespace)]
+    except StatusError as error:
+        if error.reason == "NotFound":
+            raise not_found(asked.group, asked.resource, ref.get("name") or "") from None
+        raise
 
 
 async def _may(around: Surroundings, asked: Attributes) -> bool:
