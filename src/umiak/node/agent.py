@@ -220,6 +220,7 @@ class Agent:
         self.pods.listen(self._pod_changed)
         tasks.create_task(informer.run(), name="informer pods")
         if self.settings.manifests:
+            self._take_manifests(manifests.read_folder(self.settings.manifests, self.settings.name))
             tasks.create_task(self._watch_manifests(self.settings.manifests), name="manifests")
             tasks.create_task(self._keep_mirrors(informer), name="mirror pods")
         await informer.synced.wait()
@@ -371,7 +372,7 @@ class Agent:
         while True:
             now = self._clock.monotonic()
             try:
-                await garbage.strays({*self.workers, *self._static})
+                await garbage.strays(lambda: {*self.workers, *self._static})
                 await garbage.containers()
                 await garbage.logs()
                 self._images = await self._runtime.images()

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,8 +73,17 @@ def images_to_remove(
     return chosen
 
 
+def is_stray(labels: Mapping[str, str], wanted: Collection[str]) -> bool:
+    """What has no pod's label is somebody else's."""
+    return POD_UID in labels and labels[POD_UID] not in wanted
+
+
+def folders_in(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
 class Garbage:
-    """`wanted` are the uids of pods that have a worker."""
+    """The cleaning that is done from time to time. Methods raise RuntimeFailure and OSError."""
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
@@ -89,41 +98,37 @@ class Garbage:
         for id in old_sandboxes(await runtime.sandboxes(), listed):
             await runtime.remove_sandbox(id)
 
-    async def strays(self, wanted: set[str]) -> None:
-        """Ends and removes all that belongs to no pod of ours: containers, sandboxes, folders, control groups."""
+    async def strays(self, wanted: Callable[[], Collection[str]]) -> None:
+        """Ends and removes all that belongs to no pod of ours: containers, sandboxes, folders.
+
+        `wanted` tells the uids of our pods. It is asked after each look: what a worker makes meanwhile is not stray.
+        """
         tools = self._tools
-        containers = [c for c in await tools.runtime.containers() if self._is_stray(c.labels, wanted)]
+        listed = await tools.runtime.containers()
+        containers = [c for c in listed if is_stray(c.labels, wanted())]
         await asyncio.gather(*(self._stop(c) for c in containers if c.state != State.EXITED))
         for container in containers:
             await tools.runtime.remove_container(container.id)
-        for sandbox in await tools.runtime.sandboxes():
-            if self._is_stray(sandbox.labels, wanted):
-                await tools.runtime.stop_sandbox(sandbox.id)
-                await tools.runtime.remove_sandbox(sandbox.id)
-                path = tools.machine.paths.pod_logs(sandbox.namespace, sandbox.name, sandbox.uid)
-                await asyncio.to_thread(mounts.remove_tree, path)
+        sandboxes = await tools.runtime.sandboxes()
+        for sandbox in [s for s in sandboxes if is_stray(s.labels, wanted())]:
+            await tools.runtime.stop_sandbox(sandbox.id)
+            await tools.runtime.remove_sandbox(sandbox.id)
         await self._folders(wanted)
-
-    @staticmethod
-    def _is_stray(labels: Mapping[str, str], wanted: set[str]) -> bool:
-        """What has no pod's label is somebody else's."""
-        return POD_UID in labels and labels[POD_UID] not in wanted
 
     async def _stop(self, container: Container) -> None:
         log.info("stopping container %s of a pod that is not ours any more", container.name)
         grace = container.annotations.get(TERMINATION_GRACE, "30")
         await stop_stray(self._tools, container.id, int(grace) if grace.isdecimal() else 30)
 
-    async def _folders(self, wanted: set[str]) -> None:
+    async def _folders(self, wanted: Callable[[], Collection[str]]) -> None:
         paths = self._tools.machine.paths
-        folder = paths.root / "pods"
-        for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if entry.name not in wanted:
+        for entry in folders_in(paths.root / "pods"):
+            if entry.name not in wanted():
                 await mounts.clear(paths, entry.name)
                 mounts.remove_pod_folder(paths, entry.name)
-        for entry in sorted(paths.logs.iterdir()) if paths.logs.is_dir() else ():
-            uid = entry.name.rpartition("_")[2]
-            if entry.name.count("_") >= 2 and uid not in wanted:
+                self._tools.cgroups.remove(entry.name)
+        for entry in folders_in(paths.logs):
+            if entry.name.count("_") >= 2 and entry.name.rpartition("_")[2] not in wanted():
                 await asyncio.to_thread(mounts.remove_tree, entry)
 
     async def images(self) -> None:
