@@ -129,6 +129,8 @@ def check_claim(obj: Object, kind: Kind) -> None:
 
 def _decoded(call: Call, kind: Kind, body: bytes, form: str, directive: str) -> Any:
     """Plain data; raises Unreadable with Go's words."""
+    if form == "protobuf":
+        return _from_protobuf(body)
     if form == "yaml":
         value, repeated = encoding.from_yaml(body)
         if repeated:
@@ -138,6 +140,15 @@ def _decoded(call: Call, kind: Kind, body: bytes, form: str, directive: str) -> 
         return encoding.from_json(body)
     except Unreadable as error:
         raise Unreadable(f"couldn't get version/kind; json parse error: {error}") from None
+
+
+def _from_protobuf(body: bytes) -> Object:
+    from umiak.api import protobuf  # most clients send JSON
+
+    try:
+        return protobuf.decode(body)
+    except protobuf.Malformed as error:
+        raise Unreadable(str(error)) from None
 
 
 def read_delete_options(call: Call) -> Object | None:

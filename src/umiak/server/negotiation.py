@@ -9,6 +9,7 @@ from umiak.server.contract import Request
 from umiak.server.route import truth
 
 TYPES = {"application/json": "json", "application/yaml": "yaml"}
+BODY_TYPES = {**TYPES, "application/vnd.kubernetes.protobuf": "protobuf"}
 STREAM_TYPES = ", ".join(f"{name};stream=watch" for name in ACCEPTED_TYPES.split(", "))
 META_GROUP = "meta.k8s.io"
 CONVERTIBLE = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
@@ -115,8 +116,8 @@ def wants_pretty(request: Request) -> bool:
 
 
 def body_format(content_type: str) -> str | None:
-    """json or yaml; None for anything else."""
-    return TYPES.get(content_type.partition(";")[0].strip().lower() or "application/json")
+    """json, yaml or protobuf; None for anything else."""
+    return BODY_TYPES.get(content_type.partition(";")[0].strip().lower() or "application/json")
 
 
 def unsupported_media(types: str = ACCEPTED_TYPES) -> StatusError:
