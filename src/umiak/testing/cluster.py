@@ -4,18 +4,46 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 from umiak.api.core.event import KIND as EVENT
 from umiak.api.kind import Kind
+from umiak.client.client import ApiClient
 from umiak.client.contract import Client
+from umiak.kit.clock import Clock
+from umiak.kit.pki import new_signing_key
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
 from umiak.reconcile.context import Runtime, build
 from umiak.reconcile.contract import Controller, Loop, Options
 from umiak.reconcile.loop import run
+from umiak.server.app import ApiServer
+from umiak.server.assembly import Secrets, assemble
+from umiak.server.contract import MASTERS, User
+from umiak.server.local import LocalTransport
+from umiak.server.settings import Settings
+from umiak.store.memory import MemoryStore
 from umiak.testing.clock import VirtualClock, settle
 from umiak.testing.fakeapi import FakeApi
+
+
+async def api_server(clock: Clock, settings: Settings | None = None) -> tuple[MemoryStore, ApiServer]:
+    """A whole server, not yet started, around an empty store."""
+    store = MemoryStore()
+    app = await assemble(
+        store,
+        clock=clock,
+        chance=random.Random(1),
+        settings=settings or Settings(),
+        secrets=Secrets(service_account_key=_signing_key()),
+    )
+    return store, app
+
+
+@cache
+def _signing_key() -> str:
+    return new_signing_key()
 
 
 class Cluster:
@@ -33,6 +61,21 @@ class Cluster:
         """With the small fake API; `kinds` are what its discovery tells of."""
         clock = VirtualClock()
         return cls(FakeApi(clock, kinds), clock, options)
+
+    @classmethod
+    @asynccontextmanager
+    async def real(cls, options: Options | None = None) -> AsyncIterator["Cluster"]:
+        """With the real API server over a store in memory, spoken to as system:masters."""
+        clock = VirtualClock()
+        store, app = await api_server(clock)
+        await app.start()
+        client = ApiClient(LocalTransport(app, User("system:admin", groups=(MASTERS,))))
+        try:
+            await settle()
+            yield cls(client, clock, options)
+        finally:
+            await app.close()
+            await store.close()
 
     @asynccontextmanager
     async def running(self, *controllers: Controller | Loop) -> AsyncIterator["Cluster"]:

@@ -267,7 +267,7 @@ class FakeApi:
         kinds = [k for k in self.kinds if bool(k.group) == (target == "/apis")]
         groups = {k.group: [_discovered(m) for m in kinds if m.group == k.group] for k in kinds}
         versions = {k.group: k.version for k in kinds}
-        items = [
+        items: list[Object] = [
             {"metadata": {"name": g}, "versions": [{"version": versions[g], "resources": found}]}
             for g, found in groups.items()
         ]
