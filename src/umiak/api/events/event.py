@@ -2,30 +2,10 @@
 
 from umiak.api.common.event_table import columns
 from umiak.api.common.event_validation import legacy, strict
+from umiak.api.events._versions import from_core, to_core
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError
 from umiak.objects.types import Object
-
-OLDER_WORDS = {
-    "regarding": "involvedObject",
-    "note": "message",
-    "reportingController": "reportingComponent",
-    "deprecatedSource": "source",
-    "deprecatedFirstTimestamp": "firstTimestamp",
-    "deprecatedLastTimestamp": "lastTimestamp",
-    "deprecatedCount": "count",
-}
-_NEWER_WORDS = {older: newer for newer, older in OLDER_WORDS.items()}
-
-
-def to_storage(obj: Object) -> Object:
-    """Events are kept in the form of core/v1."""
-    return {**{OLDER_WORDS.get(k, k): v for k, v in obj.items()}, "apiVersion": "v1"}
-
-
-def from_storage(obj: Object) -> Object:
-    return {**{_NEWER_WORDS.get(k, k): v for k, v in obj.items()}, "apiVersion": "events.k8s.io/v1"}
-
 
 def validate(obj: Object) -> list[FieldError]:
     return legacy(obj, "regarding", "reportingController") + strict(obj)
@@ -35,8 +15,8 @@ KIND = builtin(
     "events.k8s.io/v1",
     "Event",
     validate=validate,
-    to_storage=to_storage,
-    from_storage=from_storage,
+    to_storage=to_core,
+    from_storage=from_core,
     storage_group="core",
     storage_version="v1",
     columns=columns(
