@@ -11,7 +11,7 @@ from pathlib import Path
 from umiak.cli._part import add_kubeconfig, connect, run_until_stopped, runtime, say_ready
 from umiak.cli.command import Command, CommandError
 from umiak.reconcile.context import Runtime
-from umiak.reconcile.contract import Controller, Loop, Options
+from umiak.reconcile.contract import Context, Controller, Loop, Options
 
 LEASE = "kube-controller-manager"
 """The original's own lease, so that it and we never work at the same time."""
@@ -30,6 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--signing-key", type=Path, metavar="F", help="its key (PEM)")
     add("--local-path-root", default="", metavar="DIR", help="folder on nodes for volumes of class local-path")
     add("--controllers", default="*", metavar="NAME,..", help="* for all, NAME for one, -NAME for all but one")
+    add("--with-scheduler", action="store_true", help="run the scheduler in the same process, on the same cache")
     add("--leader-elect", action="store_true", help="work only while holding the lease kube-system/" + LEASE)
 
 
@@ -75,10 +76,21 @@ def run(args: argparse.Namespace) -> int:
 
 async def work(args: argparse.Namespace, controllers: Iterable[Controller | Loop], options: Options) -> None:
     shared = runtime(connect(args.kubeconfig, "controllers"), options)
+    loops = [*controllers, *(scheduler(shared) if args.with_scheduler else ())]
     if args.leader_elect:
-        await lead(shared, controllers)
+        await lead(shared, loops)
     else:
-        await reconcile(shared, controllers)
+        await reconcile(shared, loops)
+
+
+def scheduler(shared: Runtime) -> list[Loop]:
+    """The scheduler as one more loop of this process."""
+    from umiak.scheduler.loop import Scheduler
+
+    async def schedule(_: Context) -> None:
+        await Scheduler(shared).run()
+
+    return [Loop(name="scheduler", run=schedule)]
 
 
 async def reconcile(shared: Runtime, controllers: Iterable[Controller | Loop]) -> None:

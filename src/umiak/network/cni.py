@@ -13,9 +13,7 @@ FILE = "10-umiak.conflist"
 TABLE = "umiak-pods"
 
 
-def conflist(
-    pod_cidrs: Sequence[str], cluster_cidrs: Sequence[str], *, mtu: int = 0, bridge: str = BRIDGE
-) -> dict[str, Any]:
+def conflist(pod_cidrs: Sequence[str], *, mtu: int = 0, bridge: str = BRIDGE) -> dict[str, Any]:
     """The network list in CNI 1.0.0. `mtu` in bytes; 0 leaves it to the kernel.
 
     The masquerading of the bridge plugin is off: it would hide pods from each other across nodes; the agent's own

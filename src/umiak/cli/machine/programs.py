@@ -57,10 +57,11 @@ def controllers(config: ClusterConfig) -> list[str]:
         "controllers",
         f"--kubeconfig={layout.kubeconfig('controllers')}",
         f"--cluster-cidr={config.podCIDR}",
+        f"--service-cidr={config.serviceCIDR}",
         f"--root-ca={layout.server / 'ca.crt'}",
         f"--service-account-key={layout.server / 'sa.key'}",
         f"--signing-ca={layout.server / 'ca.crt'}",
-        f"--signing-ca-key={layout.server / 'ca.key'}",
+        f"--signing-key={layout.server / 'ca.key'}",
         f"--local-path-root={layout.volumes}",
         "--with-scheduler",
     )
