@@ -30,6 +30,9 @@ def default(obj: Object) -> None:
 def prepare_create(obj: Object) -> None:
     if not obj["spec"].get("manualSelector"):
         _make_selector(obj)
+    labels = (obj["spec"]["template"].get("metadata") or {}).get("labels")
+    if labels and not obj["metadata"].get("labels"):
+        obj["metadata"]["labels"] = labels
     obj["status"] = {}
 
 
@@ -48,15 +51,15 @@ def _make_selector(obj: Object) -> None:
 def validate(obj: Object) -> list[FieldError]:
     errors: list[FieldError] = []
     spec = obj["spec"]
-    job_spec(spec, "spec", errors)
     selector = spec.get("selector")
+    if not spec.get("manualSelector") and selector is not None:
+        _generated_selector(obj, errors)
+    job_spec(spec, "spec", errors)
     if selector is None:
         errors.append(required("spec.selector"))
     label_selector(selector, "spec.selector", errors)
     if selector_matches(selector, template_labels(spec)) is False:
         errors.append(invalid_value("spec.template.metadata.labels", template_labels(spec), NO_MATCH))
-    if not spec.get("manualSelector") and selector is not None:
-        _generated_selector(obj, errors)
     return errors
 
 
@@ -73,8 +76,10 @@ def _generated_selector(obj: Object, errors: list[FieldError]) -> None:
             errors.append(required(path, f"must be '{value}'"))
         elif labels[key] != value:
             errors.append(invalid_value(f"{path}[{key}]", labels, f"must be '{value}'"))
-    if selector_matches(obj["spec"]["selector"], expected) is False:
-        errors.append(invalid_value("spec.selector", obj["spec"]["selector"], "`selector` not auto-generated"))
+    selector = obj["spec"]["selector"]
+    if selector_matches(selector, expected) is False:
+        printed = {**selector, "matchLabels": dict(sorted((selector.get("matchLabels") or {}).items()))}
+        errors.append(invalid_value("spec.selector", printed, "`selector` not auto-generated"))
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:

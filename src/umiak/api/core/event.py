@@ -2,6 +2,7 @@
 
 from umiak.api.common.event_table import columns
 from umiak.api.common.event_validation import legacy
+from umiak.api.common.metadata import path_segment
 from umiak.api.registry import builtin
 from umiak.objects.types import Object
 
@@ -22,6 +23,7 @@ KIND = builtin(
     "v1",
     "Event",
     validate=lambda obj: legacy(obj, "involvedObject", "reportingComponent"),
+    validate_name=path_segment,
     columns=columns("involvedObject", "source", "firstTimestamp", "lastTimestamp", "count", "message"),
     selectable={
         **{

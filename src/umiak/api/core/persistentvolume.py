@@ -3,10 +3,13 @@
 from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, UNSET, access_modes_text, column, reads
+from umiak.api.common.persistent_volume_spec import volume_spec
 from umiak.api.common.pod_defaults import default_volume_source
 from umiak.api.common.resources import round_up
 from umiak.api.common.strategy import keep_status, only_status
+from umiak.api.common.volume_sources import SHARED
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError, field_forbidden
 from umiak.objects.types import Object
 
 CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
@@ -41,6 +44,24 @@ def prepare_status(new: Object, old: Object) -> None:
         status["lastPhaseTransitionTime"] = moment
 
 
+def validate(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    volume_spec(obj["spec"], False, "spec", errors)
+    return errors
+
+
+_SOURCES = frozenset({"hostPath", "local", "csi", *SHARED})
+
+
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    """Where the data lies never changes."""
+    errors: list[FieldError] = []
+    if any(new["spec"].get(name) != old["spec"].get(name) for name in _SOURCES):
+        text = "spec.persistentvolumesource is immutable after creation"
+        errors.append(field_forbidden("spec.persistentvolumesource", text))
+    return errors
+
+
 def claim(obj: Object, now: float) -> Any:
     ref = (obj.get("spec") or {}).get("claimRef")
     return f"{ref.get('namespace') or ''}/{ref.get('name') or ''}" if ref else ""
@@ -66,6 +87,8 @@ KIND = builtin(
     prepare_create=prepare_create,
     prepare_update=keep_status,
     prepare_status=prepare_status,
+    validate=validate,
+    validate_update=validate_update,
     columns=(
         NAME,
         column("Capacity", reads("spec", "capacity", "storage", otherwise="0"), "PersistentVolumeSpec.capacity"),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, NONE, column, load_balancer_text, reads
+from umiak.api.common.ingress_validation import validate
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.registry import builtin
 from umiak.objects.types import Object
@@ -40,6 +41,7 @@ KIND = builtin(
     prepare_create=prepare_create,
     prepare_update=keep_status,
     prepare_status=only_status,
+    validate=validate,
     columns=(
         NAME,
         column(

@@ -1,10 +1,41 @@
 """IPAddress: one address of a Service range that is taken."""
 
+import ipaddress
 from typing import Any
 
 from umiak.api.common.cells import NAME, NONE, column
+from umiak.api.common.checks import check
 from umiak.api.registry import builtin
+from umiak.objects import names
+from umiak.objects.errors import FieldError, required
 from umiak.objects.types import Object
+
+
+def address_name(name: str, is_prefix: bool) -> list[str]:
+    """The name is the address, in its shortest form."""
+    try:
+        canonical = str(ipaddress.ip_address(name))
+    except ValueError:
+        return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
+    return [] if canonical == name else [f'must be in canonical form ("{canonical}")']
+
+
+def validate(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    late: list[FieldError] = []
+    ref, path = (obj.get("spec") or {}).get("parentRef"), "spec.parentRef"
+    if ref is None:
+        return [required(path)]
+    if ref.get("group"):
+        check(names.dns_subdomain, ref["group"], f"{path}.group", errors)
+    for field in ("resource", "name"):
+        if ref.get(field):
+            check(names.path_segment, ref[field], f"{path}.{field}", errors)
+        else:
+            late.append(required(f"{path}.{field}"))
+    if ref.get("namespace"):
+        check(names.path_segment, ref["namespace"], f"{path}.namespace", errors)
+    return errors + late
 
 
 def parent(obj: Object, now: float) -> Any:
@@ -20,5 +51,7 @@ def parent(obj: Object, now: float) -> Any:
 KIND = builtin(
     "networking.k8s.io/v1",
     "IPAddress",
+    validate=validate,
+    validate_name=address_name,
     columns=(NAME, column("ParentRef", parent, "IPAddressSpec.parentRef")),
 )

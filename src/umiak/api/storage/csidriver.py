@@ -3,7 +3,9 @@
 from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, NONE, UNSET, column, reads
+from umiak.api.common.checks import one_of
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError, duplicate, invalid_value
 from umiak.objects.types import Object
 
 _DEFAULTS = {
@@ -26,6 +28,33 @@ def default(obj: Object) -> None:
         spec["volumeLifecycleModes"] = ["Persistent"]
 
 
+def validate(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    spec = obj["spec"]
+    policies = ("File", "None", "ReadWriteOnceWithFSType")
+    one_of(spec["fsGroupPolicy"], policies, "spec.fsGroupPolicy", errors)
+    seen: set[str] = set()
+    for index, request in enumerate(spec.get("tokenRequests") or ()):
+        path, audience = f"spec.tokenRequests[{index}]", request.get("audience") or ""
+        if audience in seen:
+            errors.append(duplicate(f"{path}.audience", audience))
+        seen.add(audience)
+        seconds = request.get("expirationSeconds")
+        if seconds is not None and seconds < 600:
+            text = "may not specify a duration less than 10 minutes"
+            errors.append(invalid_value(f"{path}.expirationSeconds", seconds, text))
+        if seconds is not None and seconds > 2**32:
+            text = "may not specify a duration larger than 2^32 seconds"
+            errors.append(invalid_value(f"{path}.expirationSeconds", seconds, text))
+    for mode in spec["volumeLifecycleModes"]:
+        one_of(mode, ("Persistent", "Ephemeral"), "spec.volumeLifecycleModes", errors)
+    period = spec.get("nodeAllocatableUpdatePeriodSeconds")
+    if period is not None and period < 10:
+        path = "spec.nodeAllocatableUpdatePeriodSeconds"
+        errors.append(invalid_value(path, period, "must be greater than or equal to 10 seconds"))
+    return errors
+
+
 def modes(obj: Object, now: float) -> Any:
     return ",".join((obj.get("spec") or {}).get("volumeLifecycleModes") or ()) or NONE
 
@@ -43,6 +72,7 @@ KIND = builtin(
     "storage.k8s.io/v1",
     "CSIDriver",
     default=default,
+    validate=validate,
     columns=(
         NAME,
         column("AttachRequired", _flag("attachRequired", True), "CSIDriverSpec.attachRequired", type="boolean"),

@@ -1,7 +1,11 @@
 """StorageClass: how volumes are made."""
 
 from umiak.api.common.cells import AGE, NAME, column, reads
+from umiak.api.common.checks import check, duplicates, one_of
+from umiak.api.common.metadata import label_key
+from umiak.api.common.workloads import immutable
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError, duplicate, invalid_value, required, too_long
 from umiak.objects.types import Object
 
 
@@ -12,10 +16,64 @@ def default(obj: Object) -> None:
         obj["volumeBindingMode"] = "Immediate"
 
 
+_PARAMETERS, _SIZE = 512, 256 * 1024
+
+
+def parameters(values: dict[str, str], errors: list[FieldError]) -> None:
+    """Of StorageClass and VolumeAttributesClass."""
+    if len(values) > _PARAMETERS:
+        errors.append(too_long("parameters", _PARAMETERS))
+        return
+    if "" in values:
+        errors.append(invalid_value("parameters", "", "field can not be empty."))
+    if sum(len(k.encode()) + len(v.encode()) for k, v in values.items()) > _SIZE:
+        errors.append(too_long("parameters", _SIZE))
+
+
+def validate(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    late: list[FieldError] = []
+    provisioner = obj.get("provisioner") or ""
+    if not provisioner:
+        late.append(required("provisioner"))
+    else:
+        for text in label_key(provisioner.lower()):
+            errors.append(invalid_value("provisioner", provisioner.lower(), text))
+    parameters(obj.get("parameters") or {}, errors)
+    if obj["reclaimPolicy"]:
+        one_of(obj["reclaimPolicy"], ("Delete", "Retain"), "reclaimPolicy", errors)
+    one_of(obj["volumeBindingMode"], ("Immediate", "WaitForFirstConsumer"), "volumeBindingMode", errors)
+    for index, term in enumerate(obj.get("allowedTopologies") or ()):
+        _topology(term, f"allowedTopologies[{index}].matchLabelExpressions", errors)
+    return errors + late
+
+
+def _topology(term: Object, path: str, errors: list[FieldError]) -> None:
+    seen: set[str] = set()
+    for index, requirement in enumerate(term.get("matchLabelExpressions") or ()):
+        key, values, where = requirement.get("key") or "", requirement.get("values") or [], f"{path}[{index}]"
+        if not values:
+            errors.append(required(f"{where}.values"))
+        errors += [duplicate(f"{where}.values[{at}]", value) for at, value in duplicates(values)]
+        check(label_key, key, f"{where}.key", errors)
+        if key in seen:
+            errors.append(duplicate(f"{where}.key", key))
+        seen.add(key)
+
+
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for field in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
+        immutable(new.get(field), old.get(field), field, errors)
+    return errors
+
+
 KIND = builtin(
     "storage.k8s.io/v1",
     "StorageClass",
     default=default,
+    validate=validate,
+    validate_update=validate_update,
     columns=(
         NAME,
         column("Provisioner", reads("provisioner"), "StorageClass.provisioner"),
