@@ -10,6 +10,7 @@ import copy
 import random
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -246,7 +247,8 @@ class FakeApi:
         if kind.plural == "namespaces":
             new["status"] = {**(new.get("status") or {}), "phase": "Terminating"}
         if about.get("finalizers") or grace or _spec_finalizers(new):
-            about.setdefault("deletionTimestamp", meta.format_time(self.clock.now()))
+            end = self.clock.now() + timedelta(seconds=grace)
+            about.setdefault("deletionTimestamp", meta.format_time(end))
             about["deletionGracePeriodSeconds"] = grace
             return self._store(kind, "MODIFIED", new)
         self._store(kind, "DELETED", new)
@@ -265,12 +267,11 @@ class FakeApi:
         if method != "GET" or target not in ("/api", "/apis"):
             raise StatusError(404, "NotFound", "the server could not find the requested resource")
         kinds = [k for k in self.kinds if bool(k.group) == (target == "/apis")]
-        groups = {k.group: [_discovered(m) for m in kinds if m.group == k.group] for k in kinds}
-        versions = {k.group: k.version for k in kinds}
-        items: list[Object] = [
-            {"metadata": {"name": g}, "versions": [{"version": versions[g], "resources": found}]}
-            for g, found in groups.items()
-        ]
+        items: list[Object] = []
+        for group in dict.fromkeys(k.group for k in kinds):
+            members = [k for k in kinds if k.group == group]
+            version = {"version": members[0].version, "resources": [_discovered(k) for k in members]}
+            items.append({"metadata": {"name": group}, "versions": [version]})
         return Response(200, {}, msgspec.json.encode({"kind": "APIGroupDiscoveryList", "items": items}))
 
     # for tests
