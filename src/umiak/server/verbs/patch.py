@@ -1,0 +1,204 @@
+"""Patch: part of an object changes, by a JSON patch, a merge patch or a strategic merge patch.
+
+Each kind of patch is a function from the object as it is to the object as it should be; what is stored goes through
+`change`, like an update. Further kinds of patches are further entries of `MECHANISMS`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from umiak.api import schema
+from umiak.api.kind import Kind
+from umiak.objects import encoding, go_text, json_patch, merge_patch, strategic_merge
+from umiak.objects.errors import StatusError, bad_request, invalid, invalid_value, not_found
+from umiak.objects.types import Object
+from umiak.server import bodies, metadata, representation
+from umiak.server.answer import Answer, unknown_failure, unprocessable
+from umiak.server.call import Call
+from umiak.server.change import Change, change
+from umiak.server.negotiation import unroutable_body, unsupported_media
+from umiak.server.options import WriteOptions, write_options
+from umiak.server.part import WHOLE, Part
+from umiak.server.verbs.update import check_name
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+FOR_CUSTOM = f"{JSON_PATCH}, {MERGE_PATCH}, {APPLY_PATCH}"
+MOST_OPERATIONS = 10000
+
+
+@dataclass(slots=True)
+class Patched:
+    """The outcome of a patch before it is read as the kind: the object, how the reference would show it in an error,
+    and strict faults of the patch itself."""
+
+    obj: Object
+    shown: Callable[[], str]
+    faults: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A patch as it was sent; `strict` unless unknown fields are to be ignored."""
+
+    kind: Kind
+    body: Any
+    strict: bool
+
+
+Mechanism = Callable[[Asked, Object], Patched]
+
+
+async def patch(call: Call, part: Part = WHOLE) -> Answer:
+    mechanism = _mechanism(call)
+    options = write_options(call.request, "PatchOptions")
+    kind = part.body_kind(call.kind)
+    try:
+        asked = Asked(kind, encoding.from_json(call.request.body), options.directive != "Ignore")
+    except encoding.Unreadable:
+        raise bad_request("invalid JSON patch") from None
+
+    async def make(current: Callable[[], Object] | None) -> Object:
+        if current is None:
+            raise not_found(call.kind.group, call.kind.plural, call.name)
+        return read(call, kind, mechanism(asked, current()), options)
+
+    changed = await change(
+        call,
+        Change(
+            part=part,
+            make=make,
+            options=options.as_object("UpdateOptions"),
+            create_options=options.as_object("CreateOptions"),
+            dry_run=options.dry_run,
+        ),
+    )
+    return representation.of_object(call, changed.value, 201 if changed.created else 200, kind)
+
+
+def _mechanism(call: Call) -> Mechanism:
+    """Raises 415 for other types of patches."""
+    name = call.request.header("content-type").partition(";")[0].strip()
+    custom = metadata.is_custom(call.kind)
+    if name not in MECHANISMS or (custom and name == STRATEGIC_PATCH):
+        raise unsupported_media(FOR_CUSTOM) if custom else unroutable_body()
+    return MECHANISMS[name]
+
+
+def read(call: Call, kind: Kind, patched: Patched, options: WriteOptions) -> Object:
+    """The outcome as an object of its kind, with defaults. Raises 400 and 422."""
+    obj = patched.obj
+    try:
+        bodies.check_claim(obj, kind)
+        obj["kind"], obj["apiVersion"] = kind.kind, kind.api_version
+        obj, faults = schema.decode(kind.schema, obj, kind.kind, kind.version)
+    except StatusError as error:
+        _, _, why = error.message.partition(f" cannot be handled as a {kind.kind}: ")
+        raise _unusable(patched, why or error.message) from None
+    faults = [*patched.faults, *faults]
+    if faults and options.directive == "Strict":
+        raise _unusable(patched, f"strict decoding error: {', '.join(faults)}")
+    if faults and options.directive == "Warn":
+        call.warn(faults)
+    kind.default(obj)
+    metadata.ensure_namespace(metadata.of(obj), call.namespace)
+    check_name(obj, call.name, call.namespace)
+    return obj
+
+
+def _unusable(patched: Patched, why: str) -> StatusError:
+    """The reference does not name the object here."""
+    return invalid("", "", "", [invalid_value("patch", patched.shown(), why)])
+
+
+def _as_json(obj: Object) -> str:
+    return msgspec.json.encode(dict(sorted(obj.items()))).decode()
+
+
+def by_json_patch(asked: Asked, obj: Object) -> Patched:
+    """RFC 6902."""
+    operations = asked.body
+    if not isinstance(operations, list):
+        found = bodies.go_kind(operations)
+        raise bad_request(
+            f"error decoding patch: json: cannot unmarshal {found} into Go value of type []handlers.jsonPatchOp"
+        )
+    if len(operations) > MOST_OPERATIONS:
+        text = f"The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {len(operations)}"
+        raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {text}", {})
+    try:
+        outcome = json_patch.apply(obj, encoding.copy(operations))
+    except json_patch.InvalidPatch as error:
+        raise bad_request(str(error)) from None
+    except json_patch.PatchFailed:
+        raise unprocessable() from None
+    if not isinstance(outcome, dict):
+        raise unprocessable()
+    return Patched(outcome, lambda: _as_json(outcome), _odd_keys(operations) if asked.strict else [])
+
+
+def _odd_keys(operations: list[Any]) -> list[str]:
+    known = {"op", "path", "from", "value"}
+    return [
+        f'json patch unknown field "[{i}].{key}"'
+        for i, operation in enumerate(operations)
+        for key in (operation if isinstance(operation, dict) else ())
+        if key not in known
+    ]
+
+
+def _map(asked: Asked, prefix: str) -> Object:
+    if isinstance(asked.body, dict):
+        return asked.body
+    if asked.body is None:
+        return {}
+    found = bodies.go_kind(asked.body)
+    raise bad_request(f"{prefix}json: cannot unmarshal {found} into Go value of type map[string]interface {{}}")
+
+
+def by_merge_patch(asked: Asked, obj: Object) -> Patched:
+    """RFC 7386."""
+    outcome = merge_patch.apply(obj, encoding.copy(_map(asked, "error decoding patch: ")))
+    return Patched(outcome, lambda: _as_json(outcome), repeated(asked.body))
+
+
+def by_strategic_patch(asked: Asked, obj: Object) -> Patched:
+    sent = _map(asked, "")
+    try:
+        outcome = strategic_merge.apply(obj, encoding.copy(sent), asked.kind.schema)
+    except strategic_merge.PatchError as error:
+        failures = {400: bad_request(str(error)), 422: unprocessable()}
+        raise failures.get(error.code) or unknown_failure(str(error)) from None
+    return Patched(outcome, lambda: go_text.plain(sent), repeated(asked.body))
+
+
+def repeated(body: Any) -> list[str]:
+    """Keys of a patch that came more than once."""
+    return list(_repeated(body, ""))
+
+
+def _repeated(value: Any, path: str) -> Any:
+    if isinstance(value, encoding.Doubled):
+        seen: set[str] = set()
+        for key, _ in value.pairs:
+            if key in seen:
+                yield f'duplicate field "{path}{key}"'
+            seen.add(key)
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _repeated(inner, f"{path}{key}.")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _repeated(inner, f"{path.removesuffix('.')}[{index}].")
+
+
+MECHANISMS: dict[str, Mechanism] = {
+    JSON_PATCH: by_json_patch,
+    MERGE_PATCH: by_merge_patch,
+    STRATEGIC_PATCH: by_strategic_patch,
+}
