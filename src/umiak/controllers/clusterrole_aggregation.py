@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from umiak.api.rbac.clusterrole import KIND as CLUSTER_ROLE
 from umiak.objects import meta
+from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
 from umiak.objects.selectors import from_label_selector
 from umiak.objects.types import Object
@@ -30,15 +31,20 @@ async def reconcile(ctx: Context, key: Key) -> Outcome:
         return DONE
     rules = aggregated(role, ctx.cache.list(CLUSTER_ROLE))
     if rules != (role.get("rules") or []):
-        wanted = {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRole",
-            "metadata": {"name": key.name},
-            "rules": rules,
-        }
-        manager = FIELD_MANAGER
-        await ctx.client.patch(CLUSTER_ROLE, key.name, "", wanted, type="apply", field_manager=manager, force=True)
+        await write(ctx, {**role, "rules": rules})
     return DONE
+
+
+async def write(ctx: Context, role: Object) -> None:
+    """Applies, so that rules others own are not touched; updates where a server cannot apply, as the reference does."""
+    name = meta.name(role)
+    wanted = {k: role[k] for k in ("apiVersion", "kind", "rules")} | {"metadata": {"name": name}}
+    try:
+        await ctx.client.patch(CLUSTER_ROLE, name, "", wanted, type="apply", field_manager=FIELD_MANAGER, force=True)
+    except StatusError as error:
+        if error.code != 415:
+            raise
+        await ctx.client.update(CLUSTER_ROLE, role)
 
 
 def made_of_others(role: Object, cache: Cache) -> Iterable[Key]:

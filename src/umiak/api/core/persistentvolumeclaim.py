@@ -66,6 +66,8 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     spec, before = dict(new["spec"]), dict(old["spec"])
     if before.get("volumeName") in (None, ""):
         before["volumeName"] = spec.get("volumeName")
+    if before.get("storageClassName") is None and CLASS_ANNOTATION not in (old["metadata"].get("annotations") or {}):
+        before["storageClassName"] = spec.get("storageClassName")  # a default class that came later (KEP-3333)
     wanted = (spec.get("resources") or {}).get("requests") or {}
     had = (before.get("resources") or {}).get("requests") or {}
     is_bound = (old.get("status") or {}).get("phase") == "Bound"

@@ -136,23 +136,34 @@ def cgroup_roots() -> list[Path]:
     return roots
 
 
-def end_processes(names: Iterable[str]) -> None:
-    """Kills whatever still runs in the trees `names`."""
-    for root in cgroup_roots():
-        for name in names:
-            for folder in _deepest_first(root / name):
-                with contextlib.suppress(OSError):
-                    for pid in (folder / "cgroup.procs").read_text().split():
-                        os.kill(int(pid), signal.SIGKILL)
+def pod_cgroups(uids: Iterable[str]) -> list[Path]:
+    """The control groups of pods, by whatever driver and quality of service, in every hierarchy."""
+    marks = [m for uid in uids for m in (f"pod{uid}", f"pod{uid.replace('-', '_')}")]
+    return [
+        folder
+        for root in cgroup_roots()
+        for top in (root / "kubepods", root / "kubepods.slice")
+        for folder in _deepest_first(top)
+        if any(mark in str(folder) for mark in marks)
+    ]
 
 
-def remove_cgroups(names: Iterable[str]) -> None:
-    """Removes the trees `names` from every hierarchy; a cgroup goes only when no process is in it."""
-    for root in cgroup_roots():
-        for name in names:
-            for folder in _deepest_first(root / name):
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
+def end_processes(uids: Iterable[str]) -> None:
+    """Kills whatever still runs in the control groups of these pods."""
+    for folder in pod_cgroups(uids):
+        with contextlib.suppress(OSError):
+            for pid in (folder / "cgroup.procs").read_text().split():
+                os.kill(int(pid), signal.SIGKILL)
+
+
+def remove_cgroups(uids: Iterable[str]) -> None:
+    """Removes these pods' control groups, and those above them when nothing else is in them: another agent on this
+    machine may have pods of its own there."""
+    levels = ("kubepods/besteffort", "kubepods/burstable", "kubepods")
+    above = [root / name for root in cgroup_roots() for name in levels]
+    for folder in [*pod_cgroups(uids), *above]:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _deepest_first(top: Path) -> Iterator[Path]:

@@ -33,6 +33,15 @@ def controller_bindings(roles: list[str]) -> Iterator[Object]:
         yield _binding("ClusterRoleBinding", f"{CONTROLLERS}:{name}", "ClusterRole", name, CONTROLLERS)
 
 
+def storage_objects() -> Iterator[tuple[str, Object]]:
+    """The built-in provisioner makes its storage class; the rest it may do as the reference's volume binder."""
+    rules = [{"apiGroups": ["storage.k8s.io"], "resources": ["storageclasses"], "verbs": ["create"]}]
+    rules.append({"apiGroups": [""], "resources": ["persistentvolumes"], "verbs": ["create", "update", "patch"]})
+    name = "umiak:local-path"
+    yield "ClusterRole", {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}
+    yield "ClusterRoleBinding", _binding("ClusterRoleBinding", name, "ClusterRole", name, CONTROLLERS)
+
+
 def network_objects() -> Iterator[tuple[str, Object]]:
     """DNS reads namespaces, and announces itself in kube-system. What the proxy reads is the reference's own role."""
     read = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list", "watch"]}
@@ -57,7 +66,7 @@ async def apply(client: Client) -> None:
     present = {meta.name(b) for b in (await client.list(clusterrolebinding.KIND)).items}
     controllers = [n for n in roles if n.startswith(CONTROLLER_ROLES)]
     wanted = [("ClusterRoleBinding", b) for b in controller_bindings(controllers)]
-    wanted += network_objects()
+    wanted += [*storage_objects(), *network_objects()]
     missing = [(kind, obj) for kind, obj in wanted if kind != "ClusterRoleBinding" or meta.name(obj) not in present]
     await asyncio.gather(*(_create(client, kind, obj) for kind, obj in missing))
 

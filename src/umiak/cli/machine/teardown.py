@@ -12,7 +12,6 @@ from umiak.cli.machine import kernel, programs
 from umiak.cli.machine.config import ClusterConfig
 from umiak.cli.machine.layout import Layout
 
-CGROUPS = ("kubepods", "k8s.io")
 STOP_SECONDS = 10.0
 
 
@@ -35,7 +34,7 @@ def stop(config: ClusterConfig) -> int:
     if containerd:
         end(containerd, STOP_SECONDS)
     end_shims(layout)
-    kernel.end_processes(CGROUPS)
+    kernel.end_processes(pod_uids(layout))
     return count
 
 
@@ -78,6 +77,12 @@ async def remove_pods(endpoint: str) -> int:
         await runtime.close()
 
 
+def pod_uids(layout: Layout) -> list[str]:
+    """Pods that were ever on this node and not forgotten: the agent keeps a folder for each."""
+    pods = layout.node / "pods"
+    return [p.name for p in pods.iterdir()] if pods.is_dir() else []
+
+
 def end_shims(layout: Layout) -> None:
     """Ends container shims that a killed containerd left behind: those that were told our socket."""
     mine = f"{layout.runtime_socket}".encode()
@@ -94,7 +99,7 @@ def remove_traces(config: ClusterConfig) -> None:
     layout = config.layout
     kernel.unmount_below(layout.run, layout.data)
     kernel.remove_network()
-    kernel.remove_cgroups(CGROUPS)
+    kernel.remove_cgroups(pod_uids(layout))
     kernel.restore(layout.before)
     remove_container_logs()
     shutil.rmtree(layout.run, ignore_errors=True)
