@@ -1,6 +1,6 @@
 """Values as Go's fmt and strconv print them, for error texts that show what was sent."""
 
-import json
+from decimal import Decimal
 from typing import Any
 
 _NAMED = {
@@ -40,10 +40,20 @@ def plain(value: Any) -> str:
         return "map[" + " ".join(f"{key}:{plain(value[key])}" for key in sorted(value)) + "]"
     if isinstance(value, list):
         return "[" + " ".join(map(plain, value)) + "]"
-    return json.dumps(value) if isinstance(value, float) else str(value)
+    return float_g(value) if isinstance(value, float) else str(value)
 
 
 def type_name(value: Any) -> str:
     """The Go type that JSON data decodes to."""
     names = {dict: "map[string]interface {}", list: "[]interface {}", str: "string", bool: "bool", int: "int64"}
     return names.get(type(value), "float64" if isinstance(value, float) else "%!s(<nil>)")
+
+
+def float_g(value: float) -> str:
+    """strconv's format 'g': shortest digits, an exponent below 1e-4 and from 1e+06."""
+    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    power = len(digits) - 1 + int(exponent)
+    if value == 0 or -4 <= power < 6:
+        return f"{value:.0f}" if value.is_integer() else format(Decimal(repr(value)), "f")
+    tail = "".join(map(str, digits[1:]))
+    return f"{'-' if sign else ''}{digits[0]}{'.' + tail if tail else ''}e{'-' if power < 0 else '+'}{abs(power):02d}"

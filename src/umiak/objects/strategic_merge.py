@@ -355,9 +355,23 @@ def _in_order(merged: list[Any], order: list[Any], server: list[Any], key: str, 
 
     wanted = {token(item): index for index, item in reversed(list(enumerate(order)))}
     known = {token(item): index for index, item in reversed(list(enumerate(server)))}
-    left = sorted((i for i in merged if token(i) not in wanted), key=lambda i: known.get(token(i), -1))
+    left = _sorted([i for i in merged if token(i) not in wanted], lambda i: known.get(token(i)))
     right = sorted((i for i in merged if token(i) in wanted), key=lambda i: wanted[token(i)])
     return _woven(left, right, lambda item: known.get(token(item), -1))
+
+
+def _sorted(items: list[Any], place: Callable[[Any], int | None]) -> list[Any]:
+    """By place. Without one an element goes before those ahead of it: so does the reference's insertion sort."""
+    places = [place(item) for item in items]
+    if None not in places:
+        return [item for _, item in sorted(zip(places, items, strict=True), key=lambda pair: pair[0] or 0)]
+    found: list[tuple[int | None, Any]] = []
+    for at, item in zip(places, items, strict=True):
+        spot = len(found)
+        while spot and (at is None or (other := found[spot - 1][0]) is None or at < other):
+            spot -= 1
+        found.insert(spot, (at, item))
+    return [item for _, item in found]
 
 
 def _woven(left: list[Any], right: list[Any], place: Callable[[Any], int]) -> list[Any]:

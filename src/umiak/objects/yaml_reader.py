@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from yaml._yaml import CParser
 
+from umiak.objects import go_text
 from umiak.objects.encoding import Unreadable, copy
 
 MAX_DEPTH = 10000
@@ -41,7 +42,7 @@ def resolve(text: str) -> Any:
         return found
     first = text[0]
     if first == ".":
-        return float(text) if _FLOAT.fullmatch(text) else text
+        return _float(text, text)
     if first not in "+-0123456789" or _DATE.fullmatch(text):
         return text
     plain = text.replace("_", "")
@@ -56,7 +57,17 @@ def _number(plain: str, text: str) -> Any:
         value = int(digits, base) * (-1 if sign == "-" else 1) if len(digits) <= 64 else 2**64
         if -(2**63) <= value < (2**64 if not sign else 2**63):
             return value
-    return float(plain) if _FLOAT.fullmatch(plain) else text
+    return _float(plain, text)
+
+
+def _float(plain: str, text: str) -> Any:
+    """What is too large for a float is a text."""
+    value = float(plain) if _FLOAT.fullmatch(plain) else math.inf
+    return value if math.isfinite(value) else text
+
+
+def is_timestamp(text: str) -> bool:
+    return _DATE.fullmatch(text) is not None
 
 
 def _typed(event: Any) -> Any:
@@ -98,7 +109,9 @@ class _Open:
     anchor: str | None
     start: int
     """How many nodes had been read before it, to know its size."""
+    line: int
     key: Any = _MISSING
+    shown_key: str = ""
     key_is_merge: bool = False
 
 
@@ -108,6 +121,8 @@ class _Reading:
     from_aliases: int = 0
     anchors: dict[str, tuple[Any, int]] = field(default_factory=dict)
     repeated: list[str] = field(default_factory=list)
+    fault: str = ""
+    """The first thing that JSON cannot say; told only if the rest can be read at all."""
 
     def count_alias(self, size: int) -> None:
         """go-yaml's bound on documents that are mostly aliases of aliases."""
@@ -155,11 +170,13 @@ def _marked(error: yaml.MarkedYAMLError) -> str:
 
 
 def _document(parser: Any) -> tuple[Any, list[str]]:
-    reading, stack = _Reading(), [_Open([], None, 0)]
+    reading, stack = _Reading(), [_Open([], None, 0, 0)]
     while True:
         event = parser.get_event()
         line = event.start_mark.line
         if isinstance(event, yaml.DocumentEndEvent):
+            if reading.fault:
+                raise Unreadable(reading.fault)
             roots = stack[0].value
             faults = ["yaml: unmarshal errors:\n  " + "\n  ".join(reading.repeated)] if reading.repeated else []
             return roots[0] if roots else None, faults
@@ -168,7 +185,7 @@ def _document(parser: Any) -> tuple[Any, list[str]]:
             if len(stack) > MAX_DEPTH:
                 raise Unreadable(f"yaml: exceeded max depth of {MAX_DEPTH}")
             value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
-            stack.append(_Open(value, event.anchor, reading.nodes))
+            stack.append(_Open(value, event.anchor, reading.nodes, line))
             if event.anchor:
                 reading.anchors[event.anchor] = (_MISSING, 0)
         elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
@@ -177,7 +194,7 @@ def _document(parser: Any) -> tuple[Any, list[str]]:
             value = dict(sorted(done.value.items())) if isinstance(done.value, dict) else done.value
             if done.anchor:
                 reading.anchors[done.anchor] = (value, size)
-            _put(reading, stack[-1], value, line)
+            _put(reading, stack[-1], value, done.line)
         elif isinstance(event, yaml.AliasEvent):
             _put(reading, stack[-1], _alias(reading, str(event.anchor)), line)
         else:
@@ -202,14 +219,16 @@ def _scalar(reading: _Reading, parent: _Open, event: Any) -> None:
     if event.anchor:
         reading.anchors[event.anchor] = (value, 1)
     if isinstance(value, float):
-        value = _as_json(value)
+        value = _as_json(reading, value)
     _put(reading, parent, value, event.start_mark.line)
 
 
-def _as_json(value: float) -> float:
+def _as_json(reading: _Reading, value: float) -> float:
     """Go writes whole floats without a point, so that they are read back as integers."""
     if not math.isfinite(value):
-        raise Unreadable(f"json: unsupported value: {'NaN' if value != value else '+Inf' if value > 0 else '-Inf'}")
+        shown = "NaN" if value != value else "+Inf" if value > 0 else "-Inf"
+        reading.fault = reading.fault or f"json: unsupported value: {shown}"
+        return 0
     return int(value) if value.is_integer() and abs(value) < 1e21 else value
 
 
@@ -218,7 +237,8 @@ def _put(reading: _Reading, parent: _Open, value: Any, line: int) -> None:
     if isinstance(parent.value, list):
         parent.value.append(value)
     elif parent.key is _MISSING:
-        parent.key = _key(value)
+        parent.key = _key(reading, value)
+        parent.shown_key = go_text.quoted(value) if isinstance(value, str) else parent.key
     elif parent.key_is_merge:
         for merged in reversed(value if isinstance(value, list) else [value]):
             if not isinstance(merged, dict):
@@ -227,18 +247,18 @@ def _put(reading: _Reading, parent: _Open, value: Any, line: int) -> None:
         parent.key, parent.key_is_merge = _MISSING, False
     else:
         if parent.key in parent.value:
-            reading.repeated.append(f'line {line + 1}: key "{parent.key}" already set in map')
+            reading.repeated.append(f"line {line + 1}: key {parent.shown_key} already set in map")
         parent.value[parent.key] = value
         parent.key = _MISSING
 
 
-def _key(value: Any) -> str:
+def _key(reading: _Reading, value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return f"{value:g}" if isinstance(value, float) else str(value)
-    if value is None:
-        raise Unreadable("unsupported map key of type: %!s(<nil>), key: <nil>")
-    raise Unreadable("yaml: invalid map key")
+        return go_text.float_g(value) if isinstance(value, float) else str(value)
+    shown = "unsupported map key of type: %!s(<nil>), key: <nil>" if value is None else "yaml: invalid map key"
+    reading.fault = reading.fault or shown
+    return ""

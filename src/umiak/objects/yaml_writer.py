@@ -1,33 +1,64 @@
 """YAML as sigs.k8s.io/yaml writes it: block style, sorted keys, quotes only where a plain word would mislead."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
-from umiak.objects.yaml_reader import resolve
+from umiak.objects import go_text
+from umiak.objects.yaml_reader import is_timestamp, resolve
 
 _BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?", re.ASCII)
-_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([Tt ].*)?", re.ASCII)
+_IMPLICIT = (True, True)
 
 
-class _Dumper(yaml.CSafeDumper):
-    """Never writes anchors."""
+def write(value: Any) -> bytes:
+    """One document."""
+    events = [
+        yaml.StreamStartEvent(encoding="utf-8"),
+        yaml.DocumentStartEvent(explicit=False),
+        *_events(value),
+        yaml.DocumentEndEvent(explicit=False),
+        yaml.StreamEndEvent(),
+    ]
+    text: str = yaml.emit(events, Dumper=yaml.CSafeDumper, allow_unicode=True)
+    return text.encode()
 
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
+
+def _events(value: Any) -> Iterator[yaml.Event]:
+    if isinstance(value, dict):
+        yield yaml.MappingStartEvent(None, None, True, flow_style=not value)
+        for key in sorted(value, key=_natural):
+            yield _scalar(key)
+            yield from _events(value[key])
+        yield yaml.MappingEndEvent()
+    elif isinstance(value, list):
+        yield yaml.SequenceStartEvent(None, None, True, flow_style=not value)
+        for item in value:
+            yield from _events(item)
+        yield yaml.SequenceEndEvent()
+    else:
+        yield _scalar(value)
 
 
-def _text(dumper: Any, text: str) -> Any:
+def _scalar(value: Any) -> yaml.ScalarEvent:
+    if not isinstance(value, str):
+        return yaml.ScalarEvent(None, None, _IMPLICIT, _plain(value), style=None)
     style = None
-    if "\n" in text:
+    if "\n" in value:
         style = "|"
-    elif not isinstance(resolve(text) if text else None, str) or _BASE_60.fullmatch(text) or _DATE.fullmatch(text):
+    elif not value or not isinstance(resolve(value), str) or is_timestamp(value) or _BASE_60.fullmatch(value):
         style = '"'
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    return yaml.ScalarEvent(None, None, _IMPLICIT, value, style=style)
 
 
-_Dumper.add_representer(str, _text)
+def _plain(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return go_text.float_g(value) if isinstance(value, float) else str(value)
 
 
 def _natural(key: str) -> list[tuple[int, int, str]]:
@@ -36,21 +67,3 @@ def _natural(key: str) -> list[tuple[int, int, str]]:
     for number, char in re.findall(r"([0-9]+)|(.)", key, re.DOTALL):
         parts.append((1, int(number), "") if number else (2 if char.isalpha() else 0, 0, char))
     return parts
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _sorted(value[k]) for k in sorted(value, key=_natural)}
-    return [_sorted(item) for item in value] if isinstance(value, list) else value
-
-
-def write(value: Any) -> bytes:
-    return yaml.dump(
-        _sorted(value),
-        Dumper=_Dumper,
-        default_flow_style=False,
-        sort_keys=False,
-        allow_unicode=True,
-        width=2**31 - 1,
-        encoding="utf-8",
-    )

@@ -7,6 +7,7 @@ from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError
 from umiak.objects.types import Object
 
+
 def validate(obj: Object) -> list[FieldError]:
     return legacy(obj, "regarding", "reportingController") + strict(obj)
 
