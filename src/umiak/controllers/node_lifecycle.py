@@ -124,9 +124,9 @@ class Monitor:
     def _meet_and_part(self) -> None:
         cache, now = self._ctx.cache, self._ctx.clock.monotonic()
         present = {key.name for key in cache.keys(NODE)}
-        for name in self._known.keys() - present:
+        for name in sorted(self._known.keys() - present):
             self._tell(name, self._known.pop(name).uid, "RemovingNode", f"Removing Node {name} from Controller")
-        for name in present - self._known.keys():
+        for name in sorted(present - self._known.keys()):
             uid = meta.uid(cache.get(NODE, Key("", name)) or {})
             self._known[name] = Known(uid, now)
             self._tell(name, uid, "RegisteredNode", f"Registered Node {name} in Controller")

@@ -190,7 +190,7 @@ class FakeApi:
         if kind.counts_generation:
             about["generation"] = 1
         if kind.plural == "namespaces":
-            new |= {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
+            new["spec"], new["status"] = {"finalizers": ["kubernetes"]}, {"phase": "Active"}
         return self._store(kind, "ADDED", new)
 
     async def update(self, kind: Kind, obj: Object, *, subresource: str = "") -> Object:
