@@ -42,7 +42,7 @@ class Claims:
 def candidates(cache: Cache, kind: Kind, owner: Object, selector: Selector) -> list[Object]:
     """The owner's objects and the orphans in its namespace that it may adopt."""
     owned = cache.owned(kind, meta.uid(owner))
-    others = cache.list(kind, meta.namespace(owner), selector)
+    others = cache.list(kind, meta.namespace(owner), selector, not_of=meta.uid(owner))
     return owned + [o for o in others if meta.controller_of(o) is None]
 
 

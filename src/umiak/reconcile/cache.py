@@ -326,6 +326,8 @@ class Tables:
         else:
             table.deleted(key, about.get("uid") or (answer.get("details") or {}).get("uid") or "")
 
-    def list(self, kind: Kind, namespace: str = "", selector: Selector | None = None) -> list[Object]:
-        rows = self.table(kind).rows(namespace)
-        return [decode(kind, row) for _, row in rows if selector is None or selector.matches(row.labels)]
+    def list(
+        self, kind: Kind, namespace: str = "", selector: Selector | None = None, *, not_of: str = ""
+    ) -> list[Object]:
+        rows = (row for _, row in self.table(kind).rows(namespace) if not not_of or not_of not in row.owners)
+        return [decode(kind, row) for row in rows if selector is None or selector.matches(row.labels)]

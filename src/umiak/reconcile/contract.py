@@ -50,7 +50,11 @@ class Cache(Protocol):
         """The object's resourceVersion without decoding it; 0 when it is not there."""
         ...
 
-    def list(self, kind: Kind, namespace: str = "", selector: Selector | None = None) -> list[Object]: ...
+    def list(
+        self, kind: Kind, namespace: str = "", selector: Selector | None = None, *, not_of: str = ""
+    ) -> list[Object]:
+        """`not_of` leaves out what the owner with this uid has."""
+        ...
 
 
 class Recorder(Protocol):
