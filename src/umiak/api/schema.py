@@ -384,15 +384,20 @@ def decode(schema: Schema, obj: Object, kind: str = "", version: str = "") -> tu
     value has the wrong type; `kind` and `version` (by default the object's own) are named in that error's text.
     """
     try:
+        return _decode(schema, obj, kind or str(obj.get("kind", "")), version or _version_of(obj))
+    except RecursionError:
+        raise bad_request("exceeded max depth") from None
+
+
+def _decode(schema: Schema, obj: Object, kind: str, version: str) -> tuple[Object, list[str]]:
+    try:
         if type(obj) is not dict:  # an object with repeated keys
             raise Odd
         return _decode_object(schema, obj), []
     except Odd:
         from umiak.api.faults import explain
 
-        faults = explain(schema, obj, kind or str(obj.get("kind", "")), version or _version_of(obj))
-    except RecursionError:
-        raise bad_request("exceeded max depth") from None
+        faults = explain(schema, obj, kind, version)
     return _decode_object(schema, plain(obj)), faults
 
 
