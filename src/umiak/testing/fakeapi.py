@@ -184,7 +184,7 @@ class FakeApi:
         key = meta.key(new)
         if key in self._table(kind):
             raise errors.already_exists(kind.group, kind.plural, key.name)
-        new = {"apiVersion": kind.api_version, "kind": kind.kind} | new
+        new.update(apiVersion=kind.api_version, kind=kind.kind)
         about["uid"] = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
         about["creationTimestamp"] = meta.format_time(self.clock.now())
         if kind.counts_generation:
