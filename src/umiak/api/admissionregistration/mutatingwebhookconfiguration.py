@@ -1,6 +1,6 @@
 """MutatingWebhookConfiguration: programs that may change a write."""
 
-from umiak.api.common.webhooks import COLUMNS, default_webhook
+from umiak.api.common.webhooks import COLUMNS, default_webhook, validate_webhooks
 from umiak.api.registry import builtin
 from umiak.objects.types import Object
 
@@ -16,6 +16,7 @@ KIND = builtin(
     "admissionregistration.k8s.io/v1",
     "MutatingWebhookConfiguration",
     default=default,
+    validate=validate_webhooks,
     columns=COLUMNS,
     counts_generation=True,
     updates_unconditionally=False,

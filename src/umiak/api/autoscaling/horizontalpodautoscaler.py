@@ -3,6 +3,7 @@
 from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, NONE, UNKNOWN, UNSET, column, number
+from umiak.api.common.scaling_rules import validate
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.kind import Column
 from umiak.api.registry import builtin
@@ -113,6 +114,7 @@ KIND = builtin(
     prepare_create=prepare_create,
     prepare_update=keep_status,
     prepare_status=only_status,
+    validate=validate,
     columns=COLUMNS,
     counts_generation=True,
 )

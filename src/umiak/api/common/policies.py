@@ -1,11 +1,16 @@
 """What admission policies, validating and mutating, and their bindings share."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, UNSET, column, reads, selector_text
-from umiak.api.common.webhooks import default_scopes
+from umiak.api.common.checks import Errors, check, label_selector, one_of
+from umiak.api.common.metadata import label_key
+from umiak.api.common.webhooks import default_scopes, match_conditions, rule
 from umiak.api.kind import Column
+from umiak.objects import names
+from umiak.objects.errors import FieldError, duplicate, field_forbidden, invalid_value, not_supported, required
 from umiak.objects.types import Object
 
 Cell = Callable[[Object, float], Any]
@@ -68,3 +73,178 @@ BINDING_COLUMNS = (
     column("ParamRef", _param_ref, "ParamRef indicates the param resource which sets the configuration param"),
     AGE,
 )
+
+
+_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
+_RESERVED_WORDS = (
+    "as break const continue else false for function if import in let loop namespace null package return true"
+    " var void while"
+)
+_RESERVED = frozenset(_RESERVED_WORDS.split())
+
+
+def match_resources(match: Object, path: str, errors: Errors) -> None:
+    one_of(match["matchPolicy"], ("Equivalent", "Exact"), f"{path}.matchPolicy", errors)
+    for field in ("namespaceSelector", "objectSelector"):
+        label_selector(match.get(field), f"{path}.{field}", errors)
+    for field in ("resourceRules", "excludeResourceRules"):
+        for index, value in enumerate(match.get(field) or ()):
+            where = f"{path}.{field}[{index}]"
+            rule(value, where, errors)
+            for at, name in enumerate(value.get("resourceNames") or ()):
+                check(names.path_segment, name, f"{where}.resourceNames[{at}]", errors)
+                if name in value["resourceNames"][:at]:
+                    errors.append(duplicate(f"{where}.resourceNames[{at}]", name))
+
+
+def policy_head(spec: Object, errors: Errors) -> None:
+    """What validating and mutating policies have in common, up to their rules."""
+    one_of(spec["failurePolicy"], ("Fail", "Ignore"), "spec.failurePolicy", errors)
+    kind = spec.get("paramKind")
+    if kind is not None:
+        _kind_of_params(kind, "spec.paramKind", errors)
+    match = spec.get("matchConstraints")
+    if match is None:
+        errors.append(required("spec.matchConstraints"))
+    else:
+        match_resources(match, "spec.matchConstraints", errors)
+        if not match.get("resourceRules"):
+            errors.append(required("spec.matchConstraints.resourceRules"))
+    for index, variable in enumerate(spec.get("variables") or ()):
+        _variable(variable, f"spec.variables[{index}]", errors)
+
+
+def policy_conditions(spec: Object, errors: Errors) -> None:
+    match_conditions(spec.get("matchConditions") or [], "spec.matchConditions", errors)
+
+
+def _kind_of_params(kind: Object, path: str, errors: Errors) -> None:
+    version = kind.get("apiVersion") or ""
+    if not version:
+        errors.append(required(f"{path}.apiVersion"))
+    elif version.count("/") > 1:
+        text = f"unexpected GroupVersion string: {version}"
+        errors.append(invalid_value(f"{path}.apiVersion", version, text))
+    name = kind.get("kind") or ""
+    if not name:
+        errors.append(required(f"{path}.kind"))
+    elif names.dns_1035_label(name.lower()):
+        text = "may have mixed case, but should otherwise match: " + ",".join(names.dns_1035_label(name.lower()))
+        errors.append(invalid_value(f"{path}.kind", name, text))
+
+
+def _variable(variable: Object, path: str, errors: Errors) -> None:
+    name = variable.get("name") or ""
+    if not name.strip():
+        errors.append(required(f"{path}.name", "name is not specified"))
+    elif not re.fullmatch("[_a-zA-Z][_a-zA-Z0-9]*", name) or name in _RESERVED:
+        errors.append(invalid_value(f"{path}.name", name, "must be a valid CEL identifier"))
+    if not (variable.get("expression") or "").strip():
+        errors.append(required(f"{path}.expression", "expression is not specified"))
+
+
+def validate_validating(obj: Object) -> list[FieldError]:
+    """A ValidatingAdmissionPolicy, apart from what its expressions mean."""
+    errors: Errors = []
+    spec = obj["spec"]
+    policy_head(spec, errors)
+    policy_conditions(spec, errors)
+    validations, audits = spec.get("validations") or [], spec.get("auditAnnotations") or []
+    if not validations and not audits:
+        text = "validations or auditAnnotations must contain at least one item"
+        errors += [required("spec.validations", text), required("spec.auditAnnotations", text)]
+    for index, validation in enumerate(validations):
+        path = f"spec.validations[{index}]"
+        if not (validation.get("expression") or "").strip():
+            errors.append(required(f"{path}.expression", "expression is not specified"))
+        if validation.get("reason") is not None and validation["reason"] not in _REASONS:
+            errors.append(not_supported(f"{path}.reason", validation["reason"], _REASONS[:3]))
+    for index, audit in enumerate(audits):
+        path = f"spec.auditAnnotations[{index}]"
+        name = (obj.get("metadata") or {}).get("name") or "nometaname"
+        key = f"{name}/{audit.get('key') or ''}"
+        errors += [invalid_value(f"{path}.key", audit.get("key") or "", text) for text in label_key(key)]
+        if not (audit.get("valueExpression") or "").strip():
+            errors.append(required(f"{path}.valueExpression", "valueExpression is not specified"))
+    return errors
+
+
+def validate_mutating(obj: Object) -> list[FieldError]:
+    """A MutatingAdmissionPolicy, apart from what its expressions mean."""
+    errors: Errors = []
+    spec = obj["spec"]
+    policy_head(spec, errors)
+    policy_conditions(spec, errors)
+    if not spec.get("mutations"):
+        errors.append(required("spec.mutations", "mutations must contain at least one item"))
+    for index, mutation in enumerate(spec.get("mutations") or ()):
+        _mutation(mutation, f"spec.mutations[{index}]", errors)
+    if spec.get("reinvocationPolicy"):
+        one_of(spec["reinvocationPolicy"], ("IfNeeded", "Never"), "spec.reinvocationPolicy", errors)
+    else:
+        errors.append(required("spec.reinvocationPolicy"))
+    return errors
+
+
+def _mutation(mutation: Object, path: str, errors: Errors) -> None:
+    kind = mutation.get("patchType") or ""
+    fields = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
+    field = fields.get(kind)
+    if not kind:
+        errors.append(required(f"{path}.patchType"))
+    elif field is None:
+        errors.append(not_supported(f"{path}.patchType", kind, tuple(fields)))
+    elif mutation.get(field) is None:
+        errors.append(required(f"{path}.{field}", f"must be specified when patchType is {kind}"))
+    elif not (mutation[field].get("expression") or "").strip():
+        errors.append(required(f"{path}.{field}.expression"))
+
+
+def validate_policy_binding(obj: Object, has_actions: bool) -> list[FieldError]:
+    """Both kinds of binding; only those of validating policies say what happens."""
+    errors: Errors = []
+    spec = obj["spec"]
+    late: Errors = []
+    if spec.get("policyName"):
+        check(names.dns_subdomain, spec["policyName"], "spec.policyName", errors)
+    else:
+        late.append(required("spec.policyName"))
+    if spec.get("paramRef") is not None:
+        _params(spec["paramRef"], "spec.paramRef", errors)
+    if spec.get("matchResources") is not None:
+        match_resources(spec["matchResources"], "spec.matchResources", errors)
+    if has_actions:
+        _actions(spec.get("validationActions") or [], "spec.validationActions", errors)
+    return errors + late
+
+
+def _params(ref: Object, path: str, errors: Errors) -> None:
+    name, selector, action = ref.get("name") or "", ref.get("selector"), ref.get("parameterNotFoundAction")
+    if name:
+        check(names.path_segment, name, f"{path}.name", errors)
+    if name and selector is not None:
+        text = "name and selector are mutually exclusive"
+        errors.append(field_forbidden(f"{path}.name", text))
+        errors.append(field_forbidden(f"{path}.selector", text))
+    elif not name and selector is None:
+        errors.append(required(path, "one of name or selector must be specified"))
+    label_selector(selector, f"{path}.selector", errors)
+    if action is None:
+        errors.append(required(f"{path}.parameterNotFoundAction"))
+    else:
+        one_of(action, ("Deny", "Allow"), f"{path}.parameterNotFoundAction", errors)
+
+
+def _actions(actions: list[str], path: str, errors: Errors) -> None:
+    for index, action in enumerate(actions):
+        one_of(action, ("Audit", "Deny", "Warn"), f"{path}[{index}]", errors)
+        if action in actions[:index]:
+            errors.append(duplicate(f"{path}[{index}]", action))
+    if {"Deny", "Warn"} <= set(actions):
+        text = (
+            "must not contain both Deny and Warn (repeating the same validation failure information in the API"
+            " response and headers serves no purpose)"
+        )
+        errors.append(invalid_value(path, actions, text))
+    if not actions:
+        errors.append(required(path))
