@@ -12,16 +12,17 @@ from umiak.api.schema import Schema
 from umiak.objects import quantity, times
 from umiak.objects.encoding import Doubled as Doubled
 from umiak.objects.errors import bad_request
+from umiak.objects.go_text import quoted
 from umiak.objects.types import Object
 
 MOST_FAULTS = 100
 
 
-class _Abort(Exception):
+class Refused(Exception):
     """Ends the walk: a type that decodes itself has failed."""
 
 
-class _Mismatch(_Abort):
+class Mismatch(Refused):
     """A type error; one from inside a type that decodes itself gets the surrounding struct and field names added."""
 
     def __init__(self, value: str, go_type: str, struct: str = "", names: tuple[str, ...] = ()) -> None:
@@ -34,8 +35,8 @@ class _Mismatch(_Abort):
         field = f"{self.struct}.{'.'.join(self.names)}"
         return f"json: cannot unmarshal {self.value} into Go struct field {field} of type {self.go_type}"
 
-    def within(self, struct: str, names: tuple[str, ...]) -> "_Mismatch":
-        return _Mismatch(self.value, self.go_type, struct, (*names, *self.names)) if struct or names else self
+    def within(self, struct: str, names: tuple[str, ...]) -> "Mismatch":
+        return Mismatch(self.value, self.go_type, struct, (*names, *self.names)) if struct or names else self
 
 
 def explain(schema: Schema, obj: Object, kind: str, version: str) -> list[str]:
@@ -44,9 +45,9 @@ def explain(schema: Schema, obj: Object, kind: str, version: str) -> list[str]:
     try:
         walk.value(schema, obj, "")
         error = walk.error
-    except _Mismatch as found:
+    except Mismatch as found:
         error = found.within(walk.struct, walk.names)
-    except _Abort as found:
+    except Refused as found:
         error = found
     if error:
         raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {error}')
@@ -71,15 +72,15 @@ def number_text(value: float) -> str:
 class _Walk:
     def __init__(self) -> None:
         self.faults: list[str] = []
-        self.error: _Abort | None = None
+        self.error: Refused | None = None
         self.struct = ""
         self.names: tuple[str, ...] = ()
 
     def keep(self, value: str, go_type: str) -> None:
-        self.error = self.error or _Mismatch(value, go_type, self.struct, self.names)
+        self.error = self.error or Mismatch(value, go_type, self.struct, self.names)
 
     def fault(self, text: str, path: str) -> None:
-        fault = f"{text} {_go_quoted(path)}"
+        fault = f"{text} {quoted(path)}"
         if len(self.faults) < MOST_FAULTS and fault not in self.faults:
             self.faults.append(fault)
 
@@ -157,7 +158,7 @@ class _Walk:
         elif node.type == "bytes":
             at = _bad_base64(value)
             if at is not None:
-                self.error = self.error or _Abort(f"illegal base64 data at input byte {at}")
+                self.error = self.error or Refused(f"illegal base64 data at input byte {at}")
 
 
 def _pairs(value: Object) -> list[tuple[str, Any]]:
@@ -186,33 +187,33 @@ def _read_quantity(node: Schema, value: Any) -> None:
     try:
         quantity.parse(text.strip())
     except quantity.InvalidQuantity as error:
-        raise _Abort(str(error)) from None
+        raise Refused(str(error)) from None
 
 
 def _read_time(node: Schema, value: Any) -> None:
     if value is None:
         return
     if not isinstance(value, str):
-        raise _Mismatch(described(value), "string")
+        raise Mismatch(described(value), "string")
     try:
         (times.canonical if node.type == "time" else times.canonical_micro)(value)
     except times.InvalidTime as error:
-        raise _Abort(str(error)) from None
+        raise Refused(str(error)) from None
 
 
 def _read_int_or_string(node: Schema, value: Any) -> None:
     if value is None or isinstance(value, str):
         return
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _Mismatch(described(value), "int32")
+        raise Mismatch(described(value), "int32")
     if isinstance(value, float) or not -(2**31) <= value < 2**31:
-        raise _Mismatch(f"number {number_text(value)}", "int32")
+        raise Mismatch(f"number {number_text(value)}", "int32")
 
 
 def _read_schema_or(node: Schema, value: Any) -> None:
     """apiextensions' unions decode with a decoder of their own, which is not strict."""
     if node.type == "schema-or-bool" and not isinstance(value, dict | bool):
-        raise _Abort("boolean or JSON schema expected")
+        raise Refused("boolean or JSON schema expected")
     inner = _Walk()
     if isinstance(value, dict):
         inner.value(node.items, value, "")
@@ -242,6 +243,12 @@ _READERS = {
     "raw": _read_anything,
     "fields": _read_anything,
 }
+
+
+def read_itself(node: Schema, value: Any) -> None:
+    """Lets a type that decodes itself read `value`; raises Refused, or Mismatch, which is one too."""
+    _READERS[node.type](node, value)
+
 
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
@@ -292,8 +299,3 @@ def _padding_fault(data: bytes, at: int, group: int) -> int:
             return at - 1
         at = skip(at + 1)
     return at
-
-
-def _go_quoted(text: str) -> str:
-    """strconv.Quote."""
-    return json.dumps(text, ensure_ascii=False)

@@ -99,10 +99,12 @@ class Schema:
 
     def __getattr__(self, name: str) -> Any:
         """Fills what is derived on first use: an object's properties, the way to decode them."""
-        if name in ("properties", "always", "_plan"):
-            if name == "properties" and self._load:
+        if name == "properties":
+            self.properties = {}
+            if self._load:
                 self._load(self)
-                return self.properties
+            return self.properties
+        if name in ("always", "_plan"):
             _derive(self)
             return object.__getattribute__(self, name)
         if name == "_element_step":
