@@ -1,0 +1,60 @@
+"""Hashes of contents: stable, and in the alphabet of Kubernetes."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from umiak.controllers import _hash
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-1000, 1000) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@pytest.mark.parametrize(("data", "value"), [(b"", 0x811C9DC5), (b"a", 0xE40C292C), (b"foobar", 0xBF9CF968)])
+def test_fnv32a(data: bytes, value: int) -> None:
+    """The published test vectors of FNV-1a."""
+    assert _hash.fnv32a(data) == value
+
+
+@pytest.mark.parametrize(("data", "value"), [(b"a", 0x050C5D7E), (b"foobar", 0x31F0B262)])
+def test_fnv32(data: bytes, value: int) -> None:
+    assert _hash.fnv32(data) == value
+
+
+def test_safe_encode() -> None:
+    """As apimachinery's rand.SafeEncodeString."""
+    assert _hash.safe_encode("1234567890") == "56789bcdf4"
+
+
+@settings(max_examples=40)
+@given(JSON)
+def test_the_same_content_in_another_order(content: object) -> None:
+    def turned(value: object) -> object:
+        if isinstance(value, dict):
+            return {k: turned(v) for k, v in reversed(list(value.items()))}
+        return [turned(v) for v in value] if isinstance(value, list) else value
+
+    assert _hash.content_hash(content) == _hash.content_hash(turned(content))
+    assert _hash.same(content, turned(content))
+
+
+def test_collisions_give_other_names() -> None:
+    names = {_hash.content_hash({"a": 1}, n) for n in (None, 0, 1, 2)}
+    assert len(names) == 4
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ({"labels": {}}, {}, True),
+        ({"args": []}, {}, True),
+        ({"x": None}, {}, True),
+        ({"emptyDir": {}}, {}, False),
+        ({"labelSelector": {}}, {}, False),
+    ],
+)
+def test_what_means_the_same(a: object, b: object, same: bool) -> None:
+    assert _hash.same(a, b) is same
