@@ -20,8 +20,8 @@ _dns_1035_label = re.compile(DNS_1035_LABEL).fullmatch
 ALPHANUMERIC_ENDS = "and must start and end with an alphanumeric character"
 
 
-def too_long(limit: int) -> str:
-    return f"must be no more than {limit} bytes"
+def too_long(limit: int, unit: str = "bytes") -> str:
+    return f"must be no more than {limit} {unit}"
 
 
 def mismatch(text: str, pattern: str, *examples: str) -> str:
@@ -41,7 +41,7 @@ def label_key(value: str) -> list[str]:
         return [f"a valid label key {shape} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"]
     faults = []
     if slash:
-        texts = dns_subdomain(prefix) if prefix else ["must be non-empty"]
+        texts = dns_subdomain(prefix, "bytes") if prefix else ["must be non-empty"]
         faults += [f"prefix part {text}" for text in texts]
     if not name:
         faults.append("name part must be non-empty")
@@ -65,7 +65,7 @@ def label_value(value: str) -> list[str]:
 
 def dns_label(value: str) -> list[str]:
     """RFC 1123."""
-    faults = [too_long(63)] if len(value.encode()) > 63 else []
+    faults = [too_long(63, "characters")] if len(value.encode()) > 63 else []
     if not _dns_label(value):
         rule = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
         shape = mismatch(rule + ALPHANUMERIC_ENDS, DNS_LABEL, "my-name", "123-abc")
@@ -73,9 +73,9 @@ def dns_label(value: str) -> list[str]:
     return faults
 
 
-def dns_subdomain(value: str) -> list[str]:
-    """RFC 1123."""
-    faults = [too_long(253)] if len(value.encode()) > 253 else []
+def dns_subdomain(value: str, unit: str = "characters") -> list[str]:
+    """RFC 1123. As the prefix of a label its length is told in bytes."""
+    faults = [too_long(253, unit)] if len(value.encode()) > 253 else []
     if not _dns_subdomain(value):
         rule = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
         faults.append(mismatch(rule + ALPHANUMERIC_ENDS, DNS_SUBDOMAIN, "example.com"))
@@ -83,7 +83,7 @@ def dns_subdomain(value: str) -> list[str]:
 
 
 def dns_1035_label(value: str) -> list[str]:
-    faults = [too_long(63)] if len(value.encode()) > 63 else []
+    faults = [too_long(63, "characters")] if len(value.encode()) > 63 else []
     if not _dns_1035_label(value):
         rule = (
             "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
@@ -101,5 +101,5 @@ def path_segment(value: str, is_prefix: bool = False) -> list[str]:
 
 
 def without_trailing_dash(value: str) -> str:
-    """A prefix for generated names may end in a dash. The reference masks one character more than the dash; so do we."""
+    """A prefix for generated names may end in a dash. Like the reference, masks one character more than that."""
     return value[:-2] + "a" if len(value) > 1 and value.endswith("-") else value

@@ -91,12 +91,13 @@ class Authorizer(Protocol):
 class RuleBook(Protocol):
     """RBAC rules as plain `PolicyRule` objects."""
 
-    def rules_of(self, user: User, namespace: str) -> tuple[list[Object], str]:
-        """(the rules that apply to `user` in `namespace`, what went wrong finding them or empty)."""
+    def rules_of(self, user: User, namespace: str, resource: str) -> tuple[list[Object], str]:
+        """(the rules that apply to `user` in `namespace`, which bound roles are missing or empty). The text takes them
+        for objects of `resource`, that of the request, as the reference does."""
         ...
 
-    def rules_of_role(self, ref: Object, namespace: str) -> list[Object]:
-        """The rules of the role that a binding's `roleRef` names. Raises StatusError when there is none."""
+    def rules_of_role(self, ref: Object, namespace: str) -> list[Object] | None:
+        """The rules of the role that a binding's `roleRef` names; None when there is none."""
         ...
 
 

@@ -11,6 +11,7 @@ from umiak.kit.modules import exported
 from umiak.server.answer import method_not_allowed, no_such_resource
 from umiak.server.call import Call, Exchange, Handler
 from umiak.server.contract import Request
+from umiak.server.deprecation import warnings
 from umiak.server.negotiation import media_of, routable, unroutable
 from umiak.server.part import SubresourceHandlers
 from umiak.server.route import Route
@@ -51,7 +52,7 @@ class Dispatch:
         connects = bool(found.subresource) and self._connects(kind, found.subresource)
         if not connects and not routable(accept):
             raise unroutable(found.verb in ("list", "watch"))
-        return Call(app, request, found, kind, media_of(request), exchange), run
+        return Call(app, request, found, kind, media_of(request), exchange, warnings(kind)), run
 
     def _connects(self, kind: Kind, name: str) -> bool:
         sub = self.subresource(kind, name)

@@ -132,7 +132,7 @@ class DeleteOptions:
 
 def delete_options(request: Request, body: Object | None) -> DeleteOptions:
     """From the body when there is one, else from the query. Raises 400 or 422."""
-    options = _from_body(body) if body is not None else _from_query(request)
+    options = read_delete_options(body) if body is not None else _from_query(request)
     faults = []
     if options.orphan is not None and options.policy is not None:
         why = "orphanDependents and deletionPropagation cannot be both set"
@@ -166,7 +166,7 @@ def _typed(body: Object, name: str, type_: type, go: str) -> Any:
     raise bad_request(f"json: cannot unmarshal {told} into Go struct field DeleteOptions.{name} of type {go}")
 
 
-def _from_body(body: Object) -> DeleteOptions:
+def read_delete_options(body: Object) -> DeleteOptions:
     before = _typed(body, "preconditions", dict, "v1.Preconditions") or {}
     return DeleteOptions(
         grace=_typed(body, "gracePeriodSeconds", int, "int64"),

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from umiak.objects.errors import StatusError, forbidden, not_found
+from umiak.objects.errors import StatusError, forbidden
 from umiak.objects.types import Object
-from umiak.server.access.node import NodeAuthorizer, node_of
-from umiak.server.access.rbac import GROUP, Policy, RoleRef
+from umiak.server.access.node import PREFIX, NodeAuthorizer, node_of
+from umiak.server.access.rbac import Policy, RoleRef
 from umiak.server.access.rules import Rule, plain
 from umiak.server.contract import MASTERS, Attributes, Authorizer, Decision, User
 
@@ -18,53 +18,54 @@ class Authorization:
     def __init__(self, policy: Policy, node: NodeAuthorizer) -> None:
         self.policy = policy
         self._node = node
-        self._others: tuple[Authorizer, ...] = (node, policy)
+        self._others: tuple[tuple[str, Authorizer], ...] = (("node", node), ("rbac", policy))
 
     async def authorize(self, attributes: Attributes) -> Decision:
         if MASTERS in attributes.user.groups:
             return ALLOWED
-        if not attributes.user.name.startswith("system:node:"):
-            return self.policy.grants(attributes.user, attributes.namespace).decide(attributes)
-        return await union(self._others, attributes)
+        if attributes.user.name.startswith(PREFIX):
+            return await union(self._others, attributes)
+        decision = self.policy.grants(attributes.user, attributes.namespace).decide(attributes)
+        if decision.allowed or not decision.reason:
+            return decision
+        return Decision(False, f"rbac: {decision.reason}")
 
     def rules_for(self, user: User, namespace: str) -> tuple[list[Rule], str, bool]:
         """(the rules that apply to `user`, what went wrong finding them, whether there are more than rules can say)."""
         grants = self.policy.grants(user, namespace)
         rules = [rule for rule, _ in grants.rules]
-        faults = [grants.trouble()] if grants.errors else []
+        faults = [grants.trouble()] if grants.missing else []
         if node_of(user) is not None:
             faults.insert(0, "node authorizer does not support user rule resolution")
         return rules, ", ".join(faults) if len(faults) < 2 else f"[{', '.join(faults)}]", node_of(user) is not None
 
-    def rules_of(self, user: User, namespace: str) -> tuple[list[Object], str]:
+    def rules_of(self, user: User, namespace: str, resource: str) -> tuple[list[Object], str]:
         """As `contract.RuleBook`."""
         grants = self.policy.grants(user, namespace)
-        return [plain(rule) for rule, _ in grants.rules], grants.trouble() if grants.errors else ""
+        return [plain(rule) for rule, _ in grants.rules], grants.trouble(resource) if grants.missing else ""
 
-    def rules_of_role(self, ref: Object, namespace: str) -> list[Object]:
+    def rules_of_role(self, ref: Object, namespace: str) -> list[Object] | None:
         """As `contract.RuleBook`."""
-        kind, name = ref.get("kind", ""), ref.get("name", "")
         try:
-            return [plain(rule) for rule in self.policy.role_rules(RoleRef(kind, name), namespace)]
-        except LookupError as error:
-            if kind in ("Role", "ClusterRole"):
-                raise not_found(GROUP, kind.lower(), name) from None
-            raise StatusError(500, "", str(error)) from None
+            rules = self.policy.role_rules(RoleRef(ref.get("kind", ""), ref.get("name", "")), namespace)
+        except LookupError:
+            return None
+        return [plain(rule) for rule in rules]
 
     def stop(self) -> None:
         self.policy.stop()
         self._node.stop()
 
 
-async def union(authorizers: Sequence[Authorizer], attributes: Attributes) -> Decision:
-    """The first yes or explicit no; else no, with every reason on a line of its own."""
+async def union(authorizers: Sequence[tuple[str, Authorizer]], attributes: Attributes) -> Decision:
+    """The first yes or explicit no; else no, with every reason on a line of its own, after its authorizer's name."""
     reasons = []
-    for authorizer in authorizers:
+    for name, authorizer in authorizers:
         decision = await authorizer.authorize(attributes)
         if decision.allowed or decision.denied:
             return decision
         if decision.reason:
-            reasons.append(decision.reason)
+            reasons.append(f"{name}: {decision.reason}")
     return Decision(False, "\n".join(reasons))
 
 

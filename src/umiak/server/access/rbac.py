@@ -77,10 +77,11 @@ def describe(binding: Binding, subject: Subject) -> str:
 
 @dataclass(slots=True)
 class Grants:
-    """The rules that apply to one user in one namespace, each with its source, and what could not be resolved."""
+    """The rules that apply to one user in one namespace, each with its source, and the (kind, name) of roles that are
+    bound but not there."""
 
     rules: list[tuple[Rule, str]] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
+    missing: dict[tuple[str, str], None] = field(default_factory=dict)
     answers: dict[tuple[str, str, str, str], tuple[tuple[tuple[str, ...], Decision], ...]] = field(default_factory=dict)
 
     def decide(self, asked: Attributes) -> Decision:
@@ -113,12 +114,17 @@ class Grants:
                 return
 
     def refusal(self) -> Decision:
-        return Decision(False, f"RBAC: {self.trouble()}" if self.errors else "")
+        return Decision(False, f"RBAC: {self.trouble()}" if self.missing else "")
 
-    def trouble(self) -> str:
-        """The errors in one text, each once."""
-        unique = list(dict.fromkeys(self.errors))
+    def trouble(self, resource: str = "") -> str:
+        """Which roles are missing. Writes of roles and bindings take them for objects of their own `resource`."""
+        texts = [not_there(resource or kind.lower(), name) for kind, name in self.missing]
+        unique = list(dict.fromkeys(texts))
         return unique[0] if len(unique) == 1 else "[" + ", ".join(unique) + "]"
+
+
+def not_there(what: str, name: str) -> str:
+    return f'{what}.{GROUP} "{name}" not found'
 
 
 class Policy:
@@ -171,12 +177,10 @@ class Policy:
         return namespace, *holder(subject, namespace)
 
     def role_rules(self, ref: RoleRef, namespace: str) -> tuple[Rule, ...]:
-        """The rules of a role that a binding in `namespace` refers to. Raises LookupError with the reference's text."""
-        if ref.kind not in ("Role", "ClusterRole"):
-            raise LookupError(f'unsupported role reference kind: "{ref.kind}"')
+        """The rules of a role that a binding in `namespace` refers to. Raises LookupError."""
         role = self._roles.get(f"{namespace}/{ref.name}" if ref.kind == "Role" else ref.name)
         if role is None:
-            raise LookupError(f'{ref.kind.lower()}.{GROUP} "{ref.name}" not found')
+            raise LookupError(not_there(ref.kind.lower(), ref.name))
         return role.rules or ()
 
     def grants(self, user: User, namespace: str) -> Grants:
@@ -195,8 +199,8 @@ class Policy:
                 binding = self._bindings[key]
                 try:
                     rules = self.role_rules(binding.role, home)
-                except LookupError as error:
-                    grants.errors.append(str(error))
+                except LookupError:
+                    grants.missing[binding.role.kind, binding.role.name] = None
                     continue
                 source = describe(binding, subject)
                 grants.rules += [(rule, source) for rule in rules]

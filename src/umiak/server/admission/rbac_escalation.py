@@ -42,12 +42,10 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
 def _rules_of_role(rules: RuleBook, request: Admitted, ref: Object) -> list[Rule]:
     """Raises 404 when there is no such role; the reference takes its name for that of the binding."""
     asked = request.attributes
-    try:
-        return [parsed(rule) for rule in rules.rules_of_role(ref, asked.namespace)]
-    except StatusError as error:
-        if error.reason == "NotFound":
-            raise not_found(asked.group, asked.resource, ref.get("name") or "") from None
-        raise
+    found = rules.rules_of_role(ref, asked.namespace)
+    if found is None:
+        raise not_found(asked.group, asked.resource, ref.get("name") or "")
+    return [parsed(rule) for rule in found]
 
 
 async def _may(around: Surroundings, asked: Attributes) -> bool:
@@ -81,7 +79,7 @@ def _check(around: Surroundings, request: Admitted, wanted: list[Rule]) -> None:
     """Raises 403 when the user lacks any of what is to be granted."""
     assert around.rules is not None
     user = request.attributes.user
-    owned, trouble = around.rules.rules_of(user, request.attributes.namespace)
+    owned, trouble = around.rules.rules_of(user, request.attributes.namespace, request.attributes.resource)
     lacking = missing([parsed(rule) for rule in owned], wanted)
     if not lacking:
         return

@@ -1,5 +1,6 @@
 """`scale`: how many replicas, in one form for every kind that has replicas (`autoscaling/v1` Scale)."""
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -37,7 +38,7 @@ def scale_kind() -> Kind:
         verbs=(),
         load_schema=load_schema,
         columns=(
-            NAME,
+            replace(NAME, format=""),
             column("Desired", reads("spec", "replicas"), "ScaleSpec.replicas", type="integer"),
             column("Available", reads("status", "replicas"), "ScaleStatus.replicas", type="integer"),
             AGE,

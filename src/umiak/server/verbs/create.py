@@ -70,8 +70,6 @@ async def _insert(call: Call, admitted: Admitted, dry_run: bool) -> bytes:
     metadata.ensure_namespace(about, call.namespace)
     if kind.counts_generation:
         about["generation"] = 1
-    else:
-        about.pop("generation", None)
     async with reserved(call, admitted, obj, None):
         kind.prepare_create(obj)
         check(kind, obj)

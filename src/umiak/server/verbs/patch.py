@@ -116,8 +116,29 @@ def _unusable(patched: Patched, why: str) -> StatusError:
     return invalid("", "", "", [invalid_value("patch", patched.shown(), why)])
 
 
-def _as_json(obj: Object) -> str:
-    return msgspec.json.encode(dict(sorted(obj.items()))).decode()
+def _as_json(obj: Object, touched: Object) -> str:
+    """Go's patch library sorts the keys of what it had to look into; `touched` is nested like that."""
+    return msgspec.json.encode(_sorted_where(obj, touched)).decode()
+
+
+def _sorted_where(value: Any, touched: Any) -> Any:
+    if isinstance(value, dict) and isinstance(touched, dict):
+        return {key: _sorted_where(value[key], touched.get(key)) for key in sorted(value)}
+    if isinstance(value, list) and isinstance(touched, dict):
+        return [_sorted_where(item, touched.get(str(index))) for index, item in enumerate(value)]
+    return value
+
+
+def _looked_into(operations: list[Any]) -> Object:
+    """The places on the paths of a JSON patch."""
+    found: Object = {}
+    for operation in operations:
+        for name in ("path", "from"):
+            place = found
+            path = str(operation.get(name) or "") if isinstance(operation, dict) else ""
+            for part in path.split("/")[1:-1]:
+                place = place.setdefault(part.replace("~1", "/").replace("~0", "~"), {})
+    return found
 
 
 def by_json_patch(asked: Asked, obj: Object) -> Patched:
@@ -139,7 +160,9 @@ def by_json_patch(asked: Asked, obj: Object) -> Patched:
         raise unprocessable() from None
     if not isinstance(outcome, dict):
         raise unprocessable()
-    return Patched(outcome, lambda: _as_json(outcome), _odd_keys(operations) if asked.strict else [])
+    return Patched(
+        outcome, lambda: _as_json(outcome, _looked_into(operations)), _odd_keys(operations) if asked.strict else []
+    )
 
 
 def _odd_keys(operations: list[Any]) -> list[str]:
@@ -163,8 +186,9 @@ def _map(asked: Asked, prefix: str) -> Object:
 
 def by_merge_patch(asked: Asked, obj: Object) -> Patched:
     """RFC 7386."""
-    outcome = merge_patch.apply(obj, encoding.copy(_map(asked, "error decoding patch: ")))
-    return Patched(outcome, lambda: _as_json(outcome), repeated(asked.body))
+    sent = _map(asked, "error decoding patch: ")
+    outcome = merge_patch.apply(obj, encoding.copy(sent))
+    return Patched(outcome, lambda: _as_json(outcome, sent), repeated(asked.body))
 
 
 def by_strategic_patch(asked: Asked, obj: Object) -> Patched:
