@@ -141,6 +141,13 @@ def test_headless_services_are_marked_and_pods_keep_their_host_names() -> None:
     assert made["ports"] == []
 
 
+def test_the_placeholder_of_a_service_without_ports_is_filled() -> None:
+    headless = a_service(clusterIP="None", ports=None)
+    slices = stored(decide(headless, [], ZONES, []))
+    changes = decide(headless, [a_pod()], ZONES, slices)
+    assert (len(changes.create), len(changes.update), len(changes.delete)) == (0, 1, 0)
+
+
 def test_both_families() -> None:
     pod = a_pod(status={"podIPs": [{"ip": "10.1.0.2"}, {"ip": "fd00::2"}]})
     made = decide(a_service(ipFamilies=["IPv4", "IPv6"]), [pod], ZONES, []).create

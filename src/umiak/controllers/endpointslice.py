@@ -215,8 +215,12 @@ def _fill(slice: Object, missing: dict[Identity, Object]) -> None:
 
 def _best_fit(slices: Sequence[Object], count: int) -> Object | None:
     """The fullest slice that has room for `count` more."""
-    fitting = [s for s in slices if s["endpoints"] and len(s["endpoints"]) + count <= MAX_ENDPOINTS]
-    return max(fitting, key=lambda s: len(s["endpoints"]), default=None)
+    fitting = [s for s in slices if _length(s) + count <= MAX_ENDPOINTS]
+    return max(fitting, key=_length, default=None)
+
+
+def _length(slice: Object) -> int:
+    return len(slice.get("endpoints") or ())
 
 
 def _distribute(service: Object, group: _Group, existing: Sequence[Object], address_type: str) -> Changes:
@@ -240,7 +244,7 @@ def _distribute(service: Object, group: _Group, existing: Sequence[Object], addr
             changes.create.append(target)
         else:
             unchanged.remove(room)
-            target = {**room, "endpoints": list(room["endpoints"])}
+            target = {**room, "endpoints": list(room.get("endpoints") or ())}
             changes.update.append(target)
         _fill(target, missing)
     return changes

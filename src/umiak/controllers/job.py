@@ -37,8 +37,8 @@ from umiak.reconcile.contract import DONE, Also, Context, Controller, Outcome, R
 
 KEPT = ("ready", "terminating", "uncountedTerminatedPods", "failedIndexes")
 UNTRACK = {"metadata": {"$deleteFromPrimitiveList/finalizers": [FINALIZER]}}
-FAILURES: Memory[Failures] = Memory()
-"""Recent failures by the Job's uid, for the wait before the next pod."""
+FAILURES: Memory[tuple[str, Failures]] = Memory()
+"""The uid and recent failures of Jobs by their keys, for the wait before the next pod."""
 
 
 # Pods
@@ -224,7 +224,7 @@ async def _track(ctx: Context, view: View) -> None:
     ended.put_indexes()
     announce_end(view)
     await _flush(ctx, view)
-    FAILURES.of(ctx)[meta.uid(view.job)] = view.failures
+    FAILURES.of(ctx)[meta.key(view.job)] = (meta.uid(view.job), view.failures)
     error = await _release(ctx, ended.release, tracked)
     count_released(view.status, tracked)
     finished = error is None and not ended.full and put_end(view)
@@ -232,7 +232,6 @@ async def _track(ctx: Context, view: View) -> None:
     if error is not None:
         raise error
     if finished:
-        FAILURES.of(ctx).pop(meta.uid(view.job), None)
         _tell_end(ctx, view)
 
 
@@ -290,13 +289,15 @@ async def _advance(ctx: Context, view: View) -> Exception | None:
 async def reconcile(ctx: Context, key: Key) -> Outcome:
     job = ctx.cache.get(jobs.KIND, key)
     if job is None or is_managed_elsewhere(job) or is_finished(job):
+        FAILURES.of(ctx).pop(key, None)
         return DONE
     if job["spec"].get("completionMode") not in (None, "NonIndexed", "Indexed"):
         message = "Skipped Job sync because completion mode is unknown"
         ctx.events.event(job, "Warning", "UnknownCompletionMode", message)
         return DONE
     mine = await _own_pods(ctx, job)
-    view = View(job, mine, FAILURES.of(ctx).get(meta.uid(job), Failures()), ctx.clock.now())
+    uid, failures = FAILURES.of(ctx).get(key, ("", Failures()))
+    view = View(job, mine, failures if uid == meta.uid(job) else Failures(), ctx.clock.now())
     error = await _advance(ctx, view)
     try:
         await _track(ctx, view)
