@@ -67,18 +67,18 @@ def test_usable(backends, only_local, zone, ips):
 
 def test_a_frontend_leads_to_a_chain_by_its_number_of_backends():
     made = table(a_port())
-    assert elements(made, "address-frontends") == {"10.96.0.9 . tcp . 80": "goto address-pick-2"}
-    assert elements(made, "address-backends") == {
-        "10.96.0.9 . tcp . 80 . 0": "10.244.0.2 . 8080",
-        "10.96.0.9 . tcp . 80 . 1": "10.244.1.2 . 8080",
+    assert elements(made, "address-frontends") == {"10.96.0.9 . tcp . 80": "goto address-tcp-pick-2"}
+    assert elements(made, "address-tcp-backends") == {
+        "10.96.0.9 . 80 . 0": "10.244.0.2 . 8080",
+        "10.96.0.9 . 80 . 1": "10.244.1.2 . 8080",
     }
-    assert "numgen random mod 2" in made.chains["address-pick-2"][-1]
+    assert "numgen random mod 2" in made.chains["address-tcp-pick-2"][-1]
     assert elements(made, "hairpin") == {"10.244.0.2 . 10.244.0.2": "", "10.244.1.2 . 10.244.1.2": ""}
 
 
 def test_services_with_equally_many_backends_share_a_chain():
     made = table(a_port(), a_port(name="other", cluster_ips=("10.96.0.10",)))
-    assert [c for c in made.chains if "pick" in c] == ["address-pick-2"]
+    assert [c for c in made.chains if "pick" in c] == ["address-tcp-pick-2"]
 
 
 def test_without_backends_connections_are_refused():
@@ -90,11 +90,11 @@ def test_without_backends_connections_are_refused():
 
 def test_external_traffic_policy_local_uses_this_nodes_backends_and_keeps_the_source():
     made = table(a_port(node_port=30080, external_local=True, external_ips=("192.0.2.7",)))
-    assert elements(made, "node-local-frontends") == {"tcp . 30080": "goto node-local-pick-1"}
-    assert elements(made, "node-frontends") == {"tcp . 30080": "goto node-pick-2"}
-    assert elements(made, "address-local-backends") == {"192.0.2.7 . tcp . 80 . 0": "10.244.0.2 . 8080"}
-    assert not any("ct mark" in line for line in made.chains["node-local-pick-1"])
-    assert any("ct mark" in line for line in made.chains["node-pick-2"])
+    assert elements(made, "node-local-frontends") == {"tcp . 30080": "goto node-local-tcp-pick-1"}
+    assert elements(made, "node-frontends") == {"tcp . 30080": "goto node-tcp-pick-2"}
+    assert elements(made, "address-local-tcp-backends") == {"192.0.2.7 . 80 . 0": "10.244.0.2 . 8080"}
+    assert not any("ct mark" in line for line in made.chains["node-local-tcp-pick-1"])
+    assert any("ct mark" in line for line in made.chains["node-tcp-pick-2"])
 
 
 def test_a_local_policy_without_local_backends_drops():
@@ -107,12 +107,12 @@ def test_a_local_policy_without_local_backends_drops():
 def test_session_affinity_remembers_a_lasting_number():
     made = table(a_port(affinity_seconds=10800))
     first, second = (backend_number(b) for b in a_port().backends)
-    assert elements(made, "address-numbers") == {
-        "10.96.0.9 . tcp . 80 . 0": str(first),
-        "10.96.0.9 . tcp . 80 . 1": str(second),
+    assert elements(made, "address-tcp-numbers") == {
+        "10.96.0.9 . 80 . 0": str(first),
+        "10.96.0.9 . 80 . 1": str(second),
     }
-    assert elements(made, "address-numbered")[f"10.96.0.9 . tcp . 80 . {first}"] == "10.244.0.2 . 8080"
-    assert "timeout 10800s" in made.chains["address-sticky-2-10800"][-1]
+    assert elements(made, "address-tcp-numbered")[f"10.96.0.9 . 80 . {first}"] == "10.244.0.2 . 8080"
+    assert "timeout 10800s" in made.chains["address-tcp-sticky-2-10800"][-1]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_no_change_makes_no_script():
 def test_a_change_touches_only_what_changed():
     before, after = table(a_port()), table(a_port(backends=(Backend("10.244.0.2", 8080, local=True),)))
     script = nft.change(before, after).splitlines()
-    assert "delete element ip umiak-proxy address-backends { 10.96.0.9 . tcp . 80 . 1 }" in script
-    assert "add element ip umiak-proxy address-frontends { 10.96.0.9 . tcp . 80 : goto address-pick-1 }" in script
-    assert script[-1] == "delete chain ip umiak-proxy address-pick-2"
+    assert "delete element ip umiak-proxy address-tcp-backends { 10.96.0.9 . 80 . 1 }" in script
+    assert "add element ip umiak-proxy address-frontends { 10.96.0.9 . tcp . 80 : goto address-tcp-pick-1 }" in script
+    assert script[-1] == "delete chain ip umiak-proxy address-tcp-pick-2"
     assert not any(line.startswith(("add map", "delete table")) for line in script)

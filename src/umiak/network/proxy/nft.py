@@ -33,7 +33,7 @@ def _chain(table: Table, name: str, lines: tuple[str, ...]) -> Iterator[str]:
 
 def _ordered(chains: dict[str, tuple[str, ...]]) -> list[str]:
     """A chain must exist before another may go to it."""
-    first = ["refuse", "services", "refused-address", "refused-node"]
+    first = ["refuse", "services", "refused-address", "refused-node", "refused-unknown"]
     return [n for n in first if n in chains] + sorted(n for n in chains if n not in first)
 
 

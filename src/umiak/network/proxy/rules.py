@@ -3,8 +3,10 @@
 No chain per service: loading 5,000 chains takes 2 s. A frontend is a map element that jumps to a chain shared by all
 frontends with as many backends; that chain picks a backend from another map by frontend and a random index:
 
-    10.96.0.10 . tcp . 80  ->  goto address-pick-2
-    address-pick-2: dnat to  10.96.0.10 . tcp . 80 . random(2)  ->  10.244.0.7 . 8080
+    10.96.0.10 . tcp . 80  ->  goto address-tcp-pick-2
+    address-tcp-pick-2: dnat to  10.96.0.10 . 80 . random(2)  ->  10.244.0.7 . 8080
+
+Backends are kept by protocol, because nft 1.0 can only read back a map of ports that belongs to one.
 
 Session affinity remembers a backend's number per client in a map whose elements expire.
 
@@ -46,24 +48,53 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Front:
+    """Where clients knock: an address (empty: any of the node's own), protocol and port."""
+
+    ip: str
+    protocol: str
+    port: int
+
+    @property
+    def key(self) -> str:
+        """As the maps of frontends name it."""
+        return " . ".join(str(part) for part in (self.ip, self.protocol, self.port) if part)
+
+    def numbered(self, number: int) -> str:
+        """As the maps of backends name the `number`th."""
+        return " . ".join(str(part) for part in (self.ip, self.port) if part) + f" . {number}"
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
-    """One of the four groups of maps and chains."""
+    """One of the four groups of maps and chains. `address` begins the keys of those that go by address."""
 
     name: str
-    key: str
-    """The expression that names the frontend of a packet."""
+    address: str
     local: bool
+
+    @property
+    def key(self) -> str:
+        """The expression that names the frontend of a packet."""
+        return f"{self.address}meta l4proto . th dport"
+
+    def port(self, protocol: str) -> str:
+        """The same once the protocol is known."""
+        return f"{self.address}{protocol} dport"
+
+
+PROTOCOLS = ("tcp", "udp", "sctp")
 
 
 def groups(ip: str) -> dict[str, Group]:
-    by_address = f"{ip} daddr . meta l4proto . th dport"
-    by_port = "meta l4proto . th dport"
-    return {
-        "address": Group("address", by_address, local=False),
-        "address-local": Group("address-local", by_address, local=True),
-        "node": Group("node", by_port, local=False),
-        "node-local": Group("node-local", by_port, local=True),
-    }
+    address = f"{ip} daddr . "
+    found = [
+        Group("address", address, local=False),
+        Group("address-local", address, local=True),
+        Group("node", "", local=False),
+        Group("node-local", "", local=True),
+    ]
+    return {group.name: group for group in found}
 
 
 def backend_number(backend: Backend) -> int:
@@ -88,41 +119,44 @@ class Builder:
         self.collections["cluster-ips"] = Collection(f"type {kind}", is_map=False)
 
     def _declare(self, group: Group) -> None:
-        # "tcp dport", though UDP uses it too: nft 1.0 cannot read back a map whose value is "th dport".
-        target = f"{self.ip} daddr . tcp dport"
-        random = f"{group.key} . numgen random mod 2"
+        for purpose in ("frontends", "refused"):
+            self.collections[f"{group.name}-{purpose}"] = Collection(f"typeof {group.key} : verdict")
+        for protocol in PROTOCOLS:
+            self._declare_backends(group, protocol)
+
+    def _declare_backends(self, group: Group, protocol: str) -> None:
+        name, key = f"{group.name}-{protocol}", group.port(protocol)
+        target = f"{self.ip} daddr . {protocol} dport"
         self.collections |= {
-            f"{group.name}-frontends": Collection(f"typeof {group.key} : verdict"),
-            f"{group.name}-backends": Collection(f"typeof {random} : {target}"),
-            f"{group.name}-numbers": Collection(f"typeof {random} : meta mark"),
-            f"{group.name}-numbered": Collection(f"typeof {group.key} . meta mark : {target}"),
-            f"{group.name}-affinity": Collection(
-                f"typeof {self.ip} saddr . {group.key} : meta mark",
+            f"{name}-backends": Collection(f"typeof {key} . numgen random mod 2 : {target}"),
+            f"{name}-numbers": Collection(f"typeof {key} . numgen random mod 2 : meta mark"),
+            f"{name}-numbered": Collection(f"typeof {key} . meta mark : {target}"),
+            f"{name}-affinity": Collection(
+                f"typeof {self.ip} saddr . {key} : meta mark",
                 options=("flags dynamic,timeout", "size 65536"),
                 grows_itself=True,
             ),
-            f"{group.name}-refused": Collection(f"typeof {group.key} : verdict"),
         }
 
-    def frontend(self, group_name: str, key: str, backends: Sequence[Backend], affinity: int, without: str) -> None:
+    def frontend(self, group_name: str, front: Front, backends: Sequence[Backend], affinity: int, without: str) -> None:
         """Adds one frontend. `without`: what happens when it has no backends, "goto refuse" or "drop"."""
         group = self.groups[group_name]
         if not backends:
-            self.collections[f"{group.name}-refused"].elements[key] = without
+            self.collections[f"{group.name}-refused"].elements[front.key] = without
             return
-        count = len(backends)
+        name = f"{group.name}-{front.protocol}"
         targets = [f"{b.ip} . {b.port}" for b in backends]
         if affinity:
-            chain = self._sticky_chain(group, count, affinity)
-            numbers = [backend_number(b) for b in backends]
-            for i, number in enumerate(numbers):
-                self.collections[f"{group.name}-numbers"].elements[f"{key} . {i}"] = str(number)
-                self.collections[f"{group.name}-numbered"].elements[f"{key} . {number}"] = targets[i]
+            chain = self._sticky_chain(group, front.protocol, len(backends), affinity)
+            for i, backend in enumerate(backends):
+                number = backend_number(backend)
+                self.collections[f"{name}-numbers"].elements[front.numbered(i)] = str(number)
+                self.collections[f"{name}-numbered"].elements[front.numbered(number)] = targets[i]
         else:
-            chain = self._pick_chain(group, count)
+            chain = self._pick_chain(group, front.protocol, len(backends))
             for i, target in enumerate(targets):
-                self.collections[f"{group.name}-backends"].elements[f"{key} . {i}"] = target
-        self.collections[f"{group.name}-frontends"].elements[key] = f"goto {chain}"
+                self.collections[f"{name}-backends"].elements[front.numbered(i)] = target
+        self.collections[f"{group.name}-frontends"].elements[front.key] = f"goto {chain}"
         for b in backends:
             self.collections["hairpin"].elements[f"{b.ip} . {b.ip}"] = ""
 
@@ -131,29 +165,28 @@ class Builder:
             return []
         return [f"{self.ip} saddr != {self.pods} ct mark set ct mark or {MASQUERADE:#x}"]
 
-    def _pick_chain(self, group: Group, count: int) -> str:
-        name = f"{group.name}-pick-{count}"
-        choose = f"dnat {self.ip} to {group.key} . numgen random mod {count} map @{group.name}-backends"
+    def _pick_chain(self, group: Group, protocol: str, count: int) -> str:
+        name, backends = f"{group.name}-{protocol}-pick-{count}", f"{group.name}-{protocol}-backends"
+        choose = f"dnat {self.ip} to {group.port(protocol)} . numgen random mod {count} map @{backends}"
         self.chains.setdefault(name, (*self._masquerade(group), choose))
         return name
 
-    def _sticky_chain(self, group: Group, count: int, seconds: int) -> str:
+    def _sticky_chain(self, group: Group, protocol: str, count: int, seconds: int) -> str:
         """First rule: a known client goes where it went. Second: a new one (or one whose backend is gone) is dealt."""
-        name = f"{group.name}-sticky-{count}-{seconds}"
-        client = f"{self.ip} saddr . {group.key}"
+        maps, key = f"{group.name}-{protocol}", group.port(protocol)
+        client = f"{self.ip} saddr . {key}"
         go = (
-            f"update @{group.name}-affinity {{ {client} timeout {seconds}s : meta mark }} "
-            f"dnat {self.ip} to {group.key} . meta mark map @{group.name}-numbered"
+            f"update @{maps}-affinity {{ {client} timeout {seconds}s : meta mark }} "
+            f"dnat {self.ip} to {key} . meta mark map @{maps}-numbered"
         )
-        self.chains.setdefault(
-            name,
-            (
-                *self._masquerade(group),
-                f"ct mark set ct mark or {SCRATCH:#x}",
-                f"meta mark set {client} map @{group.name}-affinity {go}",
-                f"meta mark set {group.key} . numgen random mod {count} map @{group.name}-numbers {go}",
-            ),
+        name = f"{maps}-sticky-{count}-{seconds}"
+        lines = (
+            *self._masquerade(group),
+            f"ct mark set ct mark or {SCRATCH:#x}",
+            f"meta mark set {client} map @{maps}-affinity {go}",
+            f"meta mark set {key} . numgen random mod {count} map @{maps}-numbers {go}",
         )
+        self.chains.setdefault(name, lines)
         return name
 
     def finish(self) -> Table:
@@ -167,9 +200,8 @@ def base_chains(ip: str, pods: str) -> dict[str, tuple[str, ...]]:
     outside = f"{ip} saddr != {pods} fib saddr type != local"
     loopback = "127.0.0.0/8" if ip == "ip" else "::1"
     own_address = f"fib daddr type local {ip} daddr != {loopback}"
-    unreachable = "reject"
     return {
-        "refuse": (unreachable,),
+        "refuse": ("meta l4proto tcp reject with tcp reset", "reject"),
         "services": (
             f"{outside} {address} vmap @address-local-frontends",
             f"{address} vmap @address-frontends",
@@ -179,8 +211,8 @@ def base_chains(ip: str, pods: str) -> dict[str, tuple[str, ...]]:
         "refused-address": (
             f"{outside} {address} vmap @address-local-refused",
             f"{address} vmap @address-refused",
-            f"{ip} daddr @cluster-ips goto refuse",
         ),
+        "refused-unknown": (f"{ip} daddr @cluster-ips goto refuse",),
         "refused-node": (
             f"{own_address} {outside} {port} vmap @node-local-refused",
             f"{own_address} {port} vmap @node-refused",
@@ -201,6 +233,12 @@ def base_chains(ip: str, pods: str) -> dict[str, tuple[str, ...]]:
         "filter-forward": (
             "type filter hook forward priority -110; policy accept;",
             "ct state new jump refused-address",
+            "ct state new jump refused-unknown",
+        ),
+        # After the translation of our own packets: what still goes to a Service's address goes to none of its ports.
+        "filter-output-late": (
+            "type filter hook output priority -90; policy accept;",
+            "ct state new jump refused-unknown",
         ),
         "filter-output": (
             "type filter hook output priority -110; policy accept;",
@@ -217,15 +255,15 @@ def add_service_port(build: Builder, port: ServicePort, zone: str) -> None:
     refuse, affinity = "goto refuse", port.affinity_seconds
     nowhere = "drop" if port.internal_local and everywhere else refuse
     for ip in port.cluster_ips:
-        build.frontend("address", f"{ip} . {port.protocol} . {port.port}", inside, affinity, nowhere)
+        build.frontend("address", Front(ip, port.protocol, port.port), inside, affinity, nowhere)
         build.collections["cluster-ips"].elements[ip] = ""
-    fronts = [("address", f"{ip} . {port.protocol} . {port.port}") for ip in port.external_ips]
+    fronts = [("address", Front(ip, port.protocol, port.port)) for ip in port.external_ips]
     if port.node_port:
-        fronts.append(("node", f"{port.protocol} . {port.node_port}"))
-    for group, key in fronts:
-        build.frontend(group, key, everywhere, affinity, refuse)
+        fronts.append(("node", Front("", port.protocol, port.node_port)))
+    for group, front in fronts:
+        build.frontend(group, front, everywhere, affinity, refuse)
         if port.external_local:
-            build.frontend(f"{group}-local", key, here, affinity, "drop" if everywhere else refuse)
+            build.frontend(f"{group}-local", front, here, affinity, "drop" if everywhere else refuse)
 
 
 def decide(ports: Iterable[ServicePort], *, family: str, pods: Sequence[str], zone: str = "") -> Table:
