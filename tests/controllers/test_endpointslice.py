@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from umiak.api.core import pod, service
@@ -200,6 +200,7 @@ def test_the_trigger_time_is_that_of_the_change() -> None:
     assert meta.annotations(updated)[note] == "2026-01-05T00:00:00Z"
 
 
+@settings(max_examples=30)
 @given(st.lists(st.sets(st.integers(0, 400)), min_size=1, max_size=4))
 def test_slices_always_hold_exactly_the_pods(rounds: list[set[int]]) -> None:
     slices: list[Object] = []
