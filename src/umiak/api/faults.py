@@ -6,6 +6,7 @@ that decodes itself (quantity, time) ends the walk at once with its own error, w
 
 import binascii
 import json
+from math import isfinite
 from typing import Any
 
 from umiak.api.schema import Schema
@@ -153,7 +154,7 @@ class _Walk:
         if not isinstance(value, fits) or (isinstance(value, bool) and node.type != "boolean"):
             numeric = node.type == "integer" and type(value) is float
             self.keep(f"number {number_text(value)}" if numeric else described(value), node.go_type)
-        elif node.type == "integer" and not _in_range(node, value):
+        elif (node.type == "integer" and not _in_range(node, value)) or (node.type == "number" and not isfinite(value)):
             self.keep(f"number {number_text(value)}", node.go_type)
         elif node.type == "bytes":
             at = _bad_base64(value)

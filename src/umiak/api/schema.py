@@ -6,6 +6,7 @@ fields marked `omitempty` go, missing ones that are always written come, quantit
 
 import binascii
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 from umiak.objects import quantity, times
@@ -262,6 +263,8 @@ def _step(node: Schema) -> Callable[[Any], Any] | None:
             return _list_step(node.items)
         case "integer":
             return _int32 if node.format == "int32" else _int64
+        case "number":
+            return _finite
         case "quantity":
             return _quantity
         case "time":
@@ -333,6 +336,12 @@ def _int64(value: int) -> int:
     if -0x8000_0000_0000_0000 <= value <= 0x7FFF_FFFF_FFFF_FFFF:
         return value
     raise Odd
+
+
+def _finite(value: float) -> float:
+    if isfinite(value):
+        return value
+    raise Odd  # more than a float64 holds
 
 
 def _is_int32(value: Any) -> bool:
