@@ -13,6 +13,7 @@ from umiak.api.common.checks import (
 )
 from umiak.api.common.pod_defaults import default_template
 from umiak.api.common.pod_validation import pod_template
+from umiak.api.common.pod_warnings import of_template
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.common.workloads import NO_MATCH, counters, immutable, not_decremented, runs_for_ever, template_labels
 from umiak.api.registry import builtin
@@ -116,6 +117,7 @@ KIND = builtin(
     validate=validate,
     validate_update=validate_update,
     validate_status=validate_status,
+    warnings=of_template("spec", "template"),
     columns=(
         NAME,
         column(

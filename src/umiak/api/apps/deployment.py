@@ -6,6 +6,7 @@ from umiak.api.common import cells
 from umiak.api.common.cells import AGE, NAME, column, number
 from umiak.api.common.checks import amount_of, at_most_everything, nonnegative, number_or_percent
 from umiak.api.common.pod_defaults import default_template
+from umiak.api.common.pod_warnings import of_template
 from umiak.api.common.strategy import keep_status, only_status, reset_status
 from umiak.api.common.workloads import (
     at_most_replicas,
@@ -123,6 +124,7 @@ KIND = builtin(
     validate=validate,
     validate_update=validate_update,
     validate_status=validate_status,
+    warnings=of_template("spec", "template", use="Pod names and hostnames"),
     columns=(
         NAME,
         column("Ready", ready, "Number of the pod with ready state"),

@@ -7,6 +7,7 @@ from umiak.api.common.cells import AGE, NAME, column
 from umiak.api.common.checks import amount_of, at_most_everything, check, nonnegative, number_or_percent, one_of
 from umiak.api.common.metadata import label
 from umiak.api.common.pod_defaults import default_claim_spec, default_template
+from umiak.api.common.pod_warnings import of_template
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.common.volume_sources import claim_spec
 from umiak.api.common.workloads import (
@@ -165,6 +166,7 @@ KIND = builtin(
     validate_update=validate_update,
     validate_status=validate_status,
     validate_name=label,
+    warnings=of_template("spec", "template"),
     columns=(
         NAME,
         column("Ready", ready, "Number of the pod with ready state"),

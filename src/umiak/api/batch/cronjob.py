@@ -9,6 +9,7 @@ from umiak.api.common.checks import nonnegative
 from umiak.api.common.cron import check_schedule
 from umiak.api.common.job_defaults import default_job_template_spec
 from umiak.api.common.job_validation import job_spec
+from umiak.api.common.pod_warnings import of_template
 from umiak.api.common.strategy import keep_status, only_status, reset_status
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, invalid_value, not_supported, required
@@ -108,6 +109,7 @@ KIND = builtin(
     prepare_update=keep_status,
     prepare_status=only_status,
     validate=validate,
+    warnings=of_template("spec", "jobTemplate", "spec", "template", use="Pod names and hostnames"),
     columns=(
         NAME,
         column("Schedule", reads("spec", "schedule"), "CronJobSpec.schedule"),

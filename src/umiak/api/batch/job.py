@@ -7,6 +7,7 @@ from umiak.api.common.cells import AGE, NAME, column, condition_is_true, human_d
 from umiak.api.common.checks import label_selector, selector_matches
 from umiak.api.common.job_defaults import default_job_spec
 from umiak.api.common.job_validation import job_spec
+from umiak.api.common.pod_warnings import of_template
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.common.workloads import NO_MATCH, immutable, template_labels
 from umiak.api.registry import builtin
@@ -152,6 +153,7 @@ KIND = builtin(
     prepare_status=only_status,
     validate=validate,
     validate_update=validate_update,
+    warnings=of_template("spec", "template", use="Pod names and hostnames"),
     columns=(
         NAME,
         column("Status", state, "Status of the job."),

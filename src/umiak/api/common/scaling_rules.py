@@ -56,7 +56,7 @@ def _reference(ref: Object, path: str, errors: Errors, late: Errors) -> None:
     version = ref.get("apiVersion") or ""
     if version.count("/") > 1:
         errors.append(invalid_value(f"{path}.apiVersion", version, f"unexpected GroupVersion string: {version}"))
-    elif "/" not in version and not (version == "v1" and ref.get("kind") == "ReplicationController"):
+    elif "/" not in version and ref.get("kind") != "ReplicationController":
         errors.append(invalid_value(f"{path}.apiVersion", version, "apiVersion must specify API group"))
 
 

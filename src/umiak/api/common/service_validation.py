@@ -23,7 +23,7 @@ from umiak.objects.types import Object
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _ONLY_LOAD_BALANCER = "may only be used when `type` is 'LoadBalancer'"
 _RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
-_HINTS, _MODE = "service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"
+HINTS, MODE = "service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"
 _DAY = 86400
 
 
@@ -39,9 +39,9 @@ def is_headless(spec: Object) -> bool:
 def validate(obj: Object) -> list[FieldError]:
     errors: Errors = []
     spec, annotations = obj["spec"], (obj.get("metadata") or {}).get("annotations") or {}
-    if _MODE in annotations and _HINTS in annotations and annotations[_MODE] != annotations[_HINTS]:
-        text = f"must match annotations[{_HINTS}] when both are specified"
-        errors.append(invalid_value(f"metadata.annotations[{_MODE}]", annotations[_MODE], text))
+    if MODE in annotations and HINTS in annotations and annotations[MODE] != annotations[HINTS]:
+        text = f"must match annotations[{HINTS}] when both are specified"
+        errors.append(invalid_value(f"metadata.annotations[{MODE}]", annotations[MODE], text))
     if not spec.get("ports") and not is_headless(spec) and spec["type"] != "ExternalName":
         errors.append(required("spec.ports"))
     _for_type(spec, errors)

@@ -173,8 +173,8 @@ def client_config(config: Object, path: str, errors: Errors) -> None:
         errors.append(required(path, "exactly one of url or service is required"))
     elif url is not None:
         _url(url, f"{path}.url", errors)
-    else:
-        _service(service, f"{path}.service", errors)
+    elif service is not None:
+        service_faults(service, f"{path}.service", errors)
 
 
 def _url(url: str, path: str, errors: Errors) -> None:
@@ -197,11 +197,13 @@ def _url(url: str, path: str, errors: Errors) -> None:
         errors.append(invalid_value(path, parts.query, "query parameters are not permitted in the URL"))
 
 
-def _service(service: Object, path: str, errors: Errors) -> None:
-    # The reference takes the one name for the other, and clients see it.
-    for field, misnamed in (("namespace", "name"), ("name", "namespace")):
+def service_faults(service: Object, path: str, errors: Errors, names_are_mixed_up: bool = True) -> None:
+    """A reference to a Service, of a webhook or an APIService."""
+    # For webhooks, the reference takes the one name for the other, and clients see it.
+    shown = {"namespace": "name", "name": "namespace"} if names_are_mixed_up else {}
+    for field in ("namespace", "name"):
         if not service.get(field):
-            errors.append(required(f"{path}.{misnamed}"))
+            errors.append(required(f"{path}.{shown.get(field, field)}"))
     if not 1 <= service["port"] <= 65535:
         text = "port is not valid: must be between 1 and 65535, inclusive"
         errors.append(invalid_value(f"{path}.port", service["port"], text))

@@ -79,6 +79,7 @@ KIND = builtin(
     "Endpoints",
     default=default,
     validate=validate,
+    warnings=lambda new, old: ["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"],
     columns=(NAME, column("Endpoints", addresses, "Endpoints.subsets"), AGE),
     creates_on_update=True,
 )

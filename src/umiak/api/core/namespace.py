@@ -1,6 +1,7 @@
 """Namespace: a scope for names."""
 
 from umiak.api.common.cells import AGE, NAME, column, reads
+from umiak.api.common.metadata import label
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.registry import builtin
 from umiak.objects.types import Object
@@ -47,6 +48,7 @@ KIND = builtin(
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     prepare_status=only_status,
+    validate_name=label,
     columns=(NAME, column("Status", reads("status", "phase"), "The status of the namespace"), AGE),
     selectable={"status.phase": phase, "name": lambda obj: obj["metadata"].get("name") or ""},
     deletion_returns_object=True,

@@ -62,6 +62,13 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     return errors
 
 
+def warnings(new: Object, old: Object | None) -> list[str]:
+    if new["spec"].get("persistentVolumeReclaimPolicy") != "Recycle":
+        return []
+    text = "The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning."
+    return [f"spec.persistentVolumeReclaimPolicy: {text}"]
+
+
 def claim(obj: Object, now: float) -> Any:
     ref = (obj.get("spec") or {}).get("claimRef")
     return f"{ref.get('namespace') or ''}/{ref.get('name') or ''}" if ref else ""
@@ -88,6 +95,7 @@ KIND = builtin(
     prepare_update=keep_status,
     prepare_status=prepare_status,
     validate=validate,
+    warnings=warnings,
     validate_update=validate_update,
     columns=(
         NAME,

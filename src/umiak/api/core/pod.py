@@ -9,6 +9,7 @@ from umiak.api.common.pod_defaults import default_pod_spec
 from umiak.api.common.pod_levels import default_pod_resources, quality_of_service
 from umiak.api.common.pod_table import readiness_gates, ready, restarts, state
 from umiak.api.common.pod_validation import pod_annotations, pod_spec
+from umiak.api.common.pod_warnings import name_warnings, pod_warnings
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, field_forbidden
@@ -190,6 +191,14 @@ def validate(obj: Object) -> list[FieldError]:
     return errors
 
 
+def warnings(new: Object, old: Object | None) -> list[str]:
+    """Of new pods only; updates come from programs, often."""
+    if old is not None:
+        return []
+    found = name_warnings(new, "the Pod's hostname")
+    return found + pod_warnings(new.get("metadata") or {}, new.get("spec") or {}, "")
+
+
 def _spec(field: str) -> Any:
     return lambda obj: (obj.get("spec") or {}).get(field) or ""
 
@@ -215,6 +224,7 @@ KIND = builtin(
     prepare_update=prepare_update,
     prepare_status=prepare_status,
     validate=validate,
+    warnings=warnings,
     columns=(
         NAME,
         column("Ready", ready, "The aggregate readiness state of this pod for accepting traffic."),

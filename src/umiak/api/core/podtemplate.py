@@ -3,6 +3,7 @@
 from umiak.api.common.cells import NAME, column, joined, shows_labels
 from umiak.api.common.pod_defaults import default_template
 from umiak.api.common.pod_validation import pod_template
+from umiak.api.common.pod_warnings import of_template
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError
 from umiak.objects.types import Object
@@ -27,6 +28,7 @@ KIND = builtin(
     "PodTemplate",
     default=default,
     validate=validate,
+    warnings=of_template("template"),
     columns=(
         NAME,
         column("Containers", lambda o, now: joined(containers(o), "name"), "Names of each container in the template."),

@@ -5,6 +5,7 @@ from umiak.api.common.cells import AGE, NAME, column, number
 from umiak.api.common.checks import nonnegative
 from umiak.api.common.pod_defaults import default_template
 from umiak.api.common.pod_validation import pod_template
+from umiak.api.common.pod_warnings import of_template
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.common.workloads import NO_MATCH, at_most_replicas, counters, runs_for_ever, template_labels
 from umiak.api.kind import Scale
@@ -70,6 +71,7 @@ KIND = builtin(
     prepare_status=only_status,
     validate=validate,
     validate_status=validate_status,
+    warnings=of_template("spec", "template", use="Pod names and hostnames"),
     columns=(
         NAME,
         column("Desired", number("spec", "replicas"), "ReplicationControllerSpec.replicas", type="integer"),

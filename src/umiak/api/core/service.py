@@ -4,7 +4,7 @@ from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, NONE, UNKNOWN, column, load_balancer_text, reads, shows_labels
 from umiak.api.common.metadata import label
-from umiak.api.common.service_validation import validate
+from umiak.api.common.service_validation import HINTS, MODE, is_headless, validate
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.registry import builtin
 from umiak.objects.types import Object
@@ -61,6 +61,27 @@ def prepare_create(obj: Object) -> None:
     obj["status"] = {"loadBalancer": {}}
 
 
+def warnings(new: Object, old: Object | None) -> list[str]:
+    spec, annotations = new["spec"], (new.get("metadata") or {}).get("annotations") or {}
+    found = []
+    if HINTS in annotations:
+        found.append(f"annotation {HINTS} is deprecated, please use {MODE} instead")
+    if is_headless(spec):
+        unused = ("loadBalancerIP", "externalIPs")
+        found += [f"spec.{name} is ignored for headless services" for name in unused if spec.get(name)]
+        if spec.get("sessionAffinity") != "None":
+            found.append("spec.SessionAffinity is ignored for headless services")
+    if spec.get("externalIPs") and spec["type"] == "ExternalName":
+        found.append('spec.externalIPs is ignored when spec.type is "ExternalName"')
+    elif spec.get("externalIPs") and not is_headless(spec):
+        found.append("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
+    if spec["type"] != "ExternalName" and spec.get("externalName"):
+        found.append('spec.externalName is ignored when spec.type is not "ExternalName"')
+    if spec.get("trafficDistribution") == "PreferClose":
+        found.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
+    return found
+
+
 def cluster_ip(obj: Object, now: float) -> Any:
     return ((obj.get("spec") or {}).get("clusterIPs") or (NONE,))[0]
 
@@ -95,6 +116,7 @@ KIND = builtin(
     prepare_update=keep_status,
     prepare_status=only_status,
     validate=validate,
+    warnings=warnings,
     validate_name=label,
     columns=(
         NAME,

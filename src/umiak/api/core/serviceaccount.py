@@ -2,5 +2,19 @@
 
 from umiak.api.common.cells import AGE, NAME
 from umiak.api.registry import builtin
+from umiak.objects.types import Object
 
-KIND = builtin("v1", "ServiceAccount", columns=(NAME, AGE), deletion_returns_object=True)
+MOUNTABLE = "kubernetes.io/enforce-mountable-secrets"
+
+
+def warnings(new: Object, old: Object | None) -> list[str]:
+    def has_it(obj: Object | None) -> bool:
+        return MOUNTABLE in (((obj or {}).get("metadata") or {}).get("annotations") or {})
+
+    if not has_it(new) or has_it(old):
+        return []
+    text = "deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets"
+    return [f"metadata.annotations[{MOUNTABLE}]: {text}"]
+
+
+KIND = builtin("v1", "ServiceAccount", warnings=warnings, columns=(NAME, AGE), deletion_returns_object=True)

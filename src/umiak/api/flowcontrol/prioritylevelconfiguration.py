@@ -45,10 +45,9 @@ def validate(obj: Object) -> list[FieldError]:
         errors.append(not_supported("spec.type", kind, ("Exempt", "Limited")))
     else:
         late.append(required("spec.type"))
-    for field, owner in (("exempt", "Exempt"), ("limited", "Limited")):
-        if spec.get(field) is not None and kind != owner:
-            late.append(_unwanted(f"spec.{field}"))
-    return errors + late
+    members = (("exempt", "Exempt"), ("limited", "Limited"))
+    unwanted = [_unwanted(f"spec.{field}") for field, owner in members if spec.get(field) is not None and kind != owner]
+    return errors + unwanted + late
 
 
 def _unwanted(path: str) -> FieldError:

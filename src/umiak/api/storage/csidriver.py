@@ -55,6 +55,14 @@ def validate(obj: Object) -> list[FieldError]:
     return errors
 
 
+def warnings(new: Object, old: Object | None) -> list[str]:
+    spec = new["spec"]
+    if not spec.get("tokenRequests") or spec.get("serviceAccountTokenInSecrets") is not None:
+        return []
+    advice = "set to true to prevent possible logging of tokens in volume attributes"
+    return [f"spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, {advice}"]
+
+
 def modes(obj: Object, now: float) -> Any:
     return ",".join((obj.get("spec") or {}).get("volumeLifecycleModes") or ()) or NONE
 
@@ -73,6 +81,7 @@ KIND = builtin(
     "CSIDriver",
     default=default,
     validate=validate,
+    warnings=warnings,
     columns=(
         NAME,
         column("AttachRequired", _flag("attachRequired", True), "CSIDriverSpec.attachRequired", type="boolean"),

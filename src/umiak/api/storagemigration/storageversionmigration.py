@@ -3,9 +3,24 @@
 from typing import Any
 
 from umiak.api.common.cells import NAME, column
+from umiak.api.common.checks import check
 from umiak.api.common.strategy import keep_status, nothing_but_status, reset_status
 from umiak.api.registry import builtin
+from umiak.objects import names
+from umiak.objects.errors import FieldError, required
 from umiak.objects.types import Object
+
+
+def validate(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    found, path = (obj.get("spec") or {}).get("resource") or {}, "spec.resource"
+    if not found.get("resource"):
+        errors.append(required(f"{path}.resource", "resource is required to be set"))
+    else:
+        check(names.dns_1035_label, found["resource"], f"{path}.resource", errors)
+    if found.get("group"):
+        check(names.dns_subdomain, found["group"], f"{path}.group", errors)
+    return errors
 
 
 def resource(obj: Object, now: float) -> Any:
@@ -27,6 +42,7 @@ KIND = builtin(
     prepare_create=reset_status,
     prepare_update=keep_status,
     prepare_status=nothing_but_status,
+    validate=validate,
     columns=(
         column("Name", NAME.cell, NAME.description),
         column("Resource", resource, "GroupResource to migrate"),
