@@ -5,7 +5,9 @@ import random
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import ip_network
+from typing import TYPE_CHECKING
 
 from umiak.api import registry
 from umiak.api.kind import Kind
@@ -23,11 +25,13 @@ from umiak.server.bootstrap.start import bootstrap, keep_alive
 from umiak.server.contract import Request
 from umiak.server.discovery import Discovery
 from umiak.server.keys import Keys
-from umiak.server.openapi.routes import V2, V3, Documents
 from umiak.server.settings import Settings
 from umiak.server.special import Special
 from umiak.server.tokens import Issuer
 from umiak.store.contract import Store
+
+if TYPE_CHECKING:
+    from umiak.server.openapi.routes import Documents
 
 NOT_LISTED = "apiregistration.k8s.io"
 """The group of API services does not list itself."""
@@ -95,15 +99,21 @@ def _hang_in(app: ApiServer) -> None:
     """Paths that are no resources."""
     advertised = f"{app.settings.advertise}:{app.settings.port}"
     discovery = Discovery(app.kinds, lambda: advertised)
-    documents = Documents(app.kinds, app.clock)
 
     async def discover(app: ApiServer, request: Request) -> Answer:
         return discovery.answer(request)
 
-    async def describe(app: ApiServer, request: Request) -> Answer:
-        return documents.answer(request)
+    @cache
+    def documents() -> "Documents":
+        """Loaded with the first question; most servers are asked much later than they must be ready."""
+        from umiak.server.openapi.routes import Documents
 
-    for path in (V2, V3, V3 + "/"):
+        return Documents(app.kinds, app.clock)
+
+    async def describe(app: ApiServer, request: Request) -> Answer:
+        return documents().answer(request)
+
+    for path in ("/openapi/v2", "/openapi/v3", "/openapi/v3/"):
         app.paths.add(path, describe)
     for path in ("/api", "/api/", "/apis", "/apis/"):
         app.paths.add(path, discover)

@@ -8,7 +8,6 @@ from umiak.objects.errors import forbidden, invalid
 from umiak.objects.meta import annotations, controller_of, labels, name
 from umiak.objects.types import Object
 from umiak.server.contract import Admission, Admitted, Phase, Surroundings
-from umiak.server.pod_security.checks import faults, told
 from umiak.server.pod_security.policy import Standard, policy_of
 
 IGNORED = frozenset({"exec", "attach", "binding", "eviction", "log", "portforward", "proxy", "status"})
@@ -45,6 +44,8 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
     policy, _ = policy_of(labels(namespace or {}))
     if policy.is_open or request.new is None:
         return
+    from umiak.server.pod_security.checks import faults, told  # not needed where no namespace asks for it
+
     pod = template_of(request)
     if pod is None or (asked.resource == "pods" and not is_significant(request)):
         return
@@ -96,6 +97,8 @@ def _is_stricter(new: Standard, old: Standard) -> bool:
 
 def warnings(namespace: str, standard: Standard, pods: list[Object]) -> list[str]:
     """What is wrong with pods that are there; one of each controller is looked at first."""
+    from umiak.server.pod_security.checks import faults
+
     checked = _by_controller(pods)[:MOST_PODS]
     counts: Counter[str] = Counter()
     first: dict[str, str] = {}
