@@ -1,11 +1,13 @@
 """A new cluster has what it needs; a restart brings back only what was taken away."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from umiak.api import registry
 from umiak.api.core.namespace import KIND as NAMESPACE
+from umiak.api.core.service import KIND as SERVICE
 from umiak.api.rbac.clusterrole import KIND as CLUSTER_ROLE
 from umiak.server.bootstrap.objects import Server
 from umiak.server.bootstrap.roles import AUTOUPDATE, objects, rule
@@ -56,6 +58,13 @@ async def test_missing_things_come_back(stored):
     rules = (await stored.get(CLUSTER_ROLE, "", "cluster-admin"))["rules"]
     assert [r["verbs"] for r in rules] == [["frob"], ["*"], ["*"]]
     assert await stored.find(NAMESPACE, "", "kube-public")
+
+
+async def test_service_follows_the_servers_port(stored):
+    await start(stored)
+    await bootstrap(stored, registry.find, replace(SERVER, port=7443), [], VirtualClock())
+    service = await stored.get(SERVICE, "default", "kubernetes")
+    assert (service["spec"]["clusterIP"], service["spec"]["ports"][0]["targetPort"]) == ("10.96.0.1", 7443)
 
 
 async def test_administrators_word_stands(stored):

@@ -286,6 +286,5 @@ def fixed(server: Server, group_versions: Iterable[tuple[str, str]], now: dateti
     yield from (api_service(group, version, text) for group, version in group_versions)
     yield service_cidr(server, text)
     yield ip_address(server)
-    yield service(server)
     yield service_account()
     yield config_map("kube-apiserver-legacy-service-account-token-tracking", {"since": now.strftime("%Y-%m-%d")})

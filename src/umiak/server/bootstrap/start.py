@@ -8,6 +8,7 @@ from itertools import groupby
 from umiak.api.coordination.lease import KIND as LEASE
 from umiak.api.core.configmap import KIND as CONFIG_MAP
 from umiak.api.core.endpoints import KIND as ENDPOINTS
+from umiak.api.core.service import KIND as SERVICE
 from umiak.api.discovery.endpointslice import KIND as ENDPOINT_SLICE
 from umiak.api.kind import Kind
 from umiak.kit.clock import Clock
@@ -91,6 +92,7 @@ async def _create(stored: Objects, kind: Kind, obj: Object) -> None:
 def _own(stored: Objects, server: Server, now: datetime) -> list[Awaitable[None]]:
     """The objects that speak of this very server, and follow it."""
     work: list[Awaitable[None]] = [
+        _put_service(stored, objects.service(server)),
         _put(stored, ENDPOINTS, objects.endpoints(server), "subsets"),
         _put(stored, ENDPOINT_SLICE, objects.endpoint_slice(server), "endpoints", "ports"),
         _put(stored, LEASE, objects.lease(server, now), "spec"),
@@ -113,6 +115,20 @@ async def _put(stored: Objects, kind: Kind, wanted: Object, *fields: str) -> Non
         return {**latest, **{field: wanted[field] for field in fields}}
 
     await stored.modify(kind, *key(wanted), change)
+
+
+async def _put_service(stored: Objects, wanted: Object) -> None:
+    """The Service `kubernetes`: its address stays, its port follows the server's."""
+    if await stored.find(SERVICE, *key(wanted)) is None:
+        await _create(stored, SERVICE, wanted)
+        return
+
+    def change(latest: Object) -> Object | None:
+        if latest["spec"].get("ports") == wanted["spec"]["ports"]:
+            return None
+        return {**latest, "spec": {**latest["spec"], "ports": wanted["spec"]["ports"]}}
+
+    await stored.modify(SERVICE, *key(wanted), change)
 
 
 async def keep_alive(stored: Objects, server: Server, clock: Clock) -> None:
