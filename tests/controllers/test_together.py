@@ -1,4 +1,4 @@
-"""All controllers at once, with the real API server and simulated nodes; the clock is the only thing that is not real."""
+"""All controllers at once, with the real API server and simulated nodes. Only the clock is not real."""
 
 from typing import Any
 

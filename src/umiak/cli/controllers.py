@@ -15,6 +15,7 @@ from umiak.reconcile.contract import Context, Controller, Loop, Options
 
 LEASE = "kube-controller-manager"
 """The original's own lease, so that it and we never work at the same time."""
+SUFFIX = "-controller"
 DEFAULTS = Options()
 
 
@@ -58,11 +59,15 @@ def options_of(args: argparse.Namespace) -> Options:
 
 
 def chosen(wish: str = "*") -> list[Controller | Loop]:
-    """The controllers that `wish` names, in the syntax of kube-controller-manager's --controllers."""
+    """The controllers that `wish` names, in the syntax of kube-controller-manager's --controllers.
+
+    A name may have "-controller" at its end or not.
+    """
     from umiak.kit.modules import exported
 
-    known: dict[str, Controller | Loop] = {c.name: c for c in exported("umiak.controllers", "CONTROLLER").values()}
-    words = [w for w in wish.split(",") if w]
+    found: Iterable[Controller | Loop] = exported("umiak.controllers", "CONTROLLER").values()
+    known = {c.name.removesuffix(SUFFIX): c for c in found}
+    words = [w.removesuffix(SUFFIX) for w in wish.split(",") if w]
     unknown = [w for w in words if w.removeprefix("-") not in known and w != "*"]
     if unknown:
         raise CommandError(f'unknown controller "{unknown[0]}"; there are: {", ".join(sorted(known))}')

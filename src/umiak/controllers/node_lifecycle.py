@@ -273,4 +273,4 @@ async def run(ctx: Context) -> None:
         await ctx.clock.sleep(EVERY.total_seconds())
 
 
-CONTROLLER = Loop(name="node-controller", run=run, reads=(NODE, LEASE, POD))
+CONTROLLER = Loop(name="node-lifecycle", run=run, reads=(NODE, LEASE, POD), component="node-controller")

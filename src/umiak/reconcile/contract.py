@@ -147,6 +147,8 @@ class Loop:
     run: Callable[[Context], Awaitable[None]]
     reads: Sequence[Kind] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    component: str = ""
+    """As for a Controller."""
 
 
 def owner_keys(kind: Kind) -> Callable[[Object, Cache], Iterable[Key]]:

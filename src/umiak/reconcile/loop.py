@@ -82,8 +82,9 @@ class Runner:
 
 def component(controller: Controller | Loop) -> str:
     """Who the events are from: the reference's controllers call themselves something-controller."""
-    own = controller.component if isinstance(controller, Controller) else ""
-    return own or (controller.name if controller.name.endswith("-controller") else f"{controller.name}-controller")
+    return controller.component or (
+        controller.name if controller.name.endswith("-controller") else f"{controller.name}-controller"
+    )
 
 
 async def run_loop(loop: Loop, runtime: Runtime, errors: ErrorLog) -> None:

@@ -1,0 +1,47 @@
+"""Which controllers run, and with what."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from umiak.cli.command import CommandError
+from umiak.cli.controllers import COMMAND, chosen, options_of
+from umiak.cli.main import parser_of
+from umiak.kit.modules import modules
+from umiak.reconcile.contract import Controller, Loop
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    return parser_of(COMMAND).parse_args(["--kubeconfig", "f", *words])
+
+
+def names(wish: str) -> set[str]:
+    return {c.name.removesuffix("-controller") for c in chosen(wish)}
+
+
+def test_every_module_exports_a_controller_of_its_own_name() -> None:
+    found = [module.CONTROLLER for module in modules("umiak.controllers")]
+    assert all(isinstance(c, Controller | Loop) for c in found)
+    assert len({c.name for c in found}) == len(found)
+
+
+def test_choosing() -> None:
+    everything = names("*")
+    assert names("job,namespace-controller") == {"job", "namespace"}
+    assert names("*,-namespace") == everything - {"namespace"}
+    with pytest.raises(CommandError, match='unknown controller "nope"; there are: '):
+        chosen("nope")
+
+
+def test_options(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.crt"
+    authority.write_text("PEM")
+    options = options_of(parsed("--root-ca", str(authority), "--cluster-cidr", "10.1.0.0/16,fd00::/48"))
+    assert (options.root_ca, options.cluster_cidrs) == ("PEM", ("10.1.0.0/16", "fd00::/48"))
+    assert options.service_cidrs == ("10.96.0.0/16",)
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"nothing\.crt: No such file or directory"):
+        options_of(parsed("--root-ca", str(tmp_path / "nothing.crt")))
