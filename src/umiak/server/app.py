@@ -6,6 +6,7 @@ belongs to no resource. `handler` is what an HTTP server calls.
 
 import logging
 import random
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
@@ -40,6 +41,7 @@ from umiak.server.settings import Settings
 from umiak.server.special import NAMESPACES, ORDINARY, Special
 from umiak.server.sync import at_once, begin
 from umiak.server.tokens import Issuer
+from umiak.server.upstream import Upstreams
 from umiak.store.contract import Entry, Store, Unwritable
 
 log = logging.getLogger(__name__)
@@ -85,6 +87,8 @@ class ApiServer:
         self.is_ready: bool = False
         self.is_closing: bool = False
         self.specials: dict[tuple[str, str], Special] = {("", "namespaces"): NAMESPACES, **(specials or {})}
+        self.upstreams = Upstreams()
+        self.kubelet_tls: ssl.SSLContext | None = None
         self.kubelet_client: Pair | None = None
         """Certificate and key shown to nodes."""
 
@@ -98,6 +102,7 @@ class ApiServer:
         self.is_closing, self.is_ready = True, False
         for watcher in list(self.watchers):
             watcher.close()
+        await self.upstreams.close()
         for step in reversed(self.on_close):
             await step()
 

@@ -3,16 +3,17 @@
 Refuses with 404, 405, 415 and 406 in that order, as the reference's router does.
 """
 
+import asyncio
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from umiak.api.kind import Kind
 from umiak.kit.modules import exported
-from umiak.server.answer import method_not_allowed, no_such_resource
+from umiak.server.answer import Answer, method_not_allowed, no_such_resource
 from umiak.server.call import Call, Exchange, Handler
 from umiak.server.contract import Request
 from umiak.server.deprecation import warnings
-from umiak.server.negotiation import media_of, routable, unroutable
+from umiak.server.negotiation import PLAIN, media_of, negotiate, routable, unroutable
 from umiak.server.part import SubresourceHandlers
 from umiak.server.route import Route
 from umiak.server.verbs.get import get
@@ -49,8 +50,11 @@ class Dispatch:
         """Raises what the router raises."""
         run = self._handler(request, found, kind)
         accept = request.header("accept")
-        connects = bool(found.subresource) and self._connects(kind, found.subresource)
-        if not connects and not routable(accept):
+        if found.subresource and self._connects(kind, found.subresource):
+            # What is answered is somebody else's; and clients of other servers need a task for their timeouts.
+            media = negotiate(accept) or PLAIN
+            return Call(app, request, found, kind, media, exchange, warnings(kind)), _in_a_task(run)
+        if not routable(accept):
             raise unroutable(found.verb in ("list", "watch"))
         return Call(app, request, found, kind, media_of(request), exchange, warnings(kind)), run
 
@@ -126,6 +130,14 @@ class Dispatch:
         from umiak.server.verbs.create import create
 
         return create
+
+
+def _in_a_task(run: Handler) -> Handler:
+    async def later(call: Call) -> Answer | None:
+        await asyncio.sleep(0)
+        return await run(call)
+
+    return later
 
 
 def _is_in_scope(found: Route, kind: Kind) -> bool:
