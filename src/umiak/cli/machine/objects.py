@@ -14,6 +14,7 @@ from umiak.objects.types import Object
 
 RBAC = "rbac.authorization.k8s.io"
 CONTROLLER_ROLES = "system:controller:"
+NODES = "umiak:nodes"
 
 
 def _binding(kind: str, name: str, role_kind: str, role_name: str, group: str, namespace: str = "") -> Object:
@@ -40,6 +41,13 @@ def storage_objects() -> Iterator[tuple[str, Object]]:
     name = "umiak:local-path"
     yield "ClusterRole", {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}
     yield "ClusterRoleBinding", _binding("ClusterRoleBinding", name, "ClusterRole", name, CONTROLLERS)
+    # Agents look for local-path volumes of theirs that are to be deleted.
+    follow = [{"apiGroups": [""], "resources": ["persistentvolumes"], "verbs": ["list", "watch", "patch"]}]
+    yield (
+        "ClusterRole",
+        {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": NODES}, "rules": follow},
+    )
+    yield "ClusterRoleBinding", _binding("ClusterRoleBinding", NODES, "ClusterRole", NODES, "system:nodes")
 
 
 def network_objects() -> Iterator[tuple[str, Object]]:

@@ -1,0 +1,45 @@
+"""One cluster for all tests of this folder, with the guestbook in it."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from machines import GUESTBOOK, Machine, free_port
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """Up before the first test that asks for it, down and deleted after the last."""
+    if os.geteuid() != 0:
+        pytest.skip("a cluster needs root")
+    folder = tmp_path_factory.mktemp("cluster")
+    made = Machine(folder / "cluster.yaml", folder / "data", folder / "run", "")
+    made.config.write_text(
+        f"nodeName: e2e\ndataDir: {made.data}\nrunDir: {made.run}\nport: {free_port()}\nnodePort: {free_port()}\n"
+    )
+    try:
+        made.umiak("up")
+        node = "jsonpath={.items[0].status.addresses[?(@.type=='InternalIP')].address}"
+        made.address = made.kubectl("get", "nodes", "-o", node)
+        yield made
+    finally:
+        made.umiak("reset", "--yes")
+
+
+@pytest.fixture(scope="session")
+def images(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The guestbook's images, built and imported as its README says."""
+    folder = tmp_path_factory.mktemp("images")
+    files = []
+    for name in ("web", "store"):
+        machine.umiak("image", "build", str(GUESTBOOK / name), "-o", str(folder / f"{name}.tar"))
+        files.append(str(folder / f"{name}.tar"))
+    machine.umiak("image", "import", f"--runtime=unix://{machine.run}/containerd/containerd.sock", *files)
+
+
+@pytest.fixture(scope="session")
+def guestbook(machine: Machine, images: None) -> Machine:
+    machine.kubectl("apply", "-k", str(GUESTBOOK / "deploy"))
+    machine.kubectl("-n", "guestbook", "rollout", "status", "statefulset/redis", "--timeout=60s")
+    machine.kubectl("-n", "guestbook", "rollout", "status", "deployment/web", "--timeout=60s")
+    return machine

@@ -1,0 +1,81 @@
+"""A cluster on this machine, commanded as a user commands it; and patience."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+GUESTBOOK = Path(__file__).resolve().parents[2] / "examples" / "guestbook"
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def eventually(look: Callable[[], T], seconds: float = 30, every: float = 0.2) -> T:
+    """What `look` returns once it is true; the last failed look's error or value otherwise."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            found = look()
+            if found:
+                return found
+        except (AssertionError, OSError, subprocess.CalledProcessError) as error:
+            found = error  # type: ignore[assignment]
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not so after {seconds} s: {found!r}")
+        time.sleep(every)
+
+
+@dataclass
+class Machine:
+    """The cluster's settings file, and how to command it."""
+
+    config: Path
+    data: Path
+    run: Path
+    address: str
+
+    def umiak(self, command: str, *more: str, timeout: float = 120) -> str:
+        words = [sys.executable, "-m", "umiak.cli.main", command, *more]
+        if command in ("up", "down", "reset", "status"):
+            words.append(f"--config={self.config}")
+        return run(words, timeout=timeout)
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.data / "server" / "admin.kubeconfig"
+
+    def kubectl(self, *words: str, text: str | None = None, timeout: float = 90) -> str:
+        return run([kubectl_path(), f"--kubeconfig={self.kubeconfig}", *words], text=text, timeout=timeout)
+
+    def start_kubectl(self, *words: str, **more: Any) -> subprocess.Popen[str]:
+        command = [kubectl_path(), f"--kubeconfig={self.kubeconfig}", *words]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
+
+    def pid(self, program: str) -> int:
+        return int((self.run / f"{program}.pid").read_text().split()[0])
+
+
+def run(words: list[str], *, text: str | None = None, timeout: float = 90) -> str:
+    done = subprocess.run(words, input=text, capture_output=True, text=True, timeout=timeout, check=False)
+    if done.returncode != 0:
+        raise AssertionError(f"{' '.join(words[-6:])} exited with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+def kubectl_path() -> str:
+    """The reference's kubectl where it was built, else the one on PATH."""
+    built = Path(os.environ.get("REFERENCE", Path.home() / ".cache" / "reference")) / "bin" / "kubectl"
+    found = str(built) if built.exists() else shutil.which("kubectl")
+    assert found, "kubectl is not installed: apt-get install kubernetes-client"
+    return found

@@ -1,0 +1,115 @@
+"""What a cluster survives, and that it leaves nothing behind."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from machines import Machine, eventually
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+def containers(machine: Machine) -> dict[str, str]:
+    """Container ids by pod name, of pods that stay."""
+    found = json.loads(machine.kubectl("-n", "guestbook", "get", "pods", "-o", "json"))["items"]
+    kept = [p for p in found if p["metadata"]["labels"].get("app") in ("web", "redis", "greeter")]
+    return {p["metadata"]["name"]: p["status"]["containerStatuses"][0]["containerID"] for p in kept}
+
+
+@pytest.mark.parametrize("program", ["server", "controllers", "node", "containerd"])
+def test_a_killed_program_comes_back_and_disturbs_no_container(guestbook, program):
+    before, pid = containers(guestbook), guestbook.pid(program)
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: guestbook.pid(program) != pid, 10)
+    name = f"after-{program}"
+    eventually(lambda: guestbook.kubectl("-n", "guestbook", "create", "configmap", name), 20)
+    guestbook.kubectl("wait", "--for=condition=Ready", "node/e2e", "--timeout=60s")
+    assert containers(guestbook) == before
+    answer = ["-n", "guestbook", "exec", "redis-0", "--", "echo", "still here"]
+    assert eventually(lambda: guestbook.kubectl(*answer), 20) == "still here\n"
+
+
+def test_a_killed_supervisor_is_replaced_by_up(guestbook):
+    before, pids = containers(guestbook), {p: guestbook.pid(p) for p in ("server", "controllers", "node")}
+    os.kill(guestbook.pid("supervisor"), signal.SIGKILL)
+    time.sleep(0.2)
+    guestbook.umiak("up")
+    assert {p: guestbook.pid(p) for p in pids} == pids
+    assert containers(guestbook) == before
+
+
+def test_a_reboot_heals(guestbook):
+    """All processes gone at once, containers and mounts too; the data folder stays."""
+    written = "written before the reboot"
+    machine = guestbook
+    machine.kubectl("-n", "guestbook", "create", "configmap", "reboot", f"--from-literal=text={written}")
+    guestbook.umiak("down")
+    guestbook.umiak("up")
+    machine.kubectl("-n", "guestbook", "rollout", "status", "statefulset/redis", "--timeout=90s")
+    eventually(lambda: "True" in ready_replicas(machine), 90)
+    assert written in machine.kubectl("-n", "guestbook", "get", "configmap", "reboot", "-o", "yaml")
+    entries = machine.kubectl(
+        *("-n", "guestbook", "exec", "redis-0", "--", "sh", "-c"),
+        'redis-cli -a "$PASSWORD" --no-auth-warning llen entries',
+    )
+    assert int(entries) >= 1
+
+
+def ready_replicas(machine: Machine) -> str:
+    path = "jsonpath={.status.conditions[?(@.type=='Available')].status}"
+    return machine.kubectl("-n", "guestbook", "get", "deployment", "web", "-o", path)
+
+
+def test_deleting_the_namespace_deletes_all_of_it(guestbook):
+    guestbook.kubectl("delete", "namespace", "guestbook", "--timeout=90s", timeout=120)
+    with pytest.raises(AssertionError, match="not found"):
+        guestbook.kubectl("get", "namespace", "guestbook")
+    eventually(lambda: not json.loads(guestbook.kubectl("get", "pv", "-o", "json"))["items"], 30)
+    volumes = guestbook.data / "volumes"
+    eventually(lambda: not any(volumes.iterdir()), 30)
+
+
+def traces(machine: Machine) -> dict[str, list[str]]:
+    """Everything of ours that one could find outside the data folder."""
+    ours = (str(machine.run), str(machine.data), "umiak0", "umiak-")
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return {
+        "processes": [p for p in commands() if str(machine.data) in p or str(machine.run) in p],
+        "mounts": [m for m in mounts if m.startswith(ours[:2])],
+        "links": [p.name for p in Path("/sys/class/net").iterdir() if p.name.startswith(("umiak0", "veth"))],
+        "nft": [line for line in output("nft", "list", "tables").splitlines() if "umiak" in line],
+        "chains": [line for line in output("iptables-save").splitlines() if "CNI-" in line],
+        "cgroups": [str(p) for p in Path("/sys/fs/cgroup").glob("*/kubepods/**/pod*")],
+        "namespaces": [n for n in netns() if n.startswith("cni-")],
+        "files": [str(p) for p in (machine.run, Path("/var/lib/cni/networks/umiak")) if p.exists()],
+    }
+
+
+def netns() -> list[str]:
+    folders = (Path("/run/netns"), Path("/var/run/netns"))
+    return [p.name for folder in folders if folder.is_dir() for p in folder.iterdir()]
+
+
+def commands() -> list[str]:
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal() and int(folder.name) != os.getpid():
+            try:
+                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+            except OSError:
+                continue
+    return [c for c in found if "pytest" not in c]
+
+
+def output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def test_down_leaves_nothing_outside_the_data_folder(machine):
+    assert traces(machine)["processes"]
+    machine.umiak("down")
+    assert {k: v for k, v in traces(machine).items() if v} == {}
