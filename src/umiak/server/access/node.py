@@ -6,6 +6,7 @@ What the objects say (a node must not label itself, bind a pod elsewhere ...) is
 import asyncio
 from collections.abc import Callable, Sequence
 
+from umiak.objects.selectors import FieldRequirement, InvalidSelector, parse_fields
 from umiak.server.access.graph import Graph
 from umiak.server.access.rules import Rule, allows
 from umiak.server.contract import Attributes, Decision, User
@@ -26,8 +27,10 @@ def node_of(user: User) -> str | None:
 
 def _selects(fields: str, field: str, value: str) -> bool:
     """Whether a field selector demands that `field` equals `value`."""
-    wanted = (f"{field}={value}", f"{field}=={value}")
-    return any(part.strip() in wanted for part in fields.split(","))
+    try:
+        return FieldRequirement(field, False, value) in parse_fields(fields)
+    except InvalidSelector:
+        return False
 
 
 class NodeAuthorizer:

@@ -1,9 +1,10 @@
 """What the three reviews of access share: reading the question, judging it, and what may be wrong with it."""
 
-from umiak.objects.errors import FieldError, StatusError, invalid, invalid_value, required
+from umiak.objects.errors import FieldError, StatusError, invalid, invalid_value
 from umiak.objects.types import Object
 from umiak.server.contract import Attributes, User
 from umiak.server.review import Asked, Judges
+from umiak.server.reviews._selectors import evaluation_errors, field_selector
 
 GROUP = "authorization.k8s.io"
 ONE_OF = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
@@ -23,16 +24,8 @@ def attributes(user: User, spec: Object) -> Attributes:
         about.get("subresource", ""),
         about.get("namespace", ""),
         about.get("name", ""),
-        fields=_field_selector(about.get("fieldSelector") or {}),
+        fields=field_selector(about.get("fieldSelector"))[0],
     )
-
-
-def _field_selector(selector: Object) -> str:
-    """As text; requirements other than one wanted value do not narrow a question."""
-    if not selector.get("requirements"):
-        return str(selector.get("rawSelector", ""))
-    exact = (r for r in selector["requirements"] if r.get("operator") == "In" and len(r.get("values") or ()) == 1)
-    return ",".join(f"{r.get('key', '')}={r['values'][0]}" for r in exact)
 
 
 async def judge(judges: Judges, asked: Asked, user: User) -> Object:
@@ -43,6 +36,8 @@ async def judge(judges: Judges, asked: Asked, user: User) -> Object:
         status["denied"] = True
     if decision.reason:
         status["reason"] = decision.reason
+    if trouble := evaluation_errors((asked.obj.get("spec") or {}).get("resourceAttributes") or {}):
+        status["evaluationError"] = trouble
     return {**asked.obj, "status": status}
 
 
@@ -70,22 +65,6 @@ def subject_faults(spec: Object) -> list[FieldError]:
     if spec.get("user") or spec.get("groups"):
         return []
     return [invalid_value("spec.user", spec.get("user") or "", "at least one of user or group must be specified")]
-
-
-def selector_faults(spec: Object) -> list[FieldError]:
-    faults = []
-    for field in ("fieldSelector", "labelSelector"):
-        selector = (spec.get("resourceAttributes") or {}).get(field)
-        if selector is None:
-            continue
-        path, raw = f"spec.resourceAttributes.{field}", selector.get("rawSelector")
-        if raw and selector.get("requirements"):
-            text = "may not specified at the same time as requirements"
-            faults.append(invalid_value(f"{path}.rawSelector", raw, text))
-        if not raw and not selector.get("requirements"):
-            text = f"when {path} is specified, requirements or rawSelector is required"
-            faults.append(required(f"{path}.requirements", text))
-    return faults
 
 
 def metadata_faults(obj: Object, allowed: tuple[str, ...] = ()) -> list[FieldError]:

@@ -8,11 +8,11 @@ from umiak.server.reviews._access import (
     local_faults,
     metadata_faults,
     refuse,
-    selector_faults,
     spec_faults,
     subject,
     subject_faults,
 )
+from umiak.server.reviews._selectors import selector_faults
 
 
 async def run(judges: Judges, asked: Asked) -> Object:

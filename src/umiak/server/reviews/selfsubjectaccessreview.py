@@ -2,7 +2,8 @@
 
 from umiak.objects.types import Object
 from umiak.server.review import Asked, Judges, Review
-from umiak.server.reviews._access import GROUP, judge, metadata_faults, refuse, selector_faults, spec_faults
+from umiak.server.reviews._access import GROUP, judge, metadata_faults, refuse, spec_faults
+from umiak.server.reviews._selectors import selector_faults
 
 
 async def run(judges: Judges, asked: Asked) -> Object:

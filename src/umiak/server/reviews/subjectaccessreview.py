@@ -7,11 +7,11 @@ from umiak.server.reviews._access import (
     judge,
     metadata_faults,
     refuse,
-    selector_faults,
     spec_faults,
     subject,
     subject_faults,
 )
+from umiak.server.reviews._selectors import selector_faults
 
 
 async def run(judges: Judges, asked: Asked) -> Object:
