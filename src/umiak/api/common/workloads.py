@@ -63,6 +63,12 @@ def immutable(new: Any, old: Any, path: str, errors: Errors) -> None:
         errors.append(invalid_value(path, new, IMMUTABLE))
 
 
+def declared_immutable(new: Any, old: Any, path: str, errors: Errors) -> None:
+    """As `immutable`, for fields of which the reference's generated rules say so; these show no value."""
+    if new != old:
+        errors.append(invalid_value(path, None, IMMUTABLE))
+
+
 def counters(status: Object, names: tuple[str, ...], errors: Errors) -> None:
     """Numbers of a status, which are never negative."""
     for name in names:

@@ -73,7 +73,7 @@ def _taints(taints: list[Object], path: str, errors: list[FieldError]) -> None:
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
     """Of the spec only taints, schedulability, and what was not set yet may change."""
-    errors = validate(new)
+    errors: list[FieldError] = []
     spec, before = new.get("spec") or {}, old.get("spec") or {}
     if before.get("podCIDRs") and spec.get("podCIDRs") != before["podCIDRs"]:
         text = 'node updates may not change podCIDR except from "" to valid'

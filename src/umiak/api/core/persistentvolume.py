@@ -9,7 +9,7 @@ from umiak.api.common.resources import round_up
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.common.volume_sources import SHARED
 from umiak.api.registry import builtin
-from umiak.objects.errors import FieldError, field_forbidden
+from umiak.objects.errors import FieldError, field_forbidden, invalid_value
 from umiak.objects.types import Object
 
 CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
@@ -59,6 +59,9 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     if any(new["spec"].get(name) != old["spec"].get(name) for name in _SOURCES):
         text = "spec.persistentvolumesource is immutable after creation"
         errors.append(field_forbidden("spec.persistentvolumesource", text))
+    mode = new["spec"].get("volumeMode")
+    if mode != old["spec"].get("volumeMode"):
+        errors.append(invalid_value("volumeMode", mode, "field is immutable"))
     return errors
 
 

@@ -64,6 +64,13 @@ def validate(obj: Object) -> list[FieldError]:
     return errors
 
 
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    scopes = (new.get("spec") or {}).get("scopes")
+    if set(scopes or ()) == set((old.get("spec") or {}).get("scopes") or ()):
+        return []
+    return [invalid_value("spec.scopes", scopes, "field is immutable")]
+
+
 def _scope(scope: str, hard: Object, path: str, unknown: Any, shown: Any, errors: list[FieldError]) -> None:
     if scope not in SCOPES:
         where = path if path == "spec.scopes" else f"{path}.scopeName"
@@ -137,6 +144,7 @@ KIND = builtin(
     prepare_update=keep_status,
     prepare_status=only_status,
     validate=validate,
+    validate_update=validate_update,
     columns=(
         NAME,
         column(

@@ -4,9 +4,10 @@ from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, NONE, UNKNOWN, column, load_balancer_text, reads, shows_labels
 from umiak.api.common.metadata import label
-from umiak.api.common.service_validation import HINTS, MODE, is_headless, validate
+from umiak.api.common.service_validation import HINTS, MODE, cluster_ips, is_headless, validate
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError, field_forbidden, invalid_value
 from umiak.objects.types import Object
 
 AFFINITY_SECONDS = 3 * 60 * 60
@@ -59,6 +60,31 @@ def is_external(spec: Object) -> bool:
 
 def prepare_create(obj: Object) -> None:
     obj["status"] = {"loadBalancer": {}}
+
+
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    """The first address of a Service stays, and so does the class of its load balancer."""
+    errors: list[FieldError] = []
+    spec, before = new["spec"], old["spec"]
+    ips, given = cluster_ips(spec), cluster_ips(before)
+    kinds = {spec["type"], before["type"]}
+    if "ExternalName" not in kinds and not (is_headless(spec) and is_headless(before)) and given:
+        if not ips:
+            errors.append(invalid_value("spec.clusterIPs[0]", ips, "primary clusterIP can not be unset"))
+        for index, ip in enumerate(given):
+            if index < len(ips) and ip != ips[index]:
+                errors.append(invalid_value(f"spec.clusterIPs[{index}]", ips, "may not change once set"))
+    if kinds == {"LoadBalancer"} and spec.get("loadBalancerClass") != before.get("loadBalancerClass"):
+        text = "may not change once set"
+        errors.append(invalid_value("spec.loadBalancerClass", spec.get("loadBalancerClass"), text))
+    return errors
+
+
+def validate_status(new: Object, old: Object) -> list[FieldError]:
+    if ((new.get("status") or {}).get("loadBalancer") or {}).get("ingress") and new["spec"]["type"] != "LoadBalancer":
+        text = "may only be used when `spec.type` is 'LoadBalancer'"
+        return [field_forbidden("status.loadBalancer.ingress", text)]
+    return []
 
 
 def warnings(new: Object, old: Object | None) -> list[str]:
@@ -116,6 +142,8 @@ KIND = builtin(
     prepare_update=keep_status,
     prepare_status=only_status,
     validate=validate,
+    validate_update=validate_update,
+    validate_status=validate_status,
     warnings=warnings,
     validate_name=label,
     columns=(

@@ -6,7 +6,7 @@ from umiak.api.common.cells import AGE, NAME, UNSET, column, reads
 from umiak.api.common.checks import check, ip_address, one_of
 from umiak.api.common.endpoint_ips import endpoint_ip
 from umiak.api.common.metadata import label_key
-from umiak.api.common.workloads import immutable
+from umiak.api.common.workloads import declared_immutable
 from umiak.api.registry import builtin
 from umiak.objects import names
 from umiak.objects.errors import FieldError, duplicate, invalid_value, not_supported, required, too_many
@@ -102,7 +102,7 @@ def _host(name: str, path: str, errors: list[FieldError]) -> None:
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
     errors: list[FieldError] = []
-    immutable(new.get("addressType"), old.get("addressType"), "addressType", errors)
+    declared_immutable(new.get("addressType"), old.get("addressType"), "addressType", errors)
     return errors
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from umiak.api.common.cells import NAME, NONE, column
 from umiak.api.common.checks import check
+from umiak.api.common.workloads import declared_immutable
 from umiak.api.registry import builtin
 from umiak.objects import names
 from umiak.objects.errors import FieldError, required
@@ -38,6 +39,13 @@ def validate(obj: Object) -> list[FieldError]:
     return errors + late
 
 
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    mine, its = ((o.get("spec") or {}).get("parentRef") for o in (new, old))
+    declared_immutable(mine, its, "spec.parentRef", errors)
+    return errors
+
+
 def parent(obj: Object, now: float) -> Any:
     """The owner as `resource.group/namespace/name`, lower case in its first part."""
     ref = (obj.get("spec") or {}).get("parentRef")
@@ -52,6 +60,7 @@ KIND = builtin(
     "networking.k8s.io/v1",
     "IPAddress",
     validate=validate,
+    validate_update=validate_update,
     validate_name=address_name,
     columns=(NAME, column("ParentRef", parent, "IPAddressSpec.parentRef")),
 )

@@ -55,6 +55,15 @@ def validate(obj: Object) -> list[FieldError]:
     return errors
 
 
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for field, shown in (("attachRequired", "attachedRequired"), ("volumeLifecycleModes", "volumeLifecycleModes")):
+        value = new["spec"].get(field)
+        if value != old["spec"].get(field):
+            errors.append(invalid_value(f"spec.{shown}", value, "field is immutable"))
+    return errors
+
+
 def warnings(new: Object, old: Object | None) -> list[str]:
     spec = new["spec"]
     if not spec.get("tokenRequests") or spec.get("serviceAccountTokenInSecrets") is not None:
@@ -81,6 +90,7 @@ KIND = builtin(
     "CSIDriver",
     default=default,
     validate=validate,
+    validate_update=validate_update,
     warnings=warnings,
     columns=(
         NAME,

@@ -3,7 +3,7 @@
 from umiak.api.common.cells import AGE, NAME, column, reads
 from umiak.api.common.checks import check, duplicates, one_of
 from umiak.api.common.metadata import label_key
-from umiak.api.common.workloads import immutable
+from umiak.api.common.workloads import declared_immutable
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, duplicate, invalid_value, required, too_long
 from umiak.objects.types import Object
@@ -63,8 +63,8 @@ def _topology(term: Object, path: str, errors: list[FieldError]) -> None:
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
     errors: list[FieldError] = []
-    for field in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
-        immutable(new.get(field), old.get(field), field, errors)
+    for field in ("provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"):
+        declared_immutable(new.get(field), old.get(field), field, errors)
     return errors
 
 

@@ -6,7 +6,7 @@ from umiak.api.common.persistent_volume_spec import volume_spec
 from umiak.api.common.pod_defaults import default_volume_source
 from umiak.api.common.resources import round_up
 from umiak.api.common.strategy import keep_status, nothing_but_status
-from umiak.api.common.workloads import immutable
+from umiak.api.common.workloads import declared_immutable
 from umiak.api.registry import builtin
 from umiak.objects import names
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value, required, too_long
@@ -65,7 +65,7 @@ def validate(obj: Object) -> list[FieldError]:
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
     errors: list[FieldError] = []
-    immutable(new.get("spec"), old.get("spec"), "spec", errors)
+    declared_immutable(new.get("spec"), old.get("spec"), "spec", errors)
     return errors
 
 
