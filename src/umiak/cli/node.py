@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from umiak.cli._part import add_kubeconfig, connect, run_until_stopped, say_ready
+from umiak.cli._part import runtime as parts_runtime
 from umiak.cli.command import Command, CommandError
 
 if TYPE_CHECKING:
+    from umiak.network.dns.cluster import Settings as DnsSettings
     from umiak.node.agent import Agent, Settings
 
 
@@ -79,12 +81,14 @@ async def work(args: argparse.Namespace) -> None:
         runtime = Cri(args.runtime)
     except ValueError as error:
         raise CommandError(str(error)) from error
-    agent = Agent(wanted, connect(args.kubeconfig, "node"), runtime, RealClock(), random.Random())
+    network = Network(args, wanted) if args.with_network else None
+    services = network.runtime.informers if network else None
+    agent = Agent(wanted, connect(args.kubeconfig, "node"), runtime, RealClock(), random.Random(), services)
 
     def more(tasks: asyncio.TaskGroup) -> None:
         tasks.create_task(endpoint(agent, args), name="endpoint")
-        if args.with_network:
-            tasks.create_task(network(args, wanted), name="network")
+        if network is not None:
+            network.start(agent, tasks)
 
     try:
         await agent.run(more)
@@ -124,11 +128,66 @@ async def endpoint(agent: "Agent", args: argparse.Namespace) -> None:
         await server.close(grace=0.5)
 
 
-async def network(args: argparse.Namespace, wanted: "Settings") -> None:
-    """Service proxy, DNS and the pods' network configuration of this node, until cancelled."""
-    from umiak.cli import _network
+class Network:
+    """Service proxy, DNS and the pods' network configuration of this node, beside the agent in one process."""
 
-    await _network.run(args, wanted.name, wanted.addresses)
+    def __init__(self, args: argparse.Namespace, wanted: "Settings") -> None:
+        self.runtime = parts_runtime(connect(args.with_network, "network"))
+        self._args, self._wanted = args, wanted
+        self._cluster = args.cluster_cidr.split(",")
+
+    def start(self, agent: "Agent", tasks: asyncio.TaskGroup) -> None:
+        from umiak.network.dns.cluster import ClusterDns
+        from umiak.network.proxy.proxy import ServiceProxy
+        from umiak.network.proxy.proxy import Settings as ProxySettings
+
+        pods = [cidr for cidr in self._cluster if ":" not in cidr]
+        proxy = ServiceProxy(self.runtime, ProxySettings(node=self._wanted.name, pods=pods))
+        tasks.create_task(proxy.run(), name="proxy")
+        tasks.create_task(self._configure(agent), name="pod network")
+        if self._wanted.cluster_dns:
+            dns = ClusterDns(self.runtime, self._dns_settings(), random.Random())
+            tasks.create_task(dns.run(), name="dns")
+            tasks.create_task(self._announce(), name="dns announcement")
+
+    def _dns_settings(self) -> "DnsSettings":
+        from umiak.network.dns.cluster import Settings as DnsSettings
+
+        wanted = self._wanted
+        return DnsSettings(
+            node=wanted.name,
+            addresses=wanted.addresses,
+            zone=wanted.cluster_domain,
+            service_ip=wanted.cluster_dns[0],
+            resolv_conf=Path(wanted.resolv_conf),
+        )
+
+    async def _announce(self) -> None:
+        """Tries until the API server takes it."""
+        from umiak.client.contract import Unreachable
+        from umiak.network.dns.cluster import announce
+        from umiak.objects.errors import StatusError
+
+        while True:
+            try:
+                await announce(self.runtime.client, self._dns_settings())
+                return
+            except (StatusError, Unreachable) as error:
+                print(f"cannot announce DNS yet: {error}", file=sys.stderr)
+                await self.runtime.clock.sleep(1.0)
+
+    async def _configure(self, agent: "Agent") -> None:
+        """Writes the network configuration once the node's pod range is known."""
+        from umiak.network import cni, nft
+
+        await agent.assembled.wait()
+        ranges = await agent.pod_cidrs()
+        for family, is_v6 in (("ip", False), ("ip6", True)):
+            own, every = ([c for c in cidrs if (":" in c) == is_v6] for cidrs in (ranges, self._cluster))
+            if own:
+                await nft.run(cni.masquerade(family, own, every or own))
+        if self._args.cni_config:
+            cni.write(self._args.cni_config, cni.conflist(ranges))
 
 
 COMMAND = Command(

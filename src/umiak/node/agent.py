@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from umiak.api.core.node import KIND as NODE
 from umiak.api.core.persistentvolume import KIND as VOLUME
 from umiak.api.core.pod import KIND as POD
 from umiak.api.core.service import KIND as SERVICE
@@ -68,7 +69,10 @@ class Settings:
 
 
 class Agent:
-    """`tables` may be shared with other parts of the process. `run` returns only when cancelled."""
+    """`services` may be the informers of another part of the process, to follow Services but once.
+
+    `run` returns only when cancelled.
+    """
 
     def __init__(
         self,
@@ -77,13 +81,17 @@ class Agent:
         runtime: Runtime,
         clock: Clock,
         chance: random.Random,
-        tables: Tables | None = None,
+        services: Informers | None = None,
     ) -> None:
         self.settings = settings
         self._client, self._runtime, self._clock, self._random = client, runtime, clock, chance
-        self.tables = tables or Tables()
+        self._services_by = services
+        self._tables = Tables()
         self.pods = Table(POD)
         """Pods that the API binds to this node."""
+        self.nodes = Table(NODE)
+        """Just our own."""
+        self.assembled = asyncio.Event()
         self.workers: dict[str, Worker] = {}
         self._static: dict[str, Object] = {}
         self._health: Health | None = None
@@ -113,13 +121,15 @@ class Agent:
             tasks.create_task(self._watch_health(), name="runtime health")
             if self.settings.register:
                 tasks.create_task(self._present(tasks), name="registration")
-            informers = Informers(self.tables, self._client, self._clock, self._random)
-            informers.start([SERVICE], tasks)
-            tasks.create_task(self._know_services(informers), name="services")
+            own = Informers(self._tables, self._client, self._clock, self._random)
+            self._services_by = self._services_by or own
+            self._services_by.start([SERVICE], tasks)
+            tasks.create_task(self._know_services(self._services_by), name="services")
             tasks.create_task(relister.run(), name="runtime")
             tasks.create_task(self._run_pods(tasks), name="pods")
             if self.settings.local_path_root:
-                tasks.create_task(self._delete_local_paths(informers, tasks), name="local paths")
+                tasks.create_task(self._delete_local_paths(own, tasks), name="local paths")
+            self.assembled.set()
             for start in more:
                 start(tasks)
 
@@ -180,9 +190,28 @@ class Agent:
 
     async def _present(self, tasks: asyncio.TaskGroup) -> None:
         await self.registration.register()
+        selected = Selected(self._client, fields=f"metadata.name={self.settings.name}")
+        self.nodes.listen(self._node_changed)
+        follow = Informer(NODE, self.nodes, selected, self._clock, self._random)
+        tasks.create_task(follow.run(), name="informer node")
         self._recorder.event(self._about_node(), "Normal", "Starting", "Starting kubelet.")
         tasks.create_task(self.registration.hold_lease(), name="lease")
         await self.registration.report()
+
+    def _node_changed(self, change: Change) -> None:
+        if change.new is not None:
+            self.registration.saw(change.new)
+
+    async def pod_cidrs(self) -> list[str]:
+        """The ranges that this node's pods have their addresses from, once they are known."""
+        changed = asyncio.Event()
+        self.nodes.listen(lambda change: changed.set())
+        while True:
+            changed.clear()
+            spec = self._node().get("spec") or {}
+            if found := spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else []):
+                return list(found)
+            await changed.wait()
 
     def _about_node(self) -> Object:
         return {"kind": "Node", "name": self.settings.name, "uid": self.settings.name, "apiVersion": "v1"}
@@ -356,7 +385,9 @@ class Agent:
     # Services
 
     def _services(self) -> Iterable[Object] | None:
-        return self.tables.list(SERVICE) if self._services_known else None
+        if not self._services_known or self._services_by is None:
+            return None
+        return self._services_by.tables.list(SERVICE)
 
     async def _know_services(self, informers: Informers) -> None:
         await informers.synced([SERVICE])
@@ -384,7 +415,7 @@ class Agent:
             await self._clock.sleep(CLEAN_EVERY)
 
     async def _delete_local_paths(self, informers: Informers, tasks: asyncio.TaskGroup) -> None:
-        table = self.tables.ensure(VOLUME)
+        table = self._tables.ensure(VOLUME)
         table.listen(self._volume_changed)
         informers.start([VOLUME], tasks)
         while True:

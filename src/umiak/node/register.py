@@ -52,6 +52,11 @@ class Pressure:
     pids: bool = False
 
 
+def version(obj: Object) -> int:
+    text = meta.resource_version(obj)
+    return int(text) if text.isdecimal() else 0
+
+
 def default_labels(name: str) -> dict[str, str]:
     arch = facts.architecture()
     return {
@@ -181,6 +186,11 @@ class Registration:
         self._ready: bool | None = None
         self._reported_at = 0.0
         self.node: Object = {}
+
+    def saw(self, node: Object) -> None:
+        """Takes in what the API says of the Node."""
+        if meta.uid(node) != meta.uid(self.node) or version(node) >= version(self.node):
+            self.node = node
 
     def changed(self) -> None:
         """What `look` tells has changed: reports soon."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from umiak.api.core.pod import KIND as POD
 from umiak.client.contract import Unreachable
 from umiak.kit.backoff import Backoff
+from umiak.node.register import version
 from umiak.node.status import changes
 from umiak.node.tools import Tools
 from umiak.objects import meta
@@ -15,11 +16,6 @@ from umiak.objects.types import Object
 
 log = logging.getLogger(__name__)
 AGAIN = Backoff(first=0.5, limit=10.0)
-
-
-def version(obj: Object) -> int:
-    text = meta.resource_version(obj)
-    return int(text) if text.isdecimal() else 0
 
 
 class Report:
