@@ -373,8 +373,8 @@ def _write(name: str, obj: Object) -> bytes:
             continue
         value = obj.get(field)
         if how == "m":
-            for key in sorted(value or {}):
-                out.append(_put(number, _write_scalar(1, "s", key) + _write_value(2, kind, value[key])))
+            for key, item in sorted((value or {}).items()):
+                out.append(_put(number, _write_scalar(1, "s", key) + _write_value(2, kind, item)))
         elif how == "r":
             out += [_write_value(number, kind, item) for item in value or ()]
         elif value is not None:

@@ -85,7 +85,8 @@ def is_true(obj: Object, condition: str) -> bool:
 
 
 def is_well(pod: Object) -> bool:
-    return (pod.get("status") or {}).get("phase") == "Succeeded" or is_true(pod, "Ready")
+    """Finished ones are; of those that failed their Job takes care."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed") or is_true(pod, "Ready")
 
 
 def why(pod: Object) -> str:

@@ -147,8 +147,8 @@ def _parse_fields(text: str, zone: tzinfo) -> Fields:
     if len(words) != len(FIELDS):
         raise InvalidSchedule(f"expected exactly 5 fields, found {len(words)}: [{' '.join(words)}]")
     parsed = [_parse_list(word, field) for word, field in zip(words, FIELDS, strict=True)]
-    values = [frozenset(numbers) for numbers, _ in parsed]
-    return Fields(*values, any_day=parsed[2][1] or parsed[4][1], zone=zone)
+    minutes, hours, days, months, weekdays = (frozenset(numbers) for numbers, _ in parsed)
+    return Fields(minutes, hours, days, months, weekdays, any_day=parsed[2][1] or parsed[4][1], zone=zone)
 
 
 def _parse_list(word: str, field: Field) -> tuple[set[int], bool]:

@@ -233,7 +233,7 @@ class Scheduler:
         if known is None or meta.uid(known) != about.uid:
             return
         status = known.get("status") or {}
-        current = next((c for c in status.get("conditions") or () if c["type"] == "PodScheduled"), {})
+        current: Object = next((c for c in status.get("conditions") or () if c["type"] == "PodScheduled"), {})
         same = (current.get("status"), current.get("message")) == ("False", message)
         if same and (status.get("nominatedNodeName") or "") == nominated:
             return
