@@ -7,6 +7,7 @@ that are not alive here may still exist (a kind just installed), so the collecto
 from collections import OrderedDict
 from collections.abc import Iterable
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -56,11 +57,14 @@ class Owner(NamedTuple):
         return self.api_version.rpartition("/")[0]
 
 
-class Place(NamedTuple):
-    """Where an object lives; one value is shared by all objects of a kind in a namespace."""
+class Place:
+    """Where an object lives; one value is shared by all objects of a kind in a namespace, and goes with the last."""
 
-    kind: Kind
-    namespace: str
+    __slots__ = ("__weakref__", "kind", "namespace")
+
+    def __init__(self, kind: Kind, namespace: str) -> None:
+        self.kind = kind
+        self.namespace = namespace
 
 
 class Node:
@@ -108,7 +112,7 @@ class Graph:
         self.complete = False
         """Whether all kinds were listed; before that an owner not seen yet means nothing."""
         self._alive: dict[str, Place] = {}
-        self._places: dict[tuple[int, str], Place] = {}
+        self._places: WeakValueDictionary[tuple[int, str], Place] = WeakValueDictionary()
         self._nodes: dict[str, Node] = {}
         self._dependents: dict[str, dict[Node, None]] = {}
         self._absent: OrderedDict[tuple[str, str], None] = OrderedDict()

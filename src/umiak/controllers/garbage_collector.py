@@ -24,6 +24,7 @@ from umiak.reconcile.worker import ErrorLog, serve
 
 NAME = "garbage-collector"
 REDISCOVER = timedelta(seconds=30)
+SYNC_LIMIT = timedelta(seconds=30)
 WORKERS = 20
 IGNORED = {("", "events"), ("events.k8s.io", "events")}
 VERBS = ("delete", "list", "watch")
@@ -133,18 +134,32 @@ class Collector:
             for gone in self._monitors.keys() - wanted.keys():
                 self._monitors.pop(gone).cancel()
                 self._kinds = {k: v for k, v in self._kinds.items() if identity(v) != gone}
-        for listed in fresh:
-            await listed.wait()
+        await self._listed(fresh)
+
+    async def _listed(self, fresh: list[asyncio.Event]) -> None:
+        """Waits for the first lists, but not for ever: a kind whose server is away must not hold up all others.
+
+        What is missing then is asked of the server, one owner at a time.
+        """
+        waits = [asyncio.ensure_future(event.wait()) for event in fresh]
+        limit = asyncio.ensure_future(self._ctx.clock.sleep(SYNC_LIMIT.total_seconds()))
+        try:
+            while pending := [w for w in waits if not w.done()]:
+                await asyncio.wait([*pending, limit], return_when=asyncio.FIRST_COMPLETED)
+                if limit.done():
+                    return
+        finally:
+            for wait in (*waits, limit):
+                wait.cancel()
 
     def _follow(self, kind: Kind, tasks: asyncio.TaskGroup) -> asyncio.Event:
         """An event that is set once the kind is listed."""
         monitor = Monitor(kind, self)
         cache = self._ctx.cache
         table = cache.find(kind) if isinstance(cache, Tables) else None
-        if table is not None and table.position:
+        if table is not None:
             task = tasks.create_task(_listen(table.listen(monitor.changed)))
-            listed = asyncio.Event()
-            listed.set()
+            listed = table.listed
         else:
             ctx = self._ctx
             informer = Informer(kind, monitor, ctx.client, ctx.clock, ctx.random, metadata_only=True)

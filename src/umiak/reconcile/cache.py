@@ -9,6 +9,7 @@ has just created ten pods counts ten pods: nothing like client-go's expectations
 reports of the same objects are told apart by resourceVersion, which is a growing number (KEP-5504).
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -151,6 +152,8 @@ class Table:
         self._listeners: list[Listener] = []
         self.position = 0
         """The version up to which list and watch have told all."""
+        self.listed = asyncio.Event()
+        """Set once the first list is in."""
 
     def __len__(self) -> int:
         return sum(map(len, self._rows.values()))
@@ -224,6 +227,7 @@ class Table:
             if key not in listed and row.version <= version:
                 self._drop(key, row)
         self.position = version
+        self.listed.set()
 
     def _put_newer(self, key: Key, row: Row) -> None:
         known = self.row(key)
