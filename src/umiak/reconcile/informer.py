@@ -112,7 +112,9 @@ class Informer:
             if self._failures == 1:
                 return
         if str(error) != self.failing:
-            log.warning("cannot follow %s: %s", self.kind.plural, error)
+            # a server that restarts ends the watches of all kinds at once: no reason to alarm anybody
+            level = logging.INFO if isinstance(error, Unreachable) else logging.WARNING
+            log.log(level, "cannot follow %s: %s", self.kind.plural, error)
             self.failing = str(error)
         wait = RECONNECT.wait(self._failures) * (1 + self._random.random())
         if isinstance(error, StatusError):
