@@ -1,5 +1,9 @@
-"""The defaults of device requests, in claims and in their templates."""
+"""Device requests, in claims and in their templates: defaults and validation."""
 
+from umiak.api.common.checks import Errors, check
+from umiak.api.common.metadata import label_key, label_value
+from umiak.objects import names
+from umiak.objects.errors import FieldError, duplicate, invalid_value, not_supported, required, too_long, too_many
 from umiak.objects.types import Object
 
 
@@ -24,3 +28,138 @@ def default_claim_spec(spec: Object) -> None:
             _default_request(request["exactly"])
         for choice in request.get("firstAvailable") or ():
             _default_request(choice)
+
+
+_MODES = ("All", "ExactCount")
+_NOT_A_REQUEST = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
+_REQUESTS, _CONSTRAINTS, _CONFIGURATIONS, _CHOICES = 32, 32, 32, 8
+TAINT_EFFECTS = ("NoExecute", "NoSchedule", "None")
+
+
+def driver(name: str, path: str, errors: Errors) -> None:
+    """The name of a driver, in any case."""
+    if not name:
+        errors.append(required(path))
+        return
+    if len(name) > 63:
+        errors.append(too_long(path, 63))
+    if names.dns_subdomain(name.lower()):
+        rule = (
+            "an RFC 1123 subdomain must consist of alphanumeric characters, '-' or '.', "
+            "and must start and end with an alphanumeric character"
+        )
+        errors.append(invalid_value(path, name, names.mismatch(rule, names.DNS_SUBDOMAIN, "Example.com")))
+
+
+def claim_spec(spec: Object, path: str) -> list[FieldError]:
+    """The spec of a ResourceClaim, apart from what its expressions mean."""
+    errors: Errors = []
+    late: Errors = []
+    devices, path = spec.get("devices") or {}, f"{path}.devices"
+    requests = devices.get("requests") or []
+    known = _names(requests)
+    if len(requests) > _REQUESTS:
+        errors.append(too_many(f"{path}.requests", len(requests), _REQUESTS))
+    seen: set[str] = set()
+    for index, request in enumerate(requests):
+        where, name = f"{path}.requests[{index}]", request.get("name") or ""
+        check(names.dns_label, name, f"{where}.name", errors)
+        _request(request, where, errors, late)
+        if name in seen:
+            late.append(duplicate(where, request))
+        seen.add(name)
+    for index, constraint in enumerate(devices.get("constraints") or ()):
+        _constraint(constraint, known, f"{path}.constraints[{index}]", errors, late)
+    for index, config in enumerate(devices.get("config") or ()):
+        where = f"{path}.config[{index}]"
+        _references(config, known, where, errors)
+        configuration(config, where, errors, late)
+    return errors + late
+
+
+def _names(requests: list[Object]) -> set[str]:
+    found = {r.get("name") or "" for r in requests}
+    return found | {f"{r.get('name')}/{c.get('name')}" for r in requests for c in r.get("firstAvailable") or ()}
+
+
+def _request(request: Object, path: str, errors: Errors, late: Errors) -> None:
+    exactly, choices = request.get("exactly"), request.get("firstAvailable") or []
+    if exactly is None and not choices:
+        errors.append(required(path, "exactly one of `exactly` or `firstAvailable` is required"))
+    elif exactly is not None and choices:
+        text = "exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set"
+        errors.append(invalid_value(path, None, text))
+    elif exactly is not None:
+        _wanted(exactly, f"{path}.exactly", errors, errors, late)
+    if len(choices) > _CHOICES:
+        late.append(too_many(f"{path}.firstAvailable", len(choices), _CHOICES))
+    for index, choice in enumerate(choices if exactly is None else ()):
+        where = f"{path}.firstAvailable[{index}]"
+        check(names.dns_label, choice.get("name") or "", f"{where}.name", errors)
+        _wanted(choice, where, errors, late, late)
+
+
+def _wanted(request: Object, path: str, errors: Errors, classes: Errors, late: Errors) -> None:
+    """What kind of device, and how many."""
+    if not request.get("deviceClassName"):
+        classes.append(required(f"{path}.deviceClassName"))
+    else:
+        check(names.dns_subdomain, request["deviceClassName"], f"{path}.deviceClassName", classes)
+    mode, count = request.get("allocationMode") or "", request.get("count") or 0
+    if mode == "All" and count:
+        text = "must not be specified when allocationMode is 'All'"
+        errors.append(invalid_value(f"{path}.count", count, text))
+    elif mode == "ExactCount" and count <= 0:
+        errors.append(invalid_value(f"{path}.count", count, "must be greater than zero"))
+    elif mode not in _MODES:
+        late.append(not_supported(f"{path}.allocationMode", mode, _MODES))
+
+
+def _references(holder: Object, known: set[str], path: str, errors: Errors) -> None:
+    for index, name in enumerate(holder.get("requests") or ()):
+        where = f"{path}.requests[{index}]"
+        parts = name.split("/")
+        if len(parts) <= 2:
+            for part in parts:
+                check(names.dns_label, part, where, errors)
+        if len(parts) > 2 or name not in known:
+            errors.append(invalid_value(where, name, _NOT_A_REQUEST))
+
+
+def _constraint(constraint: Object, known: set[str], path: str, errors: Errors, late: Errors) -> None:
+    _references(constraint, known, path, errors)
+    for field in ("matchAttribute", "distinctAttribute"):
+        name = constraint.get(field)
+        if name is not None:
+            if "/" not in name:
+                text = "a fully qualified name must be a domain and a name separated by a slash"
+                late.append(invalid_value(f"{path}.{field}", name, text))
+            return
+    text = 'exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set'
+    errors.append(required(path, text))
+
+
+def configuration(config: Object, path: str, errors: Errors, late: Errors) -> None:
+    """Parameters for a driver, which it alone understands."""
+    opaque = config.get("opaque")
+    if opaque is None:
+        errors.append(required(f"{path}.opaque"))
+        return
+    driver(opaque.get("driver") or "", f"{path}.opaque.driver", late)
+    parameters = opaque.get("parameters")
+    if parameters is None:
+        errors.append(required(f"{path}.opaque.parameters"))
+    elif not isinstance(parameters, dict):
+        errors.append(invalid_value(f"{path}.opaque.parameters", "<value omitted>", "must be a valid JSON object"))
+
+
+def taint(value: Object, path: str, errors: Errors, late: Errors) -> None:
+    """A mark on devices that keeps claims away."""
+    check(label_key, value.get("key") or "", f"{path}.key", errors)
+    for text in label_value(value.get("value") or ""):
+        errors.append(invalid_value(f"{path}.value", value["value"], text))
+    effect = value.get("effect") or ""
+    if not effect:
+        late.append(required(f"{path}.effect"))
+    elif effect not in TAINT_EFFECTS:
+        late.append(not_supported(f"{path}.effect", effect, TAINT_EFFECTS))

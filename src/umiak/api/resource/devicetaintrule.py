@@ -3,8 +3,12 @@
 from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, column, reads, since
+from umiak.api.common.checks import check
+from umiak.api.common.device_requests import taint
 from umiak.api.common.strategy import keep_status, nothing_but_status, reset_status
 from umiak.api.registry import builtin
+from umiak.objects import names
+from umiak.objects.errors import FieldError
 from umiak.objects.types import Object
 
 
@@ -14,6 +18,17 @@ def prepare_create(obj: Object) -> None:
     taint, created = obj.setdefault("spec", {}).setdefault("taint", {}), obj["metadata"].get("creationTimestamp")
     if taint.get("timeAdded") is None and created:
         taint["timeAdded"] = created
+
+
+def validate(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    late: list[FieldError] = []
+    spec = obj["spec"]
+    device = (spec.get("deviceSelector") or {}).get("device")
+    if device is not None:
+        check(names.dns_label, device, "spec.deviceSelector.device", errors)
+    taint(spec.get("taint") or {}, "spec.taint", errors, late)
+    return errors + late
 
 
 def added(obj: Object, now: float) -> Any:
@@ -29,6 +44,7 @@ KIND = builtin(
     prepare_create=prepare_create,
     prepare_update=keep_status,
     prepare_status=nothing_but_status,
+    validate=validate,
     columns=(
         NAME,
         column("Key", reads(*_TAINT, "key"), "DeviceTaint.key"),

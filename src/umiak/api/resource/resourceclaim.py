@@ -3,9 +3,11 @@
 from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, column
-from umiak.api.common.device_requests import default_claim_spec, default_tolerations
+from umiak.api.common.device_requests import claim_spec, default_claim_spec, default_tolerations
 from umiak.api.common.strategy import keep_status, nothing_but_status, reset_status
+from umiak.api.common.workloads import declared_immutable
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError
 from umiak.objects.types import Object
 
 
@@ -14,6 +16,16 @@ def default(obj: Object) -> None:
     allocation = (obj.get("status") or {}).get("allocation") or {}
     for result in (allocation.get("devices") or {}).get("results") or ():
         default_tolerations(result)
+
+
+def validate(obj: Object) -> list[FieldError]:
+    return claim_spec(obj["spec"], "spec")
+
+
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    declared_immutable(new.get("spec"), old.get("spec"), "spec", errors)
+    return errors
 
 
 def state(obj: Object, now: float) -> Any:
@@ -33,6 +45,8 @@ KIND = builtin(
     prepare_create=reset_status,
     prepare_update=keep_status,
     prepare_status=nothing_but_status,
+    validate=validate,
+    validate_update=validate_update,
     columns=(
         NAME,
         column("State", state, "A summary of the current state (allocated, pending, reserved, etc.)."),

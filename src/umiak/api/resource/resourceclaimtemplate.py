@@ -1,8 +1,10 @@
 """ResourceClaimTemplate: what the claims made for pods look like."""
 
 from umiak.api.common.cells import AGE, NAME
-from umiak.api.common.device_requests import default_claim_spec
+from umiak.api.common.device_requests import claim_spec, default_claim_spec
+from umiak.api.common.metadata import validate_annotations, validate_labels
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError
 from umiak.objects.types import Object
 
 
@@ -13,10 +15,19 @@ def default(obj: Object) -> None:
     default_claim_spec(spec.setdefault("spec", {}))
 
 
+def validate(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    metadata = obj["spec"].get("metadata") or {}
+    validate_annotations(metadata.get("annotations"), "spec.metadata.annotations", errors)
+    validate_labels(metadata.get("labels"), "spec.metadata.labels", errors)
+    return errors + claim_spec(obj["spec"]["spec"], "spec.spec")
+
+
 KIND = builtin(
     "resource.k8s.io/v1",
     "ResourceClaimTemplate",
     default=default,
+    validate=validate,
     columns=(NAME, AGE),
     deletion_returns_object=True,
 )
