@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     build.add_argument("--busybox", action="store_true", help="add a shell and its tools")
     load = actions.add_parser("import", help="give an archive to the container runtime")
-    load.add_argument("archive", type=Path, metavar="F")
+    load.add_argument("archives", nargs="+", type=Path, metavar="F")
     show = actions.add_parser("list", help="what images the container runtime has")
     prune = actions.add_parser("prune", help="remove images that no container uses")
     for action in (load, show, prune):
@@ -92,10 +92,11 @@ def load(args: argparse.Namespace) -> None:
     from umiak.node.cri.channel import socket_path
     from umiak.node.images.imports import import_archive
 
-    if not args.archive.is_file():
-        raise CommandError(f"{args.archive} is no file")
-    for name in asyncio.run(import_archive(str(args.archive), socket_path(args.runtime))):
-        print(f"imported {name}")
+    for archive in args.archives:
+        if not archive.is_file():
+            raise CommandError(f"{archive} is no file")
+        for name in asyncio.run(import_archive(str(archive), socket_path(args.runtime))):
+            print(f"imported {name}")
 
 
 def names(image: "Image") -> list[str]:
