@@ -4,8 +4,8 @@ from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, column, number
 from umiak.api.common.checks import at_most_everything, label_selector, number_or_percent, one_of
-from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.common.metadata import path_segment
+from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, invalid_value
 from umiak.objects.types import Object
