@@ -12,9 +12,7 @@ DAYS = 365
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", default="", metavar="U", help="a user of this name instead of the administrator")
-    parser.add_argument(
-        "--group", action="append", default=[], metavar="G", help="a group of the user; may be repeated"
-    )
+    parser.add_argument("--group", action="append", default=[], metavar="G", help="a group of the user; repeatable")
     parser.add_argument("--days", type=int, default=DAYS, help=f"how long the user's certificate lasts ({DAYS})")
     parser.add_argument(
         "--data-dir", type=Path, default=DEFAULT_FOLDER, metavar="D", help=f"the server's folder ({DEFAULT_FOLDER})"
