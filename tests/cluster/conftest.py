@@ -13,10 +13,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     if os.geteuid() != 0:
         pytest.skip("a cluster needs root")
     folder = tmp_path_factory.mktemp("cluster")
-    made = Machine(folder / "cluster.yaml", folder / "data", folder / "run", "")
+    made = Machine(folder / "cluster.yaml", folder / "data", folder / "run")
     made.config.write_text(
         f"nodeName: e2e\ndataDir: {made.data}\nrunDir: {made.run}\nport: {free_port()}\nnodePort: {free_port()}\n"
     )
+    made.before = made.traces()
     try:
         made.umiak("up")
         node = "jsonpath={.items[0].status.addresses[?(@.type=='InternalIP')].address}"

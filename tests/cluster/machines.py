@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +36,41 @@ def eventually(look: Callable[[], T], seconds: float = 30, every: float = 0.2) -
         time.sleep(every)
 
 
+def traces(data: Path, run: Path) -> dict[str, list[str]]:
+    """What a cluster could leave outside its data folder, whosever it is."""
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return {
+        "processes": [p for p in commands() if str(data) in p or str(run) in p],
+        "mounts": [m for m in mounts if m.startswith((str(data), str(run)))],
+        "links": [p.name for p in Path("/sys/class/net").iterdir() if p.name.startswith(("umiak0", "veth"))],
+        "nft": [line for line in output("nft", "list", "tables").splitlines() if "umiak" in line],
+        "chains": [line for line in output("iptables-save").splitlines() if "CNI-" in line],
+        "cgroups": [str(p) for p in Path("/sys/fs/cgroup").glob("*/kubepods/**/pod*")],
+        "namespaces": [n for n in netns() if n.startswith("cni-")],
+        "files": [str(p) for p in (run, Path("/var/lib/cni/networks/umiak")) if p.exists()],
+    }
+
+
+def netns() -> list[str]:
+    folders = (Path("/run/netns"), Path("/var/run/netns"))
+    return [p.name for folder in folders if folder.is_dir() for p in folder.iterdir()]
+
+
+def commands() -> list[str]:
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal() and int(folder.name) != os.getpid():
+            try:
+                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+            except OSError:
+                continue
+    return found
+
+
+def output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
 @dataclass
 class Machine:
     """The cluster's settings file, and how to command it."""
@@ -43,7 +78,12 @@ class Machine:
     config: Path
     data: Path
     run: Path
-    address: str
+    address: str = ""
+    before: dict[str, list[str]] = field(default_factory=dict)
+    """What `traces` found before the cluster came up."""
+
+    def traces(self) -> dict[str, list[str]]:
+        return traces(self.data, self.run)
 
     def umiak(self, command: str, *more: str, timeout: float = 120) -> str:
         words = [sys.executable, "-m", "umiak.cli.main", command, *more]

@@ -3,9 +3,7 @@
 import json
 import os
 import signal
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
 from machines import Machine, eventually
@@ -47,6 +45,8 @@ def test_a_reboot_heals(guestbook):
     written = "written before the reboot"
     machine = guestbook
     machine.kubectl("-n", "guestbook", "create", "configmap", "reboot", f"--from-literal=text={written}")
+    for program in ("supervisor", "server", "controllers", "node", "containerd"):
+        os.kill(guestbook.pid(program), signal.SIGKILL)
     guestbook.umiak("down")
     guestbook.umiak("up")
     machine.kubectl("-n", "guestbook", "rollout", "status", "statefulset/redis", "--timeout=90s")
@@ -73,43 +73,8 @@ def test_deleting_the_namespace_deletes_all_of_it(guestbook):
     eventually(lambda: not any(volumes.iterdir()), 30)
 
 
-def traces(machine: Machine) -> dict[str, list[str]]:
-    """Everything of ours that one could find outside the data folder."""
-    ours = (str(machine.run), str(machine.data), "umiak0", "umiak-")
-    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    return {
-        "processes": [p for p in commands() if str(machine.data) in p or str(machine.run) in p],
-        "mounts": [m for m in mounts if m.startswith(ours[:2])],
-        "links": [p.name for p in Path("/sys/class/net").iterdir() if p.name.startswith(("umiak0", "veth"))],
-        "nft": [line for line in output("nft", "list", "tables").splitlines() if "umiak" in line],
-        "chains": [line for line in output("iptables-save").splitlines() if "CNI-" in line],
-        "cgroups": [str(p) for p in Path("/sys/fs/cgroup").glob("*/kubepods/**/pod*")],
-        "namespaces": [n for n in netns() if n.startswith("cni-")],
-        "files": [str(p) for p in (machine.run, Path("/var/lib/cni/networks/umiak")) if p.exists()],
-    }
-
-
-def netns() -> list[str]:
-    folders = (Path("/run/netns"), Path("/var/run/netns"))
-    return [p.name for folder in folders if folder.is_dir() for p in folder.iterdir()]
-
-
-def commands() -> list[str]:
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal() and int(folder.name) != os.getpid():
-            try:
-                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-            except OSError:
-                continue
-    return found
-
-
-def output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
-
-
 def test_down_leaves_nothing_outside_the_data_folder(machine):
-    assert traces(machine)["processes"]
+    assert machine.traces()["processes"]
     machine.umiak("down")
-    assert {k: v for k, v in traces(machine).items() if v} == {}
+    left = {kind: set(found) - set(machine.before[kind]) for kind, found in machine.traces().items()}
+    assert {kind: found for kind, found in left.items() if found} == {}

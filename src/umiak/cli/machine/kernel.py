@@ -156,14 +156,13 @@ def end_processes(uids: Iterable[str]) -> None:
                 os.kill(int(pid), signal.SIGKILL)
 
 
-def remove_cgroups(uids: Iterable[str]) -> None:
-    """Removes these pods' control groups, and those above them when nothing else is in them: another agent on this
-    machine may have pods of its own there."""
-    levels = ("kubepods/besteffort", "kubepods/burstable", "kubepods")
-    above = [root / name for root in cgroup_roots() for name in levels]
-    for folder in [*pod_cgroups(uids), *above]:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+def remove_cgroups() -> None:
+    """Removes pods' control groups that nothing is in. The kernel refuses the others, so pods of another agent on
+    this machine keep theirs."""
+    for root in cgroup_roots():
+        for folder in _deepest_first(root / "kubepods"):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _deepest_first(top: Path) -> Iterator[Path]:

@@ -99,7 +99,7 @@ def remove_traces(config: ClusterConfig) -> None:
     layout = config.layout
     kernel.unmount_below(layout.run, layout.data)
     kernel.remove_network()
-    kernel.remove_cgroups(pod_uids(layout))
+    kernel.remove_cgroups()
     kernel.restore(layout.before)
     remove_container_logs()
     shutil.rmtree(layout.run, ignore_errors=True)
