@@ -1,5 +1,16 @@
-"""SelfSubjectAccessReview, authorization.k8s.io/v1."""
+"""SelfSubjectAccessReview: may I do something?"""
 
+from umiak.api.common.checks import Errors
+from umiak.api.common.reviews import question
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError
+from umiak.objects.types import Object
 
-KIND = builtin("authorization.k8s.io/v1", "SelfSubjectAccessReview")
+
+def validate(obj: Object) -> list[FieldError]:
+    errors: Errors = []
+    question(obj.get("spec") or {}, errors, about_self=True)
+    return errors
+
+
+KIND = builtin("authorization.k8s.io/v1", "SelfSubjectAccessReview", validate=validate)
