@@ -35,6 +35,23 @@ def _too_much(pod: Object, others: Sequence[Object], allocatable: Mapping[str, s
     return None
 
 
+def room(pod: Object, others: Sequence[Object], allocatable: Mapping[str, str]) -> Refusal | None:
+    """Why a resized pod would not fit: Infeasible when it never would, Deferred when others are in the way."""
+    wanted = requested(pod)
+    for resource, read in (("cpu", milli), ("memory", whole)):
+        limit = read(allocatable.get(resource, "0"))
+        if not limit or not wanted[resource]:
+            continue
+        used = sum(requested(o)[resource] for o in others)
+        if wanted[resource] > limit:
+            numbers = f"requested: {wanted[resource]}, capacity: {limit}"
+            return "Infeasible", f"Node didn't have enough capacity: {resource}, {numbers}"
+        if used + wanted[resource] > limit:
+            numbers = f"requested: {wanted[resource]}, used: {used}, capacity: {limit}"
+            return "Deferred", f"Node didn't have enough resource: {resource}, {numbers}"
+    return None
+
+
 def _out_of(resource: str, asked: int, used: int, capacity: int) -> Refusal:
     numbers = f"requested: {asked}, used: {used}, capacity: {capacity}"
     return f"OutOf{resource}", f"Node didn't have enough resource: {resource}, {numbers}"

@@ -286,7 +286,7 @@ class Agent:
 
     def _start_worker(self, pod: Object, target: Callable[[], Object | None]) -> None:
         assert self._tasks is not None
-        worker = Worker(self.tools, pod, target)
+        worker = Worker(self.tools, pod, target, self._room)
         refused = admit.refusal(pod, self._admitted(), self.tools.allocatable, self._node())
         self.workers[worker.uid] = worker
         if refused is not None:
@@ -298,6 +298,11 @@ class Agent:
 
     def _admitted(self) -> list[Object]:
         return [w.pod for w in self.workers.values() if not w.finished and pods.phase(w.pod) not in pods.TERMINAL]
+
+    def _room(self, pod: Object) -> admit.Refusal | None:
+        """Whether a pod that is here already may have other resources."""
+        others = [p for p in self._admitted() if meta.uid(p) != meta.uid(pod)]
+        return admit.room(pod, others, self.tools.allocatable)
 
     def _node(self) -> Object:
         return self.registration.node

@@ -31,7 +31,7 @@ def v1_settings(limits: Resources) -> dict[str, dict[str, str]]:
         cpu["cpu.shares"] = str(limits.cpu_shares)
     if limits.cpu_period:
         cpu |= {"cpu.cfs_period_us": str(limits.cpu_period), "cpu.cfs_quota_us": str(limits.cpu_quota or -1)}
-    if limits.memory_limit:
+    if limits.memory_limit:  # -1 takes the limit away
         memory["memory.limit_in_bytes"] = str(limits.memory_limit)
     return {"cpu": cpu, "memory": memory}
 
@@ -43,7 +43,7 @@ def v2_settings(limits: Resources) -> dict[str, str]:
     if limits.cpu_period:
         found["cpu.max"] = f"{limits.cpu_quota or 'max'} {limits.cpu_period}"
     if limits.memory_limit:
-        found["memory.max"] = str(limits.memory_limit)
+        found["memory.max"] = str(limits.memory_limit) if limits.memory_limit > 0 else "max"
     return found
 
 

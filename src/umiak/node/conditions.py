@@ -9,7 +9,8 @@ from umiak.objects.types import Object
 
 READY_TO_START = "PodReadyToStartContainers"
 INITIALIZED, READY, CONTAINERS_READY, SCHEDULED = "Initialized", "Ready", "ContainersReady", "PodScheduled"
-OWNED = (READY_TO_START, INITIALIZED, READY, CONTAINERS_READY, SCHEDULED)
+RESIZING = ("PodResizePending", "PodResizeInProgress")
+OWNED = (READY_TO_START, INITIALIZED, READY, CONTAINERS_READY, SCHEDULED, *RESIZING)
 COMPLETED, FAILED = "PodCompleted", "PodFailed"
 
 
@@ -100,7 +101,13 @@ def _has_started(status: Object | None) -> bool:
 
 
 def kubelet_conditions(
-    pod: Object, old: Object, statuses: Sequence[Object], phase: str, sandbox_problem: str, now: datetime
+    pod: Object,
+    old: Object,
+    statuses: Sequence[Object],
+    phase: str,
+    sandbox_problem: str,
+    now: datetime,
+    resizing: Sequence[Object] = (),
 ) -> list[Object]:
     """All conditions: other owners' as the API has them, then ours in kubelet's order."""
     foreign = [c for c in pods.status(pod).get("conditions") or () if c["type"] not in OWNED]
@@ -108,6 +115,7 @@ def kubelet_conditions(
     reason = "PodSandboxNotReady" if sandbox_problem else ""
     was_initialized = before.get(INITIALIZED, {}).get("status") == "True"
     mine = [
+        *resizing,
         condition(READY_TO_START, not sandbox_problem, reason, sandbox_problem),
         initialized(pod, statuses, phase, was_initialized),
         ready(pod, statuses, phase, foreign),

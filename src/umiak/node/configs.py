@@ -40,7 +40,9 @@ def port_mappings(pod: Object) -> list[PortMapping]:
 def sandbox_config(
     pod: Object, attempt: int, machine: Machine, cgroup_parent: str, extra_groups: Sequence[int] = ()
 ) -> SandboxConfig:
-    """Raises ValueError when the pod's name in full is too long for the kernel."""
+    """Raises ValueError when the pod's name in full is too long for the kernel, or when it wants its own users."""
+    if pods.spec(pod).get("hostUsers") is False:
+        raise ValueError("user namespaces are not supported on this node")  # to run without would be less than asked
     on_host = pods.uses_host_network(pod)
     return SandboxConfig(
         name=meta.name(pod),

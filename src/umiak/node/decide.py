@@ -35,11 +35,12 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The newest outcome of each probe that has one, by container id."""
+    """The newest outcome of each probe that has one, by container id; and whose resize needs a restart."""
 
     startup: Mapping[str, bool] = field(default_factory=dict)
     liveness: Mapping[str, bool] = field(default_factory=dict)
     readiness: Mapping[str, bool] = field(default_factory=dict)
+    resized: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -118,6 +119,10 @@ def _ordinary(pod: Object, index: int, container: Object, seen: Snapshot, probes
         return False
     restart = pods.restarts_on_failure(pod, container)
     message, why = _fault(container, status, probes)
+    if not message and status.id in probes.resized:
+        plan.containers.append(index)
+        plan.kill.append(Kill(status.id, container["name"], f"Container {container['name']} resize requires restart"))
+        return False
     if not message:
         return True
     if message.endswith("definition changed"):
@@ -249,6 +254,9 @@ def _sidecar(
         plan.init.append(index + 1)
     if changed(container, status):
         plan.kill.append(Kill(status.id, name, f"Init container {name} definition changed"))
+        plan.init.append(index)
+    elif status.id in probes.resized:
+        plan.kill.append(Kill(status.id, name, f"Container {name} resize requires restart"))
         plan.init.append(index)
     elif container.get("livenessProbe") and probes.liveness.get(status.id) is False:
         plan.kill.append(Kill(status.id, name, f"Init container {name} failed liveness probe", Why.LIVENESS))

@@ -83,6 +83,8 @@ def _value_from(pod: Object, container: Object, origin: Object, sources: Sources
     for field_name, kind in (("configMapKeyRef", CONFIG_MAP), ("secretKeyRef", SECRET)):
         if ref := origin.get(field_name):
             return _key(pod, kind, ref, sources)
+    if origin:
+        raise Unanswerable(f"this node has no variables of kind {', '.join(origin)}")
     return ""
 
 

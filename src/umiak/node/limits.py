@@ -1,6 +1,7 @@
 """From a specification's requests and limits to what the kernel is told (kubelet/cm/helpers_linux.go)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from umiak.node import pods, qos
 from umiak.node.quantity import milli, whole
@@ -98,6 +99,11 @@ def pod_resources(pod: Object) -> Resources:
         cpu_quota=quota(cpu_limit) if cpu_bounded else 0,
         memory_limit=memory_limit if memory_bounded else 0,
     )
+
+
+def widest(limits: Resources) -> Resources:
+    """The same without upper bounds: for the moment in which containers move from their old limits to the new."""
+    return replace(limits, cpu_period=PERIOD, cpu_quota=0, memory_limit=0 if not limits.memory_limit else -1)
 
 
 def requested(pod: Object) -> Mapping[str, int]:

@@ -58,7 +58,10 @@ class Facts:
     """Whether all containers have ended for good."""
     verdict: tuple[str, str] | None = None
     """(reason, message) when the agent itself ends the pod as failed: evicted, too late, refused."""
-    volumes_ready: bool = True
+    resources: Mapping[str, Object] = field(default_factory=dict)
+    """What running containers have in force, by id, where it may differ from their specification."""
+    resizing: Sequence[Object] = ()
+    """Conditions of a resize that is not done."""
 
 
 def moment(nanoseconds: int) -> str | None:
@@ -109,7 +112,7 @@ def _from_runtime(facts: Facts, container: Object, status: ContainerStatus, old:
         "containerID": id,
     }
     if container.get("resources") is not None:
-        found["resources"] = container["resources"]
+        found["resources"] = facts.resources.get(status.id, container["resources"])
         if requests := container["resources"].get("requests"):
             found["allocatedResources"] = requests
     if status.user:
@@ -238,7 +241,8 @@ def compute(facts: Facts) -> Object:
     status |= _phase(facts, phase.of(pod, every, facts.terminal, started))
     status["startTime"] = facts.old.get("startTime") or pods.status(pod).get("startTime") or meta.format_time(facts.now)
     problem = seen.sandbox_problem(pods.uses_host_network(pod))
-    status["conditions"] = kubelet_conditions(pod, facts.old, every, status["phase"], problem, facts.now)
+    resizing = () if status["phase"] in pods.TERMINAL else facts.resizing
+    status["conditions"] = kubelet_conditions(pod, facts.old, every, status["phase"], problem, facts.now, resizing)
     status["observedGeneration"] = meta.generation(pod)
     return {k: v for k, v in status.items() if v not in ("", None)}
 

@@ -7,6 +7,7 @@ containers, takes its volumes away, reports, and waits for the API to let the po
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from umiak.api.core.pod import KIND as POD
@@ -17,6 +18,7 @@ from umiak.node.decide import Actions, Results, decide
 from umiak.node.kill import kill_container, kill_pod
 from umiak.node.observe import Observer
 from umiak.node.report import Report
+from umiak.node.resize import Allocation, Room, told
 from umiak.node.runtime import RuntimeFailure, SandboxConfig, Unsupported
 from umiak.node.snapshot import Snapshot
 from umiak.node.start import Site, held_back, start
@@ -43,8 +45,14 @@ class Worker:
     `target` answers the pod as the API has it now (a static pod's mirror), None when it is not there.
     """
 
-    def __init__(self, tools: Tools, pod: Object, target: Callable[[], Object | None]) -> None:
-        self.pod = pod
+    def __init__(
+        self, tools: Tools, pod: Object, target: Callable[[], Object | None], room: Room = lambda pod: None
+    ) -> None:
+        self._allocation = Allocation()
+        self._room = room
+        self._asked = pod
+        self.pod = self._allocation.take(pod, room)
+        """With the resources that it was granted."""
         self.uid = meta.uid(pod)
         self.finished = False
         """Whether nothing of the pod runs any more, nor ever will."""
@@ -68,12 +76,22 @@ class Worker:
 
     def update(self, pod: Object) -> None:
         """Takes in a newer state of the pod from the API."""
-        self.pod = pod
+        self._asked = pod
+        self._grant()
         if meta.is_being_deleted(pod):
             self._end(max(1, pods.grace_period(pod)))
         elif pods.phase(pod) in pods.TERMINAL:
             self._end(None)
         self.wake()
+
+    def _grant(self) -> None:
+        """Looks whether what the pod asks for fits by now; tells when it has to wait."""
+        before = self._allocation.pending
+        self.pod = self._allocation.take(self._asked, self._room)
+        waits = self._allocation.pending
+        if waits and waits != before:
+            message = told(self._asked, f"Pod resize {waits[0]}", waits[1])
+            self._tools.event(self.pod, "Warning", f"Resize{waits[0]}", message)
 
     def wake(self) -> None:
         self._woken.set()
@@ -145,7 +163,10 @@ class Worker:
 
     async def _look_and_act(self) -> float:
         seen = await self._observer.look()
-        probes = self._tools.prober.results(self.uid)
+        if self._allocation.pending:
+            self._grant()
+        self._allocation.note(seen)
+        probes = replace(self._tools.prober.results(self.uid), resized=self._allocation.to_restart(self.pod, seen))
         status = self._tell(seen)
         if status["phase"] in pods.TERMINAL:
             self._end(None)
@@ -181,6 +202,8 @@ class Worker:
             probed=tools.prober.probed(self.pod, seen),
             terminal=terminal,
             verdict=self._verdict,
+            resources=self._allocation.in_force(),
+            resizing=self._allocation.conditions(),
         )
         status = compute(facts)
         self.report.set(status)
@@ -206,9 +229,8 @@ class Worker:
             await self._forget_init_containers(seen)
         else:
             await self._kill(seen, plan)
-        sandbox = configs.sandbox_config(
-            pod, plan.attempt, tools.machine, self._cgroup_parent(), mounts.extra_groups(self._volumes.values())
-        )
+            await self._resize(seen, plan)
+        sandbox = self._sandbox_config(plan.attempt)
         if plan.create_sandbox:
             seen, plan.sandbox_id = await self._create_sandbox(seen, sandbox)
         return await self._start(seen, plan, sandbox)
@@ -224,6 +246,15 @@ class Worker:
         self._prepared = True
         wait = mounts.refresh_due(self._volumes.values())
         self._refresh_at = now + (wait if wait is not None else float("inf"))
+
+    def _sandbox_config(self, attempt: int) -> SandboxConfig:
+        groups = mounts.extra_groups(self._volumes.values())
+        try:
+            return configs.sandbox_config(self.pod, attempt, self._tools.machine, self._cgroup_parent(), groups)
+        except ValueError as error:
+            message = f"Failed to create pod sandbox: {error}"
+            self._tools.event(self.pod, "Warning", "FailedCreatePodSandBox", message)
+            raise Postponed(message) from error
 
     def _make_cgroup(self) -> None:
         try:
@@ -247,6 +278,33 @@ class Worker:
         ip = seen.ips[0] if seen.ips else ""
         for doomed in plan.kill:
             await kill_container(self._tools, self.pod, doomed, ip)
+
+    async def _resize(self, seen: Snapshot, plan: Actions) -> None:
+        """Gives running containers the resources that they have been granted since they started."""
+        doomed = {k.id for k in plan.kill}
+        waiting = {i: name for i, name in self._allocation.to_change(seen).items() if i not in doomed}
+        if not waiting and not (doomed & self._allocation.applied.keys() and plan.starts):
+            return
+        tools, pod, machine = self._tools, self.pod, self._tools.machine
+        news = any(self._allocation.applied[i] is not None for i in waiting)
+        if news:
+            tools.event(pod, "Normal", "ResizeStarted", told(pod, "Pod resize started"))
+        try:
+            group, final = configs.cgroup(pod), limits.pod_resources(pod)
+            tools.cgroups.limit(*group, limits.widest(final))
+            for id, name in waiting.items():
+                container = pods.find_container(pod, name) or {}
+                wanted = limits.container_resources(pod, container, machine.memory, machine.page_sizes)
+                await tools.runtime.update_resources(id, wanted)
+                self._allocation.applied[id] = container.get("resources") or {}
+            tools.cgroups.limit(*group, final)
+        except (RuntimeFailure, OSError) as error:
+            self._allocation.error = str(error)
+            tools.event(pod, "Warning", "ResizeError", told(pod, "Pod resize error", str(error)))
+            raise Postponed(str(error)) from error
+        self._allocation.error = ""
+        if news:
+            tools.event(pod, "Normal", "ResizeCompleted", told(pod, "Pod resize completed"))
 
     async def _forget_init_containers(self, seen: Snapshot) -> None:
         """In a new sandbox initialization begins at the start."""
@@ -302,6 +360,7 @@ class Worker:
                 break
         if started or plan.kill:
             seen = await self._observer.look()
+            self._allocation.note(seen)
         self._follow(seen)
         self._tell(seen)
         return delay
@@ -332,6 +391,7 @@ class Worker:
         failure = await start(self._tools, site, where, container)
         if failure is None:
             self._failures.pop(name, None)
+            self._allocation.started(container)
             return None
         self._failures[name] = failure
         wait = self._tools.puller.wait(self.uid, container.get("image", ""))
