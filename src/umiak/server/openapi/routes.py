@@ -14,6 +14,7 @@ from umiak.kit.clock import Clock
 from umiak.objects.types import Object
 from umiak.server.answer import JSON, TEXT, Answer, generic
 from umiak.server.contract import Request
+from umiak.server.openapi import gnostic
 from umiak.server.openapi.documents import names, version_2, version_3
 
 FORMAT = 1
@@ -39,6 +40,8 @@ class Documents:
 
     def answer(self, request: Request) -> Answer:
         path = request.path.rstrip("/")
+        if path == V2 and asks_protobuf(request.header("accept")):
+            return self._document(request, "", lambda: version_2(self._kinds()), protobuf=True)
         if not _accepts_json(request.header("accept")):
             raise generic(406, "NotAcceptable", "only the following media types are accepted: application/json")
         if path == V2:
@@ -54,7 +57,9 @@ class Documents:
             return Answer(301, b"", JSON, [*answer.headers, ("Location", location)])
         return answer
 
-    def _document(self, request: Request, name: str, make: Callable[[], Object | None]) -> Answer:
+    def _document(
+        self, request: Request, name: str, make: Callable[[], Object | None], *, protobuf: bool = False
+    ) -> Answer:
         if name and name not in names(self._kinds()):
             return Answer(404, b"", "")
         tag = self._tag(name)
@@ -63,9 +68,11 @@ class Documents:
             headers.append(("Cache-Control", "public, immutable"))
         if request.header("if-none-match") == f'"{tag}"':
             return Answer(304, b"", "", headers)
-        if name not in self._kept:
-            self._kept[name] = zlib.compress(msgspec.json.encode(make()), 1)
-        return Answer(200, zlib.decompress(self._kept[name]), JSON, headers)
+        kept_as = gnostic.TYPE if protobuf else name
+        if kept_as not in self._kept:
+            encode = gnostic.encode if protobuf else msgspec.json.encode
+            self._kept[kept_as] = zlib.compress(encode(make() or {}), 1)
+        return Answer(200, zlib.decompress(self._kept[kept_as]), gnostic.TYPE if protobuf else JSON, headers)
 
     def _listing(self) -> bytes:
         """Every document with its tag, so that clients may keep it for good."""
@@ -83,8 +90,16 @@ def compiled_digest() -> str:
     return hashlib.sha256(files("umiak.api").joinpath("_compiled/schema.json").read_bytes()).hexdigest()
 
 
+def _types(accept: str) -> set[str]:
+    return {part.partition(";")[0].strip() for part in accept.split(",")}
+
+
+def asks_protobuf(accept: str) -> bool:
+    return bool(_types(accept) & gnostic.ASKED)
+
+
 def _accepts_json(accept: str) -> bool:
     if not accept:
         return True
-    types = {part.partition(";")[0].strip() for part in accept.split(",")}
+    types = _types(accept)
     return bool(types & {"*/*", "application/*", JSON})
