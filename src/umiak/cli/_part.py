@@ -8,28 +8,36 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from umiak.cli.command import CommandError
-from umiak.client.client import ApiClient
-from umiak.client.http import HttpTransport
-from umiak.client.kubeconfig import ConfigError, load
-from umiak.reconcile.context import Runtime, build
-from umiak.reconcile.contract import Options
+
+if TYPE_CHECKING:
+    from umiak.client.client import ApiClient
+    from umiak.client.contract import Client
+    from umiak.reconcile.context import Runtime
+    from umiak.reconcile.contract import Options
 
 
 def add_kubeconfig(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kubeconfig", type=Path, required=True, metavar="F", help="how to reach the API server")
 
 
-def connect(kubeconfig: Path, part: str) -> ApiClient:
+def connect(kubeconfig: Path, part: str) -> "ApiClient":
     """A client of any Kubernetes API server. Raises CommandError when the kubeconfig cannot be used."""
+    from umiak.client.client import ApiClient
+    from umiak.client.http import HttpTransport
+    from umiak.client.kubeconfig import ConfigError, load
+
     try:
         return ApiClient(HttpTransport(load(str(kubeconfig)), part))
     except (ConfigError, OSError) as error:
         raise CommandError(str(error)) from error
 
 
-def runtime(client: ApiClient, options: Options | None = None) -> Runtime:
+def runtime(client: "Client", options: "Options | None" = None) -> "Runtime":
+    from umiak.reconcile.context import build
+
     return build(client, chance=random.Random(), options=options)
 
 

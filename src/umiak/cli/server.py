@@ -6,12 +6,15 @@ import contextlib
 import errno
 import logging
 import random
-import signal
 import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from umiak.cli._part import run_until_stopped, say_ready
 from umiak.cli.command import Command, CommandError
+from umiak.client.kubeconfig import Config, write
 
 if TYPE_CHECKING:
     from umiak.kit.http.server import Server
@@ -25,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-dir", type=Path, required=True, metavar="D", help="store, certificates, admin.kubeconfig"
     )
-    parser.add_argument("--port", type=int, default=6443, metavar="P")
+    parser.add_argument("--port", type=int, default=6443, metavar="P", help="default 6443; 0 for a free one")
     parser.add_argument(
         "--bind", default="127.0.0.1", metavar="A", help="address to listen on (default: loopback only)"
     )
@@ -37,13 +40,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    import uvloop
-
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     settings = settings_of(args)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, args.store))
-    return 0
+    return run_until_stopped(lambda: serve(settings, args.store))
 
 
 def settings_of(args: argparse.Namespace) -> "Settings":
@@ -64,7 +63,7 @@ def settings_of(args: argparse.Namespace) -> "Settings":
     return Settings(
         data_dir=args.data_dir,
         bind=args.bind,
-        port=args.port,
+        port=args.port or free_port(args.bind),
         advertise=advertise,
         service_cidr=args.service_cidr,
         cluster_domain=args.cluster_domain,
@@ -83,21 +82,49 @@ def own_address() -> str:
     return "127.0.0.1"
 
 
+def free_port(bind: str) -> int:
+    """Chosen before anything starts, since default objects and discovery name the port."""
+    import socket
+
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    with contextlib.suppress(OSError), socket.socket(family) as probe:
+        probe.bind((bind, 0))
+        return int(probe.getsockname()[1])
+    return 0
+
+
 async def serve(settings: "Settings", kind_of_store: str) -> None:
-    """Until SIGINT or SIGTERM. Raises CommandError when it can not start."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    """Until cancelled. Raises CommandError when it can not start."""
+    async with serving(settings, kind_of_store) as running:
+        assert settings.data_dir is not None
+        write(str(settings.data_dir / "admin.kubeconfig"), running.kubeconfig)  # its appearance says: ready
+        say_ready(f"umiak server is ready on https://{settings.bind}:{running.port} after {elapsed():.0f} ms")
+        await asyncio.Event().wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers requests."""
+
+    app: "ApiServer"
+    port: int
+    identity: "Identity"
+    kubeconfig: Config
+    """The administrator's."""
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: "Settings", kind_of_store: str, grace: float = 5) -> AsyncIterator[Running]:
+    """A server with its store. At the end requests get `grace` seconds to finish. Raises CommandError."""
     identity = keys(settings)
     store = open_store(settings, kind_of_store)
     try:
         listener, app = await start(settings, identity, store)
-        write_kubeconfig(settings, identity, listener.port)
-        print(f"umiak server is ready on https://{settings.bind}:{listener.port} after {elapsed():.0f} ms", flush=True)
-        await stop.wait()
-        await app.close()
-        await listener.close()
+        try:
+            yield Running(app, listener.port, identity, administrator(settings, identity, listener.port))
+        finally:
+            await app.close()
+            await listener.close(grace)
     finally:
         await store.close()
 
@@ -181,19 +208,14 @@ async def start(settings: "Settings", identity: "Identity", store: "Store") -> t
     return listener, app
 
 
-def write_kubeconfig(settings: "Settings", identity: "Identity", port: int) -> None:
-    """`admin.kubeconfig` in the data folder; its appearance tells that the server is ready."""
-    from umiak.client.kubeconfig import Config, write
-
+def administrator(settings: "Settings", identity: "Identity", port: int) -> Config:
     host = "127.0.0.1" if settings.bind in ("0.0.0.0", "::") else settings.bind
-    config = Config(
+    return Config(
         server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
         ca_pem=identity.authority.certificate_pem,
         certificate_pem=identity.admin.certificate_pem,
         key_pem=identity.admin.key_pem,
     )
-    assert settings.data_dir is not None
-    write(str(settings.data_dir / "admin.kubeconfig"), config)
 
 
 COMMAND = Command(

@@ -15,8 +15,10 @@ from ipaddress import IPv4Address
 
 from umiak.api.coordination.lease import KIND as LEASE
 from umiak.api.core.node import KIND as NODE
+from umiak.api.core.persistentvolume import KIND as VOLUME
 from umiak.api.core.pod import KIND as POD
 from umiak.client.contract import Preconditions, Unreachable
+from umiak.controllers.local_path import DELETE_ON, FINALIZER
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
@@ -285,7 +287,8 @@ class Nodes:
         pods = Controller(
             name="simulated-pods", watches=POD, reconcile=self.reconcile, workers=AT_ONCE, component="kubelet"
         )
-        return [Loop(name="simulated-nodes", run=self.run), pods]
+        volumes = Controller(name="simulated-volumes", watches=VOLUME, reconcile=self.release, component="kubelet")
+        return [Loop(name="simulated-nodes", run=self.run), pods, volumes]
 
     async def reconcile(self, ctx: Context, key: Key) -> Outcome:
         pod = ctx.cache.get(POD, key)
@@ -324,6 +327,18 @@ class Nodes:
             return
         only = Preconditions(uid=meta.uid(pod))
         await ctx.client.delete(POD, about["name"], about["namespace"], only=only, grace_seconds=0)
+
+    async def release(self, ctx: Context, key: Key) -> Outcome:
+        """A volume of class local-path that is to go has no folder here to wait for."""
+        volume = ctx.cache.get(VOLUME, key)
+        if volume is None or meta.annotations(volume).get(DELETE_ON) not in self._index:
+            return DONE
+        finalizers = meta.metadata(volume).get("finalizers") or ()
+        if meta.is_being_deleted(volume) and FINALIZER in finalizers:
+            rest = [f for f in finalizers if f != FINALIZER]
+            about = {"finalizers": rest or None, "resourceVersion": meta.resource_version(volume)}
+            await ctx.client.patch(VOLUME, key.name, "", {"metadata": about})
+        return DONE
 
     def _new_address(self) -> str:
         """Unique for the first sixteen million pods."""

@@ -1,0 +1,183 @@
+"""umiak dev: a whole cluster in one process, without root; only its nodes are simulated."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from umiak.cli._part import run_until_stopped, runtime, say_ready
+from umiak.cli.command import Command, CommandError
+from umiak.cli.server import COMMAND as SERVER
+from umiak.cli.server import Running, elapsed, serving, settings_of
+
+if TYPE_CHECKING:
+    from umiak.client.kubeconfig import Config
+    from umiak.objects.types import Object
+    from umiak.reconcile.context import Runtime
+    from umiak.reconcile.contract import Cache, Options
+
+CLUSTER = "umiak-dev"
+LAST_REQUESTS = 0.3
+"""Seconds that requests under way get at the end."""
+LOCAL_PATH_ROOT = "/var/lib/umiak/simulated"
+"""Where volumes of class local-path seem to be; nothing is ever written there."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--nodes", type=int, default=1, metavar="N", help="how many simulated nodes (1)")
+    add("--port", type=int, default=0, metavar="P", help="where the API server listens (a free one)")
+    add("--data-dir", type=Path, metavar="D", help="keep the cluster here; without, it is gone when this ends")
+    where = f"written when ready, removed at the end ({CLUSTER}.kubeconfig here or in the data folder)"
+    add("--kubeconfig", type=Path, metavar="F", help=where)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.nodes < 0:
+        raise CommandError(f"--nodes {args.nodes}: must not be negative")
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    file = (args.kubeconfig or (args.data_dir or Path()) / f"{CLUSTER}.kubeconfig").absolute()
+    forget_last(file)
+    with folder(args.data_dir) as data_dir:
+        store = "sqlite" if args.data_dir else "memory"
+        return run_until_stopped(lambda: work(data_dir, store, args.port, args.nodes, file))
+
+
+def forget_last(kubeconfig: Path) -> None:
+    """Removes what an earlier run had to leave. Raises CommandError when the file is somebody else's."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(kubeconfig.read_text())
+        if [context["name"] for context in found["contexts"]] != [CLUSTER]:
+            raise ValueError
+        kubeconfig.unlink()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise CommandError(f"--kubeconfig {kubeconfig}: {error.strerror}") from None
+    except (ValueError, TypeError, KeyError, yaml.YAMLError):
+        why = "it is there already and not of umiak dev, so it would be lost; name another file"
+        raise CommandError(f"--kubeconfig {kubeconfig}: {why}") from None
+
+
+@contextlib.contextmanager
+def folder(data_dir: Path | None) -> Iterator[Path]:
+    """The server's: the user's own, or one for this run only."""
+    if data_dir is not None:
+        yield data_dir
+        return
+    with tempfile.TemporaryDirectory(prefix=f"{CLUSTER}-") as name:
+        yield Path(name)
+
+
+async def work(data_dir: Path, store: str, port: int, nodes: int, file: Path) -> None:
+    """Until cancelled. Raises CommandError when it can not start."""
+    from umiak.cli.main import parser_of
+
+    words = ["--data-dir", str(data_dir), "--port", str(port)]
+    settings = settings_of(parser_of(SERVER).parse_args(words))
+    try:
+        async with serving(settings, store, LAST_REQUESTS) as server, asyncio.TaskGroup() as tasks:
+            await populate(join(server), nodes, tasks)
+            with published(file, server.kubeconfig):
+                say_ready(f"umiak dev is ready on https://127.0.0.1:{server.port} after {elapsed():.0f} ms")
+                say_ready(f"KUBECONFIG={file}")
+                await asyncio.Event().wait()
+    except* CommandError as group:
+        raise group.exceptions[0] from None
+
+
+def join(server: Running) -> "Runtime":
+    """What all controllers share, speaking to the server without HTTP."""
+    from umiak.client.client import ApiClient
+    from umiak.server.contract import MASTERS, User
+    from umiak.server.local import LocalTransport
+
+    client = ApiClient(LocalTransport(server.app, User(CLUSTER, groups=(MASTERS,))))
+    return runtime(client, options_of(server))
+
+
+def options_of(server: Running) -> "Options":
+    from umiak.reconcile.contract import Options
+
+    authority = server.identity.authority
+    return Options(
+        service_cidrs=(server.app.settings.service_cidr,),
+        root_ca=authority.certificate_pem,
+        service_account_key=server.identity.signing_key,
+        signing_ca=authority.certificate_pem,
+        signing_key=authority.key_pem,
+        local_path_root=LOCAL_PATH_ROOT,
+    )
+
+
+async def populate(shared: "Runtime", nodes: int, tasks: asyncio.TaskGroup) -> None:
+    """Starts controllers, scheduler and nodes. Returns when pods can be created and run."""
+    from umiak.api.core import node, serviceaccount
+    from umiak.cli.controllers import chosen, scheduler
+    from umiak.reconcile.loop import run as run_all
+    from umiak.testing.simulated_nodes import Nodes, Settings
+
+    simulated = Settings(count=nodes)
+    filled, changed = asyncio.Event(), asyncio.Event()
+    loops = [*chosen(), *scheduler(shared), *Nodes(simulated).controllers()]
+    tasks.create_task(run_all(loops, shared, ready=filled), name="controllers")
+    await filled.wait()
+    for kind in (node.KIND, serviceaccount.KIND):
+        shared.tables.table(kind).listen(lambda _: changed.set())
+    while not is_settled(shared.tables, simulated.names()):
+        await changed.wait()
+        changed.clear()
+
+
+def is_settled(cache: "Cache", nodes: list[str]) -> bool:
+    """Whether all nodes take pods, and the default namespace has the account that pods run as."""
+    from umiak.api.core import node, serviceaccount
+    from umiak.objects.meta import Key
+
+    usable = [name for name in nodes if takes_pods(cache.get(node.KIND, Key("", name)))]
+    return len(usable) == len(nodes) and cache.get(serviceaccount.KIND, Key("default", "default")) is not None
+
+
+def takes_pods(node: "Object | None") -> bool:
+    """Ready, and no longer tainted as if it were not."""
+    if node is None or (node.get("spec") or {}).get("taints"):
+        return False
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+@contextlib.contextmanager
+def published(file: Path, config: "Config") -> Iterator[None]:
+    """The kubeconfig is there as long as the cluster is."""
+    from umiak.client.kubeconfig import write
+
+    try:
+        write(str(file), config, cluster=CLUSTER)
+        written = file.read_text()
+    except OSError as error:
+        raise CommandError(f"--kubeconfig {file}: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            if file.read_text() == written:  # else another run has put its own there
+                file.unlink()
+
+
+COMMAND = Command(
+    name="dev",
+    help="run a whole cluster with simulated nodes in one process, without root",
+    arguments=arguments,
+    run=run,
+    examples=(
+        "umiak dev",
+        "umiak dev --nodes 3 --data-dir ./cluster --port 6443",
+        "kubectl --kubeconfig umiak-dev.kubeconfig create deployment web --image web --replicas 3",
+    ),
+)
