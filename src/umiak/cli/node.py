@@ -76,6 +76,7 @@ async def work(args: argparse.Namespace) -> None:
 
     wanted = settings(args)
     wanted.root.mkdir(parents=True, exist_ok=True)
+    few_threads()
     await make_certificate(wanted)
     try:
         runtime = Cri(args.runtime)
@@ -94,6 +95,13 @@ async def work(args: argparse.Namespace) -> None:
         await agent.run(more)
     finally:
         await runtime.close()
+
+
+def few_threads() -> None:
+    """File work goes to threads; each has a stack and a share of the allocator, so two are enough."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
 
 
 async def make_certificate(wanted: "Settings") -> None:
