@@ -20,6 +20,9 @@ from umiak.server.openapi.documents import names, version_2, version_3
 FORMAT = 1
 """To be raised when this package writes the same schemas differently."""
 V2, V3 = "/openapi/v2", "/openapi/v3"
+PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+PROTOBUF_ONCE = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+"""What clients still ask for by its former name."""
 
 
 class Documents:
