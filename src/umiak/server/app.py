@@ -34,6 +34,7 @@ from umiak.server.contract import (
 )
 from umiak.server.dispatch import Dispatch
 from umiak.server.impersonation import impersonated, is_asked
+from umiak.server.metrics import Metrics
 from umiak.server.negotiation import negotiate, wants_pretty
 from umiak.server.resources import Resources
 from umiak.server.route import Route, route
@@ -79,6 +80,7 @@ class ApiServer:
         self.issuer = issuer
         self.dispatch = Dispatch()
         self.paths = paths.Paths()
+        self.metrics = Metrics(self)
         self.watchers: set[Any] = set()
         self.custom: dict[tuple[str, str, str], Kind] = {}
         """Kinds that custom resource definitions brought, by group, version and plural."""
@@ -240,11 +242,14 @@ class ApiServer:
             if self.serves(found.group, found.version):
                 raise no_such_resource()
             return page_not_found()
+        started = self.clock.monotonic()
         call, run = self.dispatch.prepare(self, request, found, kind, exchange)
         try:
             answer = await run(call)
         except StatusError as error:
             answer = refused(request, error)
+        code = answer.status if answer is not None else 200
+        self.metrics.observe(found, request.option("dryRun"), code, self.clock.monotonic() - started)
         if answer is not None and call.warnings:
             answer.headers += warning.headers(call.warnings)
         return answer

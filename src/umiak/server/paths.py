@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from umiak.server import health, index
+from umiak.server import health, index, metrics
 from umiak.server.answer import Answer, page_not_found
 from umiak.server.contract import Request
 
@@ -31,7 +31,7 @@ class Paths:
     def __init__(self) -> None:
         self.exact: dict[str, PathHandler] = {}
         self.below: dict[str, PathHandler] = {}
-        for module in (health, index):
+        for module in (health, index, metrics):
             for path, handler in module.ROUTES:
                 self.add(path, handler)
 

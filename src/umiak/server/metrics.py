@@ -1,0 +1,79 @@
+"""What the server counts of itself, under the reference's metric names, and `/metrics`."""
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from umiak.kit.metrics import Registry
+from umiak.server.answer import Answer
+from umiak.server.contract import Request
+from umiak.server.route import Route
+
+if TYPE_CHECKING:
+    from umiak.server.app import ApiServer
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
+LABELS = ("verb", "dry_run", "group", "version", "resource", "subresource", "scope", "component", "code")
+DURATION_LABELS = ("verb", "dry_run", "group", "version", "resource", "subresource", "scope", "component")
+BOUNDS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60)
+VERBS = {"create": "POST", "update": "PUT", "deletecollection": "DELETECOLLECTION"}
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def _resident() -> float:
+    """Bytes; 0 where there is no /proc."""
+    try:
+        return float(int(Path("/proc/self/statm").read_text().split()[1]) * PAGE)
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+class Metrics:
+    """Per request one tuple, one dict lookup and two additions."""
+
+    def __init__(self, app: "ApiServer") -> None:
+        self.registry = Registry()
+        self._requests = self.registry.counters(
+            "apiserver_request_total", "Requests by verb, resource and HTTP response code.", *LABELS
+        )
+        self._durations = self.registry.histograms(
+            "apiserver_request_duration_seconds", "How long requests took.", *DURATION_LABELS, bounds=BOUNDS
+        )
+        self._add_gauges(app)
+
+    def _add_gauges(self, app: "ApiServer") -> None:
+        watches = self.registry.gauge("apiserver_longrunning_requests", "Watches that are open.")
+        watches.read = lambda: len(app.watchers)
+        revision = self.registry.gauge("umiak_store_revision", "The newest revision of the store.")
+        revision.read = lambda: app.store.revision
+        memory = self.registry.gauge("process_resident_memory_bytes", "Resident memory size in bytes.")
+        memory.read = _resident
+        cpu = self.registry.gauge("process_cpu_seconds_total", "User and system CPU time spent in seconds.")
+        cpu.read = time.process_time
+
+    def observe(self, found: Route, dry_run: str, code: int, seconds: float) -> None:
+        """Counts one request that was answered."""
+        scope = "resource" if found.name else "namespace" if found.namespace else "cluster"
+        verb = VERBS.get(found.verb) or found.verb.upper()
+        about = (verb, dry_run, found.group, found.version, found.resource, found.subresource, scope, "apiserver")
+        self._requests.at(*about, str(code)).inc()
+        if verb != "WATCH":
+            self._durations.at(*about).observe(seconds)
+
+    def text(self, app: "ApiServer") -> str:
+        """In Prometheus' format, with the number of stored objects."""
+        objects = self.registry.gauges(
+            "apiserver_resource_objects", "Number of stored objects by resource.", "group", "resource"
+        )
+        for kind in app.kinds():
+            if "watch" in kind.verbs:
+                objects.at(kind.group, kind.plural).set(app.store.count(kind.store_prefix()))
+        return self.registry.text().decode()
+
+
+async def answer(app: "ApiServer", request: Request) -> Answer:
+    return Answer(200, app.metrics.text(app).encode(), CONTENT_TYPE)
+
+
+ROUTES = [("/metrics", answer)]
