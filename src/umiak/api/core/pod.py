@@ -70,7 +70,8 @@ def prepare_create(obj: Object) -> None:
     status: Object = {"phase": "Pending"}
     obj["status"] = status
     if spec.get("schedulingGates"):
-        status["conditions"] = [dict(GATED)]
+        now = (obj.get("metadata") or {}).get("creationTimestamp")
+        status["conditions"] = [{**GATED, "lastProbeTime": None, "lastTransitionTime": now}]
     _copy_app_armor(spec, (obj.get("metadata") or {}).get("annotations"))
     if spec.get("affinity") or spec.get("topologySpreadConstraints"):
         _select_by_label_keys(spec, (obj.get("metadata") or {}).get("labels") or {})

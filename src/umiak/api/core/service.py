@@ -4,6 +4,7 @@ from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, NONE, UNKNOWN, column, load_balancer_text, reads, shows_labels
 from umiak.api.common.metadata import label
+from umiak.api.common.service_types import drop_unused
 from umiak.api.common.service_validation import HINTS, MODE, cluster_ips, is_headless, validate
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.registry import builtin
@@ -56,6 +57,13 @@ def is_external(spec: Object) -> bool:
     return spec["type"] in ("LoadBalancer", "NodePort") or (
         spec["type"] == "ClusterIP" and bool(spec.get("externalIPs"))
     )
+
+
+def prepare_update(new: Object, old: Object) -> None:
+    keep_status(new, old)
+    drop_unused(new["spec"], old["spec"])
+    if new["spec"].get("type") != "LoadBalancer":
+        new["status"] = {**(new.get("status") or {}), "loadBalancer": {}}
 
 
 def prepare_create(obj: Object) -> None:
@@ -139,7 +147,7 @@ KIND = builtin(
     "Service",
     default=default,
     prepare_create=prepare_create,
-    prepare_update=keep_status,
+    prepare_update=prepare_update,
     prepare_status=only_status,
     validate=validate,
     validate_update=validate_update,
