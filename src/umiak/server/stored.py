@@ -38,6 +38,11 @@ def head(kind: Kind) -> bytes:
     return b'{"kind":"%b","apiVersion":"%b",' % (kind.kind.encode(), kind.api_version.encode())
 
 
+def error_group(kind: Kind) -> str:
+    """The group that validation errors name: that of the kind's first home, for kinds that moved."""
+    return "" if kind.storage_group == "core" else kind.group
+
+
 def storage_api_version(kind: Kind) -> str:
     group = kind.storage_group or kind.group
     version = kind.storage_version or kind.version

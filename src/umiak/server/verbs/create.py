@@ -101,7 +101,7 @@ def check(kind: Kind, obj: Object) -> None:
     about = metadata.of(obj)
     faults = [*metadata.faults_of_new(kind, about), *kind.validate(obj)]
     if faults:
-        raise invalid(kind.group, kind.kind, about.get("name") or "", faults)
+        raise invalid(stored.error_group(kind), kind.kind, about.get("name") or "", faults)
 
 
 async def _store(call: Call, obj: Object, dry_run: bool) -> bytes:
