@@ -20,7 +20,7 @@ from umiak.api.core.service import KIND as SERVICE
 from umiak.client.contract import Client
 from umiak.kit.clock import Clock
 from umiak.node import admit, facts, localpaths, manifests, pods
-from umiak.node.cgroups import Cgroups
+from umiak.node.cgroups import MOUNT, Cgroups
 from umiak.node.configs import Machine
 from umiak.node.fetch import Fetcher
 from umiak.node.garbage import Garbage
@@ -64,6 +64,7 @@ class Settings:
     manifests: Path | None = None
     local_path_root: str = ""
     cgroup_driver: str = "cgroupfs"
+    cgroup_mount: Path = MOUNT
     max_pods: int = facts.MAX_PODS
     labels: dict[str, str] = field(default_factory=dict)
     taints: tuple[Object, ...] = ()
@@ -180,7 +181,7 @@ class Agent:
             clock=clock,
             events=self._recorder,
             machine=machine,
-            cgroups=Cgroups(settings.cgroup_driver),
+            cgroups=Cgroups(settings.cgroup_driver, settings.cgroup_mount),
             fetch=Fetcher(client, clock),
             puller=Puller(runtime, clock),
             prober=Prober(runtime, clock, self._recorder, self._random, runtime_name),

@@ -168,6 +168,14 @@ def differs(before: Object, after: Object) -> bool:
     return essence(before) != essence(after)
 
 
+def changes(before: Object, after: Object) -> Object:
+    """What to patch: conditions always, for their heartbeat; addresses as a whole, as they would be merged by type."""
+    found = {k: v for k, v in after.items() if before.get(k) != v}
+    if "addresses" in found and before.get("addresses"):
+        found["addresses"] = [{"$patch": "replace"}, *found["addresses"]]
+    return found
+
+
 class Registration:
     """Keeps the node's objects. `look` tells what is to be reported; `node` is the newest Node that was seen."""
 
@@ -246,7 +254,7 @@ class Registration:
         now = self._clock.monotonic()
         if not differs(before, status) and now - self._reported_at < REPORT_EVERY and self._reported_at:
             return
-        body = {"status": {**status, "addresses": [{"$patch": "replace"}, *status["addresses"]]}}
+        body = {"status": changes(before, status)}
         self.node = await self._client.patch(NODE, self._who.name, "", body, type="strategic", subresource="status")
         self._reported_at = now
         self._tell_readiness(not ready_problem(health))
