@@ -9,9 +9,15 @@ from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
+from umiak.api.shapes import shape_of
 from umiak.objects import quantity, times
 from umiak.objects.errors import bad_request
+from umiak.objects.shapes import Shape
 from umiak.objects.types import Object
+
+
+Read = Callable[[Object, str, str], tuple[Object, list[str]]]
+"""(object, kind, version) to the object and its strict faults; raises bad_request."""
 
 
 class Schema:
@@ -44,7 +50,9 @@ class Schema:
         "patch_strategy",
         "pointer",
         "properties",
+        "read",
         "required",
+        "shape",
         "struct",
         "type",
         "unions",
@@ -59,6 +67,8 @@ class Schema:
     """Of a map."""
     always: list[tuple[str, "Schema"]]
     """Properties that are written even when they are empty."""
+    shape: Shape
+    """How its values are merged."""
     _plan: dict[str, tuple[Any, Any, "Schema"]]
     _element_step: Callable[[Any], Any] | None
 
@@ -90,6 +100,8 @@ class Schema:
         self.embedded: tuple[str, ...] = ()
         """Names of the Go structs embedded between the parent and this field."""
         self.unions: tuple[Any, ...] = ()
+        self.read: Read | None = None
+        """Reads an object in place of `decode`, for kinds that are no Go structs."""
         self._load = load
         self._definition = definition
 
@@ -111,6 +123,9 @@ class Schema:
         if name == "_element_step":
             self._element_step = _step(self)
             return self._element_step
+        if name == "shape":
+            self.shape = shape_of(self)
+            return self.shape
         raise AttributeError(name)
 
     def __repr__(self) -> str:
@@ -395,6 +410,8 @@ def decode(schema: Schema, obj: Object, kind: str = "", version: str = "") -> tu
     value has the wrong type; `kind` and `version` (by default the object's own) are named in that error's text.
     """
     try:
+        if schema.read is not None:
+            return schema.read(obj, kind, version)
         return _decode(schema, obj, kind or str(obj.get("kind", "")), version or _version_of(obj))
     except RecursionError:
         raise bad_request("exceeded max depth") from None
@@ -427,4 +444,6 @@ def _version_of(obj: Object) -> str:
 
 def normalize(schema: Schema, obj: Object) -> Object:
     """Drops and fills again after `obj`, once decoded, was changed by our own code. Raises Odd if that broke it."""
+    if schema.read is not None:
+        return schema.read(obj, "", "")[0]
     return _decode_object(schema, obj)

@@ -1,0 +1,37 @@
+"""Where the verbs meet the bookkeeping: a request's scope, manager and time."""
+
+from functools import partial
+
+from umiak.api import registry
+from umiak.api.kind import Kind
+from umiak.objects.meta import format_time
+from umiak.objects.types import Object
+from umiak.server.call import Call
+from umiak.server.managed_fields import manager
+from umiak.server.managed_fields.merging import Scope
+from umiak.server.metadata import is_custom
+
+
+def scope(call: Call, kind: Kind, subresource: str) -> Scope:
+    return Scope(kind, subresource, partial(_find, call, kind), same_schema=not is_custom(kind))
+
+
+def _find(call: Call, kind: Kind, api_version: str) -> Kind | None:
+    """The kind in another version; only those of its own group can be converted to."""
+    group, _, version = api_version.rpartition("/")
+    try:
+        return registry.find(api_version, kind.kind)
+    except registry.UnknownKind:
+        return call.app.custom.get((group, version, kind.plural))
+
+
+def track_creation(call: Call, obj: Object, asked: str) -> None:
+    """`asked` is the manager's name from the request's options, or empty."""
+    name = manager.name_of(asked, call.request.header("user-agent"))
+    manager.created(scope(call, call.kind, ""), obj, name, format_time(call.app.clock.now()))
+
+
+def track_change(call: Call, kind: Kind, subresource: str, old: Object, new: Object, asked: str) -> None:
+    """`old` and `new` are of `kind`, in the view of the request's path."""
+    name = manager.name_of(asked, call.request.header("user-agent"))
+    manager.updated(scope(call, kind, subresource), old, new, name, format_time(call.app.clock.now()))
