@@ -14,7 +14,7 @@ from umiak.kit.clock import Clock
 from umiak.objects.types import Object
 from umiak.server.answer import JSON, TEXT, Answer, generic
 from umiak.server.contract import Request
-from umiak.server.openapi import gnostic
+from umiak.server.openapi import protobuf as wire
 from umiak.server.openapi.documents import names, version_2, version_3
 
 FORMAT = 1
@@ -71,11 +71,10 @@ class Documents:
             headers.append(("Cache-Control", "public, immutable"))
         if request.header("if-none-match") == f'"{tag}"':
             return Answer(304, b"", "", headers)
-        kept_as = gnostic.TYPE if protobuf else name
+        kept_as, encode, form = (PROTOBUF, wire.document, PROTOBUF) if protobuf else (name, msgspec.json.encode, JSON)
         if kept_as not in self._kept:
-            encode = gnostic.encode if protobuf else msgspec.json.encode
             self._kept[kept_as] = zlib.compress(encode(make() or {}), 1)
-        return Answer(200, zlib.decompress(self._kept[kept_as]), gnostic.TYPE if protobuf else JSON, headers)
+        return Answer(200, zlib.decompress(self._kept[kept_as]), form, headers)
 
     def _listing(self) -> bytes:
         """Every document with its tag, so that clients may keep it for good."""
@@ -98,7 +97,7 @@ def _types(accept: str) -> set[str]:
 
 
 def asks_protobuf(accept: str) -> bool:
-    return bool(_types(accept) & gnostic.ASKED)
+    return bool(_types(accept) & {PROTOBUF, PROTOBUF_ONCE})
 
 
 def _accepts_json(accept: str) -> bool:
