@@ -84,13 +84,16 @@ def pod_uids(layout: Layout) -> list[str]:
 
 
 def end_shims(layout: Layout) -> None:
-    """Ends container shims that a killed containerd left behind: those that were told our socket."""
-    mine = f"{layout.runtime_socket}".encode()
+    """Ends container shims that a killed containerd left behind: those that were told our socket.
+
+    A cluster in a container on this machine may call its socket the same, but has process numbers of its own.
+    """
+    mine, here = f"{layout.runtime_socket}".encode(), Path("/proc/self/ns/pid").readlink()
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
             with contextlib.suppress(OSError):
                 words = (folder / "cmdline").read_bytes().split(b"\0")
-                if b"containerd-shim" in words[0] and mine in words:
+                if b"containerd-shim" in words[0] and mine in words and (folder / "ns/pid").readlink() == here:
                     end(int(folder.name), 0.0)
 
 
