@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from umiak.cli.command import CommandError
 from umiak.cli.machine import config, containerd, programs
 from umiak.cli.machine.config import ClusterConfig, ConfigError
 from umiak.cli.machine.layout import Layout
+from umiak.cli.machine.phases import Phases
 from umiak.cli.machine.supervisor import Program, start_time
+from umiak.cli.up import bring_up
 
 
 def a_config(tmp_path: Path, text: str) -> Path:
@@ -70,6 +73,14 @@ def test_every_program_of_the_cluster_is_a_command_we_have(tmp_path):
     wanted = programs.specifications(ClusterConfig(nodeName="n1", address="192.0.2.1", dataDir=str(tmp_path)))
     commands = {spec["argv"][3] for spec in wanted if spec["name"] != "containerd"}
     assert commands <= set(names())
+
+
+def test_up_without_root_changes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    found = ClusterConfig(nodeName="n1", address="192.0.2.1", dataDir=str(tmp_path / "data"), runDir=str(tmp_path))
+    with pytest.raises(CommandError, match="umiak up must run as root"):
+        bring_up(found, Phases(quiet=True))
+    assert not (tmp_path / "data").exists()
 
 
 def a_program(tmp_path: Path, *argv: str) -> Program:

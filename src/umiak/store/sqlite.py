@@ -62,6 +62,7 @@ _FORGET_DELETED = "DELETE FROM changes WHERE deleted AND revision > :after AND r
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    _check_format(connection, path)  # before anything that writes
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA journal_size_limit = 67108864")
@@ -69,17 +70,22 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+def _check_format(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file is ours; an empty one is nobody's yet. Raises WrongFormat for any other."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == FORMAT:
-        return
+        return True
     if version > FORMAT or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise WrongFormat(
-            f"{path} has store format {version}; this umiak reads format {FORMAT}: install a matching version"
+        what = f"{path} has store format {version}; this umiak reads format {FORMAT}"
+        raise WrongFormat(f"{what}: install a matching version")
+    return False
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    if not _check_format(connection, path):
+        connection.executescript(
+            f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
         )
-    connection.executescript(
-        f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
-    )
 
 
 def _lock(path: Path) -> int:

@@ -1,0 +1,89 @@
+"""`umiak server` as a user runs it: one ready line, a kubeconfig that works, one clear line for each mishap."""
+
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from umiak.client.kubeconfig import load
+
+pytestmark = pytest.mark.slow
+
+
+def umiak(*words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "umiak.cli.main", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def failed(*words: str) -> str:
+    """What a command that cannot do its work says; one line, no traceback."""
+    process = umiak(*words)
+    _, said = process.communicate(timeout=10)
+    assert process.returncode in (1, 2)
+    assert "Traceback" not in said
+    return said
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_it_says_when_it_is_ready_and_writes_a_kubeconfig(tmp_path, port):
+    process = umiak("server", f"--data-dir={tmp_path}", f"--port={port}")
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith(f"umiak server is ready on https://127.0.0.1:{port} after ")
+        assert load(str(tmp_path / "admin.kubeconfig")).server == f"https://127.0.0.1:{port}"
+        assert (tmp_path / "admin.kubeconfig").stat().st_mode & 0o077 == 0
+        assert (tmp_path / "ca.key").stat().st_mode & 0o077 == 0
+        assert "is in use by another umiak server" in failed("server", f"--data-dir={tmp_path}", "--port=0")
+        other = tmp_path / "other"
+        assert f"cannot listen on 127.0.0.1:{port}" in failed("server", f"--data-dir={other}", f"--port={port}")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_data_folder_of_a_newer_version_is_left_alone(tmp_path):
+    with sqlite3.connect(tmp_path / "store.db") as store:
+        store.execute("PRAGMA user_version = 99")
+    store.close()
+    before = (tmp_path / "store.db").read_bytes()
+    assert "has store format 99; this umiak reads format" in failed("server", f"--data-dir={tmp_path}", "--port=0")
+    assert (tmp_path / "store.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["server", "--data-dir={}", "--port=70000"], "--port 70000 is no port number"),
+        (["server", "--data-dir={}", "--store=lmdb"], '--store lmdb: unknown store; choose "sqlite" or "memory"'),
+        (["server", "--data-dir={}", "--token-file=/nowhere"], "--token-file /nowhere: no such file"),
+        (["server", "--data-dir={}", "--service-cidr=10.0.0.0/99"], "--service-cidr: "),
+        (["server", "--data-dir=/proc/nowhere"], "--data-dir /proc/nowhere: "),
+        (["server"], "the following arguments are required: --data-dir"),
+        (["scheduler", "--kubeconfig=/nowhere"], "no kubeconfig at /nowhere"),
+        (["controllers", "--kubeconfig=/nowhere"], "no kubeconfig at /nowhere"),
+        (["up", "--config=/nowhere"], "/nowhere: No such file or directory"),
+        (["frobnicate"], 'unknown command "frobnicate"; commands are: '),
+    ],
+)
+def test_mishaps_are_told_in_one_line(tmp_path, words, complaint):
+    assert complaint in failed(*(word.format(tmp_path) for word in words))
+
+
+def test_the_overview_lists_every_command():
+    process = umiak("--help")
+    text, _ = process.communicate(timeout=10)
+    assert process.returncode == 0
+    for name in ("up", "down", "status", "server", "node", "image", "kubeconfig", "dev"):
+        assert f"\n  {name} " in text
