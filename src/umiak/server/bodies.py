@@ -84,10 +84,13 @@ def as_kind(call: Call, obj: Object, kind: Kind, directive: str) -> Object:
     if faults:
         report(call, kind, faults, directive)
     kind.default(obj)
+    resets = metadata.resets_managers(obj)
     return obj
 
 
 def report(call: Call, kind: Kind, faults: list[str], directive: str) -> None:
+    if resets:
+        metadata.of(obj)["managedFields"] = []
     """Unknown and repeated fields: warned of, or a reason to refuse."""
     if directive == "Warn":
         call.warn(faults)

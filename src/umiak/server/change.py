@@ -13,6 +13,7 @@ from umiak.server import metadata, stored
 from umiak.server.answer import unknown_failure
 from umiak.server.call import Call, undo
 from umiak.server.contract import Phase
+from umiak.server.managed_fields import manager, tracking
 from umiak.server.options import unsigned_fault
 from umiak.server.part import Part, itself, taken
 from umiak.server.verbs import create
@@ -42,6 +43,8 @@ class Change:
     dry_run: bool = False
     uid: str = ""
     allows_create: bool = False
+    manager: str | None = None
+    """Who is to be remembered for what changes, as the options name it; None when `make` sees to that."""
 
 
 async def change(call: Call, wanted: Change) -> Changed:
@@ -65,6 +68,8 @@ async def _create(call: Call, wanted: Change) -> Changed:
     about = metadata.of(obj)
     if wanted.uid:
         raise _precondition_failed(call, "uid", wanted.uid, "")
+    if wanted.manager is not None:
+        tracking.track_creation(call, obj, wanted.manager)
     about.pop("resourceVersion", None)
     metadata.wipe(about)
     await call.app.authorize_create(call)
@@ -81,7 +86,9 @@ async def _replace(call: Call, wanted: Change, entry: Entry) -> Changed:
     old = stored.read(kind, entry.value)
     if wanted.uid and wanted.uid != old["metadata"]["uid"]:
         raise _precondition_failed(call, "UID", wanted.uid, old["metadata"]["uid"])
-    sent = await wanted.make(lambda: part.view(kind, stored.read(kind, entry.value)))
+    sent = await wanted.make(lambda: part.live(kind, stored.read(kind, entry.value)))
+    if wanted.manager is not None:
+        tracking.track_change(call, part.body_kind(kind), part.name, part.live(kind, old), sent, wanted.manager)
     admitted = call.admitted("UPDATE", sent, part.view(kind, old), wanted.options, wanted.dry_run)
     try:
         await call.app.gate.pass_through(admitted, Phase.MUTATE)
@@ -166,7 +173,7 @@ async def _store(call: Call, wanted: Change, entry: Entry, new: Object, old: Obj
         if not wanted.dry_run:
             await call.app.vanish(kind, entry, old)
         return Changed(_viewed(kind, part, new))
-    if new == old:
+    if new == old or manager.differ_in_time_alone(new, old):
         return Changed(_viewed(kind, part, old))
     if wanted.dry_run:
         return Changed(_viewed(kind, part, new))

@@ -64,6 +64,12 @@ def of(obj: Object) -> Object:
     return found
 
 
+def resets_managers(obj: Object) -> bool:
+    """Whether the managed fields were sent as an empty list, which says more than none; decoding drops it."""
+    about = obj.get("metadata")
+    return isinstance(about, dict) and about.get("managedFields") == []
+
+
 def ordered(obj: Object, kind: Kind) -> Object:
     """The same object with kind, apiVersion and metadata first, as stored bytes begin."""
     about = obj.get("metadata") or {}

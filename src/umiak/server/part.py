@@ -23,13 +23,15 @@ def taken(kind: Kind, sent: Object, old: Object) -> Object:
 class Part:
     """How updates and patches of one path treat an object.
 
-    `view` is what clients see and send (default: the object); `merge` puts a sent view back into the stored object.
+    `view` is what clients see and send (default: the object); `live` is that with the managed fields of the view, on
+    which patches work; `merge` puts a sent view back into the stored object.
     `prepare` gets (kind, new, old) and undoes what may not change here; `validate` says what is wrong after that.
     """
 
     name: str
     body_kind: Callable[[Kind], Kind] = lambda kind: kind
     view: Callable[[Kind, Object], Object] = itself
+    live: Callable[[Kind, Object], Object] = itself
     merge: Callable[[Kind, Object, Object], Object] = taken
     prepare: Callable[[Kind, Object, Object], None]
     validate: Callable[[Kind, Object, Object], list[FieldError]]

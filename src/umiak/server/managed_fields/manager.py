@@ -251,6 +251,20 @@ def _sorted(value: Any) -> Any:
     return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
+def differ_in_time_alone(new: Object, old: Object) -> bool:
+    """Whether a write would do nothing but renew the times of managers."""
+    entries, before = (obj["metadata"].get("managedFields") or [] for obj in (new, old))
+    if not entries or len(entries) != len(before) or entries == before:
+        return False
+    if any({**e, "time": ""} != {**b, "time": ""} for e, b in zip(entries, before, strict=True)):
+        return False
+    return {**new, "metadata": _unmanaged(new)} == {**old, "metadata": _unmanaged(old)}
+
+
+def _unmanaged(obj: Object) -> Object:
+    return {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
+
+
 def conflict(conflicts: Sequence[tuple[Owner, Path]]) -> StatusError:
     """409: who has which of the fields that were to be applied."""
     causes = [

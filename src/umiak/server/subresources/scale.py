@@ -8,12 +8,14 @@ from umiak.api import compiled
 from umiak.api.kind import Kind
 from umiak.api.kind import Scale as Paths
 from umiak.api.schema import Schema
+from umiak.objects import fieldset
 from umiak.objects.errors import FieldError, StatusError, invalid, invalid_value, not_found
 from umiak.objects.selectors import InvalidSelector, from_label_selector, from_set
 from umiak.objects.types import Object
 from umiak.server import representation, stored
 from umiak.server.answer import Answer
 from umiak.server.call import Call
+from umiak.server.managed_fields import replicas
 from umiak.server.part import Part, SubresourceHandlers
 
 GROUP, VERSION = "autoscaling", "v1"
@@ -73,6 +75,18 @@ def selector_text(paths: Paths, obj: Object) -> str:
         raise StatusError(500, "", str(error)) from None
 
 
+def live(kind: Kind, obj: Object) -> Object:
+    """The view with the managers of the replicas."""
+    found = view(kind, obj)
+    if entries := replicas.to_scale(_replicas_path(kind), obj["metadata"].get("managedFields") or []):
+        found["metadata"] = {**found["metadata"], "managedFields": entries}
+    return found
+
+
+def _replicas_path(kind: Kind) -> fieldset.Path:
+    return tuple(map(fieldset.field, _paths(kind).spec_replicas.lstrip(".").split(".")))
+
+
 def view(kind: Kind, obj: Object) -> Object:
     paths = _paths(kind)
     about = {field: obj["metadata"][field] for field in SHOWN_METADATA if field in obj["metadata"]}
@@ -91,12 +105,16 @@ def view(kind: Kind, obj: Object) -> Object:
 
 def merge(kind: Kind, sent: Object, old: Object) -> Object:
     """The stored object with the replicas that were sent."""
-    replicas = (sent.get("spec") or {}).get("replicas") or 0
-    if replicas < 0:
-        fault = invalid_value("spec.replicas", replicas, "must be greater than or equal to 0")
+    wanted = (sent.get("spec") or {}).get("replicas") or 0
+    if wanted < 0:
+        fault = invalid_value("spec.replicas", wanted, "must be greater than or equal to 0")
         raise invalid(GROUP, "Scale", old["metadata"]["name"], [fault])
-    put(old, _paths(kind).spec_replicas, replicas)
-    old["metadata"]["resourceVersion"] = sent["metadata"]["resourceVersion"]
+    put(old, _paths(kind).spec_replicas, wanted)
+    about = old["metadata"]
+    about["resourceVersion"] = sent["metadata"]["resourceVersion"]
+    entries, scaled = about.pop("managedFields", None) or [], sent["metadata"].get("managedFields") or []
+    if entries := replicas.to_parent(kind.api_version, _replicas_path(kind), entries, scaled):
+        about["managedFields"] = entries
     return old
 
 
@@ -116,6 +134,7 @@ SCALE = Part(
     name="scale",
     body_kind=lambda kind: scale_kind(),
     view=view,
+    live=live,
     merge=merge,
     prepare=prepare,
     validate=validate,

@@ -11,6 +11,7 @@ from umiak.server import bodies, metadata, representation, stored
 from umiak.server.answer import Answer, unknown_failure
 from umiak.server.call import Call, undo
 from umiak.server.contract import Admitted, Phase
+from umiak.server.managed_fields import tracking
 from umiak.server.options import write_options
 from umiak.store.contract import Mismatch
 
@@ -24,6 +25,7 @@ async def create(call: Call) -> Answer:
     metadata.wipe(about)
     metadata.ensure_namespace(about, call.namespace)
     call.warn(metadata.without_duplicate_owners(about, after_admission=False))
+    tracking.track_creation(call, obj, options.manager)
     value = await create_object(call, obj, options.as_object("CreateOptions"), options.dry_run)
     return representation.of_object(call, value, 201)
 

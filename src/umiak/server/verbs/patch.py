@@ -22,6 +22,7 @@ from umiak.server.change import Change, change
 from umiak.server.negotiation import unroutable_body, unsupported_media
 from umiak.server.options import WriteOptions, write_options
 from umiak.server.part import WHOLE, Part
+from umiak.server.verbs import apply
 from umiak.server.verbs.update import check_name
 
 JSON_PATCH = "application/json-patch+json"
@@ -55,6 +56,8 @@ Mechanism = Callable[[Asked, Object], Patched]
 
 
 async def patch(call: Call, part: Part = WHOLE) -> Answer:
+    if _type_of(call) == APPLY_PATCH:
+        return await apply.apply(call, part)
     mechanism = _mechanism(call)
     options = write_options(call.request, "PatchOptions")
     kind = part.body_kind(call.kind)
@@ -76,14 +79,19 @@ async def patch(call: Call, part: Part = WHOLE) -> Answer:
             options=options.as_object("UpdateOptions"),
             create_options=options.as_object("CreateOptions"),
             dry_run=options.dry_run,
+            manager=options.manager,
         ),
     )
     return representation.of_object(call, changed.value, 201 if changed.created else 200, kind)
 
 
+def _type_of(call: Call) -> str:
+    return call.request.header("content-type").partition(";")[0].strip()
+
+
 def _mechanism(call: Call) -> Mechanism:
     """Raises 415 for other types of patches."""
-    name = call.request.header("content-type").partition(";")[0].strip()
+    name = _type_of(call)
     custom = metadata.is_custom(call.kind)
     if name not in MECHANISMS or (custom and name == STRATEGIC_PATCH):
         raise unsupported_media(FOR_CUSTOM) if custom else unroutable_body()
@@ -96,6 +104,7 @@ def read(call: Call, kind: Kind, patched: Patched, options: WriteOptions) -> Obj
     try:
         bodies.check_claim(obj, kind)
         obj["kind"], obj["apiVersion"] = kind.kind, kind.api_version
+        resets = metadata.resets_managers(obj)
         obj, faults = schema.decode(kind.schema, obj, kind.kind, kind.version)
     except StatusError as error:
         _, _, why = error.message.partition(f" cannot be handled as a {kind.kind}: ")
@@ -106,6 +115,8 @@ def read(call: Call, kind: Kind, patched: Patched, options: WriteOptions) -> Obj
     if faults and options.directive == "Warn":
         call.warn(faults)
     kind.default(obj)
+    if resets:
+        metadata.of(obj)["managedFields"] = []
     metadata.ensure_namespace(metadata.of(obj), call.namespace)
     check_name(obj, call.name, call.namespace)
     return obj

@@ -34,6 +34,7 @@ async def update(call: Call, part: Part = WHOLE) -> Answer:
             dry_run=options.dry_run,
             uid=metadata.of(sent).get("uid") or "",
             allows_create=part.creates and call.kind.creates_on_update,
+            manager=options.manager,
         ),
     )
     return representation.of_object(call, changed.value, 201 if changed.created else 200, kind)
