@@ -5,8 +5,6 @@ which of their containers run. Those are left alone.
 """
 
 import asyncio
-import contextlib
-import ctypes
 import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +16,7 @@ from umiak.api.core.persistentvolume import KIND as VOLUME
 from umiak.api.core.pod import KIND as POD
 from umiak.api.core.service import KIND as SERVICE
 from umiak.client.contract import Client
+from umiak.kit import memory
 from umiak.kit.clock import Clock
 from umiak.node import admit, facts, localpaths, manifests, pods
 from umiak.node.cgroups import MOUNT, Cgroups
@@ -69,12 +68,6 @@ class Settings:
     labels: dict[str, str] = field(default_factory=dict)
     taints: tuple[Object, ...] = ()
     register: bool = True
-
-
-def give_back_memory() -> None:
-    """Returns what the C library keeps of freed memory; pods that come and go leave it in pieces."""
-    with contextlib.suppress(OSError, AttributeError):  # not every C library has it
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Agent:
@@ -426,7 +419,7 @@ class Agent:
                     await garbage.images()
             except (RuntimeFailure, OSError) as error:
                 log.warning("cleaning: %s", error)
-            give_back_memory()
+            memory.give_back()  # pods that come and go leave it in pieces
             await self._clock.sleep(CLEAN_EVERY)
 
     async def _delete_local_paths(self, informers: Informers, tasks: asyncio.TaskGroup) -> None:

@@ -10,6 +10,7 @@ from importlib.resources import files
 import msgspec
 
 from umiak.api.kind import Kind
+from umiak.kit import memory
 from umiak.kit.clock import Clock
 from umiak.objects.types import Object
 from umiak.server.answer import JSON, TEXT, Answer, generic
@@ -74,6 +75,7 @@ class Documents:
         kept_as, encode, form = (PROTOBUF, wire.document, PROTOBUF) if protobuf else (name, msgspec.json.encode, JSON)
         if kept_as not in self._kept:
             self._kept[kept_as] = zlib.compress(encode(make() or {}), 1)
+            memory.give_back()
         return Answer(200, zlib.decompress(self._kept[kept_as]), form, headers)
 
     def _listing(self) -> bytes:
