@@ -79,6 +79,12 @@ class Kind:
     storage_version: str = ""
     """The version whose form is kept in the store, when it is not this one; `to_storage`, `from_storage` convert."""
     storage_group: str = ""
+    is_custom: bool = False
+    """Whether a custom resource definition brought it."""
+    own_list_kind: str = ""
+    """The kind of its lists, when that is not the kind with `List` behind it."""
+    deprecation: str = ""
+    """What every request for it is warned of."""
 
     load_schema: Callable[[], "Schema"]
     default: Callable[[Object], None] = nothing
@@ -115,7 +121,7 @@ class Kind:
 
     @property
     def list_kind(self) -> str:
-        return self.kind + "List"
+        return self.own_list_kind or self.kind + "List"
 
     @property
     def has_status(self) -> bool:

@@ -39,7 +39,7 @@ from umiak.server.negotiation import negotiate, wants_pretty
 from umiak.server.resources import Resources
 from umiak.server.route import Route, route
 from umiak.server.settings import Settings
-from umiak.server.special import NAMESPACES, ORDINARY, Special
+from umiak.server.special import DEFINITIONS, NAMESPACES, ORDINARY, Special
 from umiak.server.sync import at_once, begin
 from umiak.server.tokens import Issuer
 from umiak.server.upstream import Upstreams
@@ -88,7 +88,11 @@ class ApiServer:
         self.on_close: list[Step] = []
         self.is_ready: bool = False
         self.is_closing: bool = False
-        self.specials: dict[tuple[str, str], Special] = {("", "namespaces"): NAMESPACES, **(specials or {})}
+        self.specials: dict[tuple[str, str], Special] = {
+            ("", "namespaces"): NAMESPACES,
+            ("apiextensions.k8s.io", "customresourcedefinitions"): DEFINITIONS,
+            **(specials or {}),
+        }
         self.upstreams = Upstreams()
         self.kubelet_tls: ssl.SSLContext | None = None
         self.kubelet_client: Pair | None = None
@@ -112,19 +116,21 @@ class ApiServer:
 
     def kind(self, group: str, version: str, plural: str) -> Kind | None:
         """The kind behind a path, built in or custom."""
+        found = self.custom.get((group, version, plural))  # never one that is built in
+        if found is not None:
+            return found
         try:
             return registry.resource(group, version, plural)
         except registry.UnknownKind:
-            return self.custom.get((group, version, plural))
+            return None
 
     def kinds(self) -> list[Kind]:
         """All kinds served now."""
         return [*registry.kinds(), *self.custom.values()]
 
     def serves(self, group: str, version: str) -> bool:
-        """Whether there is such a group and version at all."""
-        api_version = f"{group}/{version}" if group else version
-        return api_version in registry.group_versions() or any(k[:2] == (group, version) for k in self.custom)
+        """Whether there is such a group and version, apart from custom ones: what those lack is nowhere at all."""
+        return (f"{group}/{version}" if group else version) in registry.group_versions()
 
     def special(self, kind: Kind) -> Special:
         return self.specials.get((kind.group, kind.plural), ORDINARY)

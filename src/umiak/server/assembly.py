@@ -5,7 +5,6 @@ import random
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from umiak.server.app import ApiServer, Step
 from umiak.server.bootstrap.objects import Server
 from umiak.server.bootstrap.start import bootstrap, keep_alive
 from umiak.server.contract import Request
+from umiak.server.custom.follow import follow as follow_definitions
 from umiak.server.discovery import Discovery
 from umiak.server.keys import Keys
 from umiak.server.settings import Settings
@@ -99,16 +99,18 @@ def _hang_in(app: ApiServer) -> None:
     """Paths that are no resources."""
     advertised = f"{app.settings.advertise}:{app.settings.port}"
     discovery = Discovery(app.kinds, lambda: advertised)
+    made: list[Documents] = []
 
     async def discover(app: ApiServer, request: Request) -> Answer:
         return discovery.answer(request)
 
-    @cache
     def documents() -> "Documents":
         """Loaded with the first question; most servers are asked much later than they must be ready."""
-        from umiak.server.openapi.routes import Documents
+        if not made:
+            from umiak.server.openapi.routes import Documents
 
-        return Documents(app.kinds, app.clock)
+            made.append(Documents(app.kinds, app.clock))
+        return made[0]
 
     async def describe(app: ApiServer, request: Request) -> Answer:
         return documents().answer(request)
@@ -119,6 +121,27 @@ def _hang_in(app: ApiServer) -> None:
         app.paths.add(path, discover)
     for path, handler in issuer_discovery.ROUTES:
         app.paths.add(path, handler)
+
+    def changed() -> None:
+        discovery.changed()
+        for document in made:
+            document.changed()
+
+    _follow_definitions(app, changed)
+
+
+def _follow_definitions(app: ApiServer, changed: Callable[[], None]) -> None:
+    stops: list[Callable[[], None]] = []
+
+    async def start() -> None:
+        stops.append(await follow_definitions(app, changed))
+
+    async def stop() -> None:
+        for end in stops:
+            end()
+
+    app.on_start.append(start)
+    app.on_close.append(stop)
 
 
 def _prepare(app: ApiServer, allocator: ServiceAllocator, secrets: Secrets) -> None:

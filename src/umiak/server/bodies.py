@@ -9,7 +9,7 @@ from umiak.api import registry, schema
 from umiak.api.kind import Kind
 from umiak.objects import encoding
 from umiak.objects.encoding import Unreadable
-from umiak.objects.errors import StatusError, bad_request
+from umiak.objects.errors import StatusError, bad_request, invalid, invalid_value
 from umiak.objects.types import Object
 from umiak.server import metadata
 from umiak.server.call import Call
@@ -40,7 +40,11 @@ def parse(call: Call, kind: Kind, directive: str) -> Object:
         value = _decoded(call, kind, body, form, directive)
     except Unreadable as error:
         raise _unrecognized(kind, str(error), body) from None
-    return _object(value, kind, body)
+    obj = _object(value, kind, body)
+    if kind.is_custom and not obj.get("kind"):
+        shown = body.decode(errors="replace") if form == "json" else encoding.to_json(obj).decode()
+        raise _unrecognized(kind, f"Object 'Kind' is missing in '{shown}'", body)
+    return obj
 
 
 def _unrecognized(kind: Kind, why: str, body: bytes) -> StatusError:
@@ -103,20 +107,16 @@ def report(call: Call, kind: Kind, faults: list[str], directive: str) -> None:
 
 def check_claim(obj: Object, kind: Kind) -> None:
     """400 unless the body's apiVersion and kind, where given, are those of the path."""
-    api_version, name = obj.get("apiVersion") or kind.api_version, obj.get("kind") or kind.kind
+    if kind.is_custom:
+        api_version, name = obj.get("apiVersion") or "", obj.get("kind") or ""
+    else:
+        api_version, name = obj.get("apiVersion") or kind.api_version, obj.get("kind") or kind.kind
     if (api_version, name) == (kind.api_version, kind.kind):
         return
     group, _, version = api_version.rpartition("/")
     told = f'{name} in version "{version}" cannot be handled as a {kind.kind}: '
-    if metadata.is_custom(kind):
-        expected = f"{kind.group}/{kind.version}, Kind={kind.kind}"
-        if (group, name) != (kind.group, kind.kind) or version != kind.version:
-            raise bad_request(
-                f"the API version in the data ({api_version}) does not match the expected API version "
-                f"({kind.api_version})"
-                if name == kind.kind
-                else f"{told}no match for {expected}"
-            )
+    if kind.is_custom:
+        raise _not_the_custom_kind(obj, kind)
     try:
         registry.find(api_version, name)
     except registry.UnknownKind:
@@ -128,6 +128,17 @@ def check_claim(obj: Object, kind: Kind) -> None:
     raise bad_request(
         f"the API version in the data ({api_version}) does not match the expected API version ({kind.api_version})"
     )
+
+
+def _not_the_custom_kind(obj: Object, kind: Kind) -> StatusError:
+    """Only apiVersion and kind of an object in another version or of another kind are looked at."""
+    api_version, name = obj.get("apiVersion") or "", obj.get("kind") or ""
+    if api_version != kind.api_version:
+        return bad_request(
+            f"the API version in the data ({api_version}) does not match the expected API version ({kind.api_version})"
+        )
+    fault = invalid_value("kind", name, f"must be {kind.kind}")
+    return invalid(kind.group, name, (obj.get("metadata") or {}).get("name") or "", [fault])
 
 
 def _decoded(call: Call, kind: Kind, body: bytes, form: str, directive: str) -> Any:

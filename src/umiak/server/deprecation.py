@@ -9,5 +9,5 @@ WARNINGS = {
 
 
 def warnings(kind: Kind) -> list[str]:
-    text = WARNINGS.get((kind.api_version, kind.kind))
+    text = kind.deprecation or WARNINGS.get((kind.api_version, kind.kind))
     return [text] if text else []

@@ -46,6 +46,11 @@ def is_stored(kind: Kind) -> bool:
     return "watch" in kind.verbs
 
 
+def verbs_of(kind: Kind) -> list[str]:
+    """Sorted, except those of custom kinds."""
+    return list(kind.verbs) if kind.is_custom else sorted(kind.verbs)
+
+
 def resource(kind: Kind) -> Object:
     """A kind as one `APIResource`."""
     about: Object = {
@@ -53,7 +58,7 @@ def resource(kind: Kind) -> Object:
         "singularName": kind.singular,
         "namespaced": kind.namespaced,
         "kind": kind.kind,
-        "verbs": sorted(kind.verbs),
+        "verbs": verbs_of(kind),
     }
     for field, words in (("shortNames", kind.short_names), ("categories", kind.categories)):
         if words:
@@ -73,11 +78,18 @@ def subresource(kind: Kind, part: Subresource) -> Object:
 def resource_list(group: str, version: str, kinds: Iterable[Kind]) -> Object:
     found = [resource(kind) for kind in kinds if kind.verbs]
     found += [subresource(kind, part) for kind in kinds for part in kind.subresources]
+    custom = {kind.plural for kind in kinds if kind.is_custom}
     about: Object = {"kind": "APIResourceList"}
     if group:
         about["apiVersion"] = "v1"
     group_version = f"{group}/{version}" if group else version
-    return {**about, "groupVersion": group_version, "resources": sorted(found, key=lambda r: r["name"])}
+    return {**about, "groupVersion": group_version, "resources": sorted(found, key=lambda r: _place(r["name"], custom))}
+
+
+def _place(name: str, custom: set[str]) -> tuple[str, str]:
+    """Sorted by name; parts of custom kinds stay as they come, behind their kind."""
+    plural = name.partition("/")[0]
+    return (plural, "") if plural in custom else (name, "")
 
 
 def api_group(group: str, versions: list[str]) -> Object:
@@ -89,25 +101,31 @@ def _response_kind(kind: str, group: str = "", version: str = "") -> Object:
     return {"group": group, "version": version, "kind": kind}
 
 
+def _own_response_kind(kind: Kind, name: str) -> Object:
+    """Of built-in kinds, group and version go without saying."""
+    return _response_kind(name, kind.group, kind.version) if kind.is_custom else _response_kind(name)
+
+
 def aggregated_resource(kind: Kind) -> Object:
     about: Object = {
         "resource": kind.plural,
-        "responseKind": _response_kind(kind.kind),
+        "responseKind": _own_response_kind(kind, kind.kind),
         "scope": "Namespaced" if kind.namespaced else "Cluster",
         "singularResource": kind.singular,
-        "verbs": sorted(kind.verbs),
+        "verbs": verbs_of(kind),
     }
     for field, words in (("shortNames", kind.short_names), ("categories", kind.categories)):
         if words:
             about[field] = list(words)
     if kind.subresources:
-        about["subresources"] = [_aggregated_part(kind, p) for p in sorted(kind.subresources, key=lambda p: p.name)]
+        parts = kind.subresources if kind.is_custom else sorted(kind.subresources, key=lambda p: p.name)
+        about["subresources"] = [_aggregated_part(kind, part) for part in parts]
     return about
 
 
 def _aggregated_part(kind: Kind, part: Subresource) -> Object:
     own = (part.group, part.version) in (("", ""), (kind.group, kind.version))
-    response = _response_kind(part.kind) if own else _response_kind(part.kind, part.group, part.version)
+    response = _own_response_kind(kind, part.kind) if own else _response_kind(part.kind, part.group, part.version)
     return {"subresource": part.name, "responseKind": response, "verbs": sorted(part.verbs)}
 
 

@@ -124,7 +124,7 @@ def without_duplicate_owners(about: Object, after_admission: bool) -> list[str]:
 
 
 def is_custom(kind: Kind) -> bool:
-    return "." in kind.group and not kind.group.endswith(".k8s.io")
+    return kind.is_custom
 
 
 def faults_of_new(kind: Kind, about: Mapping[str, Any]) -> list[FieldError]:

@@ -68,6 +68,8 @@ def of_list(call: Call, values: Sequence[bytes], about: Object) -> Answer:
     """A list, from its objects' bytes in the kind's own form; `about` is the list's metadata."""
     kind, media = call.kind, call.media
     if not media.target:
+        if kind.is_custom:
+            about.setdefault("continue", "")
         meta = msgspec.json.encode(about)
         head = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
             kind.list_kind.encode(),

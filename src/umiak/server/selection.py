@@ -94,7 +94,7 @@ def selection(kind: Kind, options: ListOptions, name: str = "") -> Selection:
 def _check_known(kind: Kind, field: str) -> None:
     if field in COMMON or field in kind.selectable:
         return
-    if kind.selectable:
+    if kind.selectable or kind.is_custom:
         raise bad_request(f"field label not supported: {field}")
     shown_field = msgspec.json.encode(field).decode()
     raise bad_request(f'{shown_field} is not a known field selector: only "metadata.name", "metadata.namespace"')

@@ -44,6 +44,15 @@ def _end_namespace(obj: Object, now: datetime) -> bool:
     return bool((obj.get("spec") or {}).get("finalizers"))
 
 
+def _end_definition(obj: Object, now: datetime) -> bool:
+    """The objects of a kind go before its definition; whoever serves them sees to it."""
+    from umiak.server.custom.conditions import begin_end
+
+    return begin_end(obj, now)
+
+
+DEFINITIONS = Special(end=_end_definition)
+"""Of custom resources."""
 NAMESPACES = Special(
     end=_end_namespace,
     may_vanish=lambda obj: not (obj.get("spec") or {}).get("finalizers"),

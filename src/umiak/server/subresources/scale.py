@@ -9,14 +9,14 @@ from umiak.api.kind import Kind
 from umiak.api.kind import Scale as Paths
 from umiak.api.schema import Schema
 from umiak.objects import fieldset
-from umiak.objects.errors import FieldError, StatusError, invalid, invalid_value, not_found
+from umiak.objects.errors import StatusError, internal, invalid, invalid_value, not_found
 from umiak.objects.selectors import InvalidSelector, from_label_selector, from_set
 from umiak.objects.types import Object
 from umiak.server import representation, stored
 from umiak.server.answer import Answer
 from umiak.server.call import Call
 from umiak.server.managed_fields import replicas
-from umiak.server.part import Part, SubresourceHandlers
+from umiak.server.part import Part, SubresourceHandlers, faults_of_update
 
 GROUP, VERSION = "autoscaling", "v1"
 SHOWN_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
@@ -126,10 +126,6 @@ def prepare(kind: Kind, new: Object, old: Object) -> None:
     kind.prepare_update(new, old)
 
 
-def validate(kind: Kind, new: Object, old: Object) -> list[FieldError]:
-    return [*kind.validate(new), *kind.validate_update(new, old)]
-
-
 SCALE = Part(
     name="scale",
     body_kind=lambda kind: scale_kind(),
@@ -137,7 +133,7 @@ SCALE = Part(
     live=live,
     merge=merge,
     prepare=prepare,
-    validate=validate,
+    validate=faults_of_update,
 )
 
 
@@ -146,7 +142,10 @@ async def get(call: Call) -> Answer:
     entry = await call.app.store.get(kind.store_key(call.namespace, call.name))
     if entry is None:
         raise not_found(kind.group, kind.plural, call.name)
-    value = stored.encode(scale_kind(), view(kind, stored.read(kind, entry.value)))
+    obj = stored.read(kind, entry.value)
+    if kind.is_custom and at(obj, _paths(kind).spec_replicas) is None:
+        raise internal(f'the spec replicas field "{_paths(kind).spec_replicas}" does not exist')
+    value = stored.encode(scale_kind(), view(kind, obj))
     return representation.of_object(call, value, kind=scale_kind())
 
 

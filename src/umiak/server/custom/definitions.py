@@ -1,0 +1,268 @@
+"""Keeps the kinds that are served in step with the definitions in the store, and the definitions' status with both.
+
+Every server that shares a store does all of this; who is second finds nothing left to do.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from umiak.api import registry
+from umiak.api.apiextensions.customresourcedefinition import KIND as DEFINITION
+from umiak.api.kind import Kind
+from umiak.objects.encoding import copy
+from umiak.objects.errors import StatusError, forbidden
+from umiak.objects.types import Object
+from umiak.server import stored
+from umiak.server.custom import conditions
+from umiak.server.custom.checks import Rules, no_rules
+from umiak.server.custom.kinds import kinds
+from umiak.server.custom.removal import remove_all
+from umiak.server.special import Reserved, Special
+from umiak.store.contract import Cancel, Event, Mismatch
+
+if TYPE_CHECKING:
+    from umiak.server.app import ApiServer
+
+log = logging.getLogger(__name__)
+TRY_AGAIN = 1.0
+"""Seconds to wait after a failure, such as a full disk."""
+ENDING_TEXT = "create not allowed while custom resource definition is terminating"
+
+
+@dataclass(slots=True, eq=False)
+class Defined:
+    """A definition, and the kinds made of it; `waits` ends the wait for its last objects to go."""
+
+    definition: Object
+    kinds: list[Kind] = field(default_factory=list)
+    waits: Cancel | None = None
+
+
+class Definitions:
+    """All definitions. `put` and `drop` are told by the store; a task of its own does what has to be written."""
+
+    def __init__(self, app: "ApiServer", changed: Callable[[], None], rules: Rules = no_rules) -> None:
+        """`changed` is called whenever the kinds served change."""
+        self._app = app
+        self._changed = changed
+        self._rules = rules
+        self._known: dict[str, Defined] = {}
+        self._due: dict[str, None] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def put(self, name: str, value: bytes) -> None:
+        definition: Object = msgspec.json.decode(value)
+        known = self._known.get(name)
+        if known is None:
+            known = self._known[name] = Defined(definition)
+            self._publish(known, [])
+        else:
+            self._learn(known, definition)
+        self._later([name])
+
+    def _learn(self, known: Defined, definition: Object) -> None:
+        """Takes news of a definition, unless they are old."""
+        before = known.definition
+        if int(definition["metadata"]["resourceVersion"]) <= int(before["metadata"]["resourceVersion"]):
+            return
+        known.definition = definition
+        if _served_from(before) != _served_from(definition):
+            self._publish(known, known.kinds)
+
+    def drop(self, name: str) -> None:
+        known = self._known.pop(name, None)
+        if known is None:
+            return
+        if known.waits:
+            known.waits()
+        gone = known.definition["spec"]
+        self._app.specials.pop((gone["group"], gone["names"]["plural"]), None)
+        self._replace(known.kinds, [])
+        self._later(self._neighbours(gone["group"]))
+
+    def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        for known in self._known.values():
+            if known.waits:
+                known.waits()
+
+    # What is served
+
+    def _publish(self, known: Defined, before: list[Kind]) -> None:
+        definition = known.definition
+        known.kinds = []
+        if conditions.is_true(definition, "Established"):
+            known.kinds = [kind for kind in kinds(definition, self._rules) if not _is_built_in(kind)]
+        spec = definition["spec"]
+        place = spec["group"], spec["names"]["plural"]
+        if definition["metadata"].get("deletionTimestamp") and known.kinds:
+            self._app.specials[place] = Special(reserve=_refusing(known.kinds[0]))
+        self._replace(before, known.kinds)
+
+    def _replace(self, before: list[Kind], after: list[Kind]) -> None:
+        if not before and not after:
+            return
+        custom = self._app.custom
+        for kind in before:
+            custom.pop((kind.group, kind.version, kind.plural), None)
+        custom.update({(kind.group, kind.version, kind.plural): kind for kind in after})
+        for watcher in [w for w in self._app.watchers if w.kind in before]:
+            watcher.close()
+        self._changed()
+
+    # What is written
+
+    def _neighbours(self, group: str, name: str = "") -> list[str]:
+        """The other definitions of a group, whose names may have become free, or not."""
+        return [other for other, d in self._known.items() if d.definition["spec"]["group"] == group and other != name]
+
+    def _later(self, names: Iterable[str]) -> None:
+        self._due.update(dict.fromkeys(names))
+        if self._due and (self._task is None or self._task.done()):
+            self._task = asyncio.get_running_loop().create_task(self._work())
+
+    async def _work(self) -> None:
+        while self._due:
+            name = next(iter(self._due))
+            del self._due[name]
+            try:
+                await self._settle(name)
+            except StatusError as error:
+                if error.reason != "NotFound":
+                    await self._failed(name, error)
+            except Exception as error:
+                await self._failed(name, error)
+
+    async def _failed(self, name: str, error: Exception) -> None:
+        log.error("custom resource definition %s: %s", name, error)
+        await self._app.clock.sleep(TRY_AGAIN)
+        self._due[name] = None
+
+    async def _settle(self, name: str) -> None:
+        known = self._known.get(name)
+        if known is None:
+            return
+        if conditions.is_ending(known.definition):
+            await self._end(name, known)
+            return
+        spec = known.definition["spec"]
+        names = conditions.accepted(known.definition)
+        others = [self._known[other].definition for other in self._neighbours(spec["group"], name)]
+        now = self._app.clock.now()
+        settled = copy(known.definition)
+        conditions.settle(settled, others, now)
+        if settled == known.definition:
+            return
+        await self._write(known, lambda latest: conditions.settle(latest, others, now))
+        if conditions.accepted(known.definition) != names:
+            self._later(self._neighbours(spec["group"], name))
+
+    async def _write(self, known: Defined, change: Callable[[Object], None]) -> None:
+        """Changes the stored definition, if it is still the same one."""
+        uid = known.definition["metadata"]["uid"]
+
+        def changed(latest: Object) -> Object | None:
+            if latest["metadata"]["uid"] != uid:
+                return None
+            change(latest)
+            return latest
+
+        name = known.definition["metadata"]["name"]
+        written = await self._app.objects.modify(DEFINITION, "", name, changed)
+        if self._known.get(name) is known and written["metadata"]["uid"] == uid:
+            self._learn(known, written)
+
+    async def _end(self, name: str, known: Defined) -> None:
+        """Removes the definition's objects, then lets the definition go; waits for objects that something holds."""
+        now = self._app.clock.now()
+        if known.waits is None:
+            await self._write(known, lambda latest: conditions.going_on(latest, now))
+        kind = next(iter(known.kinds), None)
+        if kind is not None:
+            await remove_all(self._app, kind, now)
+            if self._app.store.count(kind.store_prefix()):
+                self._wait(name, known, kind)
+                return
+        if known.waits is not None:
+            known.waits()
+            known.waits = None
+        await self._let_go(known)
+
+    def _wait(self, name: str, known: Defined, kind: Kind) -> None:
+        """Looks again with every object that goes."""
+        if known.waits is not None:
+            return
+
+        def sink(events: Iterable[Event]) -> None:
+            if any(event.deleted for event in events):
+                self._later([name])
+
+        known.waits = self._app.store.watch(kind.store_prefix(), self._app.store.revision, sink)
+        self._later([name])  # the last one may have gone just before
+
+    async def _let_go(self, known: Defined) -> None:
+        """Drops the finalizer; with the last one goes the definition."""
+        now = self._app.clock.now()
+        await self._write(known, lambda latest: conditions.ended(latest, now))
+        about = known.definition["metadata"]
+        while not about.get("finalizers"):
+            entry = await self._app.store.latest(DEFINITION.store_key("", about["name"]))
+            if entry is None:
+                return
+            latest = stored.read(DEFINITION, entry.value)
+            if latest["metadata"]["uid"] != about["uid"] or latest["metadata"].get("finalizers"):
+                return
+            try:
+                await self._app.vanish(DEFINITION, entry, latest)
+            except Mismatch:
+                continue
+            return
+
+
+def _served_from(definition: Object) -> tuple[object, ...]:
+    """All that the kinds are made from, besides the definition's generation, which moves with the specification."""
+    about = definition["metadata"]
+    return (
+        about["uid"],
+        definition["spec"],
+        conditions.accepted(definition),
+        conditions.is_true(definition, "Established"),
+        bool(about.get("deletionTimestamp")),
+    )
+
+
+def _is_built_in(kind: Kind) -> bool:
+    """A resource of the server itself can not be replaced."""
+    try:
+        registry.resource(kind.group, kind.version, kind.plural)
+    except registry.UnknownKind:
+        return False
+    return True
+
+
+def _refusing(kind: Kind) -> Callable[[Object, Object | None, bool], Awaitable[Reserved]]:
+    """Nothing is created any more while the definition goes."""
+
+    async def reserve(new: Object, old: Object | None, dry_run: bool) -> Reserved:
+        if old is None:
+            raise forbidden(kind.group, kind.plural, new["metadata"].get("name") or "", ENDING_TEXT)
+        return NOTHING_TAKEN
+
+    return reserve
+
+
+class _Nothing:
+    async def commit(self) -> None:
+        """There is nothing to keep."""
+
+    async def revert(self) -> None:
+        """There is nothing to give back."""
+
+
+NOTHING_TAKEN = _Nothing()
