@@ -82,12 +82,12 @@ def owner_reference(owner: Mapping[str, Any], *, controller: bool = True) -> Obj
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 with seconds, as `metav1.Time` is written."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"  # strftime takes ten times as long
 
 
 def format_micro_time(moment: datetime) -> str:
     """RFC 3339 with microseconds, as `metav1.MicroTime` is written."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def parse_time(text: str) -> datetime:

@@ -1,8 +1,10 @@
 """One request on its way through a verb, and the admission it has to pass."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec.structs import replace
 
 from umiak.api.kind import Kind
 from umiak.objects.types import Object

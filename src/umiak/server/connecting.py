@@ -1,7 +1,8 @@
 """What subresources that connect to somebody else share: leave, admission, options, paths."""
 
-from dataclasses import replace
 from urllib.parse import quote, urlencode
+
+from msgspec.structs import replace
 
 from umiak.objects.errors import bad_request
 from umiak.objects.types import Object

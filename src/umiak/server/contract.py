@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
+import msgspec
+
 from umiak.api.kind import Kind
 from umiak.kit.clock import Clock
 from umiak.objects.types import Object
@@ -47,8 +49,7 @@ class Request:
         return (self.query.get(name) or ("",))[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(msgspec.Struct, frozen=True):
     """What a request wants to do, in the words of authorization.
 
     `verb` is get, list, watch, create, update, patch, delete, deletecollection, proxy ... or the lower-case HTTP

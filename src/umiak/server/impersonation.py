@@ -16,7 +16,10 @@ AUTHENTICATED, UNAUTHENTICATED, ANONYMOUS = "system:authenticated", "system:unau
 
 
 def is_asked(headers: Mapping[str, Sequence[str]]) -> bool:
-    return any(name.startswith("impersonate-") for name in headers)
+    for name in headers:  # noqa: SIM110 - every request comes by here, and any() takes three times as long
+        if name.startswith("impersonate-"):
+            return True
+    return False
 
 
 async def impersonated(request: Request, authorizer: Authorizer) -> User:

@@ -1,8 +1,10 @@
 """What a path asks for, as apiserver's `RequestInfoFactory` reads it."""
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from urllib.parse import unquote
+
+import msgspec
+from msgspec.structs import replace
 
 from umiak.server.contract import Attributes, Request, User
 
@@ -11,8 +13,7 @@ NAMESPACE_PARTS = frozenset({"status", "finalize"})
 """What may follow a namespace's name without being a resource inside it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """A path in the words of authorization. `rest` is what follows the subresource, for proxies.
 
     `well_formed` tells whether the parts may stand like this at all (no empty ones, nothing after a plain subresource).

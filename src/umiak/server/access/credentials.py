@@ -53,7 +53,7 @@ class TokenFile:
                 )
             if row and row[0]:
                 groups = tuple(row[3].split(",")) if len(row) > 3 else ()
-                self._users[self._digest(row[0])] = User(row[1], row[2], groups)
+                self._users[self._digest(row[0])] = with_authenticated(User(row[1], row[2], groups))
 
     @classmethod
     def load(cls, path: Path, audiences: Sequence[str]) -> "TokenFile":
@@ -71,9 +71,9 @@ class TokenFile:
         return agnostic(user, self._audiences, audiences)
 
 
-def agnostic(user: User, own: Sequence[str], wanted: Sequence[str]) -> Verified | None:
+def agnostic(user: User, own: tuple[str, ...], wanted: Sequence[str]) -> Verified | None:
     """A token without audiences of its own is good for those of the server."""
-    shared = tuple(a for a in own if a in wanted)
+    shared = own if own == wanted else tuple(a for a in own if a in wanted)
     return Verified(user, shared) if shared else None
 
 
@@ -147,6 +147,7 @@ class Authentication:
                 faults.append(str(error))
                 continue
             if verified is not None:
-                return replace(verified, user=with_authenticated(verified.user))
+                known = with_authenticated(verified.user)
+                return verified if known is verified.user else Verified(known, verified.audiences)
         unique = list(dict.fromkeys(faults)) or ["invalid bearer token"]
         raise Unverified(unique[0] if len(unique) == 1 else "[" + ", ".join(unique) + "]")

@@ -4,7 +4,7 @@ In the reference this is part of storing these kinds, after all mutating admissi
 the verb `escalate` on the role, or `bind` on the role that a binding refers to, to go further.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from umiak.objects.errors import StatusError, forbidden, not_found
 from umiak.objects.types import Object
