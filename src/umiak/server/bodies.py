@@ -84,17 +84,17 @@ def as_kind(call: Call, obj: Object, kind: Kind, directive: str) -> Object:
     """Checks what `obj` claims to be, reads its fields by the schema, fills in defaults."""
     check_claim(obj, kind)
     obj["kind"], obj["apiVersion"] = kind.kind, kind.api_version
+    resets = metadata.resets_managers(obj)
     obj, faults = schema.decode(kind.schema, obj, kind.kind, kind.version)
     if faults:
         report(call, kind, faults, directive)
     kind.default(obj)
-    resets = metadata.resets_managers(obj)
+    if resets:
+        metadata.of(obj)["managedFields"] = []
     return obj
 
 
 def report(call: Call, kind: Kind, faults: list[str], directive: str) -> None:
-    if resets:
-        metadata.of(obj)["managedFields"] = []
     """Unknown and repeated fields: warned of, or a reason to refuse."""
     if directive == "Warn":
         call.warn(faults)
