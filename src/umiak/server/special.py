@@ -10,6 +10,7 @@ from typing import Protocol
 
 from umiak.objects.meta import format_time
 from umiak.objects.types import Object
+from umiak.server.contract import User
 
 
 class Reserved(Protocol):
@@ -26,6 +27,8 @@ class Special:
     that is gone. `end` gets (object, now) on deletion and says whether the deletion is then done for this time;
     `may_vanish` whether an object without finalizers may really go."""
 
+    sign: Callable[[Object, User], None] | None = None
+    """Notes in a new object who made it."""
     reserve: Callable[[Object, Object | None, bool], Awaitable[Reserved]] | None = None
     released: Callable[[Object], Awaitable[None]] | None = None
     end: Callable[[Object, datetime], bool] | None = None
@@ -53,6 +56,27 @@ def _end_definition(obj: Object, now: datetime) -> bool:
 
 DEFINITIONS = Special(end=_end_definition)
 """Of custom resources."""
+
+
+def _sign_request(obj: Object, user: User) -> None:
+    """Whoever signs the certificate relies on this: what the client wrote there does not count."""
+    spec = obj.setdefault("spec", {})
+    who = {
+        "username": user.name,
+        "uid": user.uid,
+        "groups": list(user.groups),
+        "extra": {key: list(values) for key, values in user.extra.items()},
+    }
+    for field, value in who.items():
+        if value:
+            spec[field] = value
+        else:
+            spec.pop(field, None)
+
+
+CERTIFICATE_REQUESTS = Special(sign=_sign_request)
+"""As in `pkg/registry/certificates/certificates/strategy.go`."""
+
 NAMESPACES = Special(
     end=_end_namespace,
     may_vanish=lambda obj: not (obj.get("spec") or {}).get("finalizers"),

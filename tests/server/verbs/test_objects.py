@@ -228,3 +228,31 @@ async def test_both_versions_share_their_objects(api):
     await api("POST", f"/apis/autoscaling/v1/{place}", {**scaler, "spec": {**scaler["spec"]}})
     status, found = await api("GET", f"/apis/autoscaling/v2/{place}/h")
     assert (status, found["apiVersion"], found["spec"]["maxReplicas"]) == (200, "autoscaling/v2", 3)
+
+
+async def test_certificate_requests_say_who_asks(api):
+    """What the client writes there is replaced: signers rely on it."""
+    request = pki_request()
+    spec = {"request": request, "signerName": "example.com/x", "usages": ["client auth"], "username": "system:node:x"}
+    place = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+    status, made = await api("POST", place, {"metadata": {"name": "c"}, "spec": {**spec, "groups": ["forged"]}})
+    assert (status, made["spec"]["username"]) == (201, "admin")
+    assert made["spec"]["groups"] == ["system:masters", "system:authenticated"]
+
+
+def pki_request():
+    """A signing request in base64."""
+    import base64
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "me")])
+    made = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(name)
+        .sign(ec.generate_private_key(ec.SECP256R1()), SHA256())
+    )
+    return base64.b64encode(made.public_bytes(Encoding.PEM)).decode()
