@@ -142,9 +142,14 @@ def paths(fields: FieldSet, prefix: Path = ()) -> Iterator[Path]:
         yield from paths(fields[element], (*prefix, element))
 
 
-def ordered(fields: FieldSet) -> FieldSet:
-    """The same set with its elements in the order in which they are written."""
-    return {e: ordered(fields[e]) if fields[e] else LEAF for e in in_order(fields)}
+def ordered(fields: FieldSet, known: FieldSet = NONE) -> FieldSet:
+    """The same set with its elements in the order in which they are written. Nodes that it shares with `known`, which
+    is in order, need not be looked at."""
+    out: FieldSet = {}
+    for element in in_order(fields):
+        node, before = fields[element], known.get(element, NONE)
+        out[element] = node if not node or node is before else ordered(node, before)
+    return out
 
 
 def in_order(elements: Any) -> list[str]:

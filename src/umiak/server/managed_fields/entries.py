@@ -27,7 +27,7 @@ class Owner(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Fields in the terms of an apiVersion, and when they were last taken (RFC 3339, or empty)."""
+    """Fields, in order, in the terms of an apiVersion, and when they were last taken (RFC 3339, or empty)."""
 
     fields: FieldSet
     version: str
@@ -51,7 +51,8 @@ def decode(entries: Sequence[Object], *, trusted: bool = False) -> Managers:
             entry.get("subresource", ""),
         )
         fields = entry.get("fieldsV1") or fieldset.NONE
-        held = Held(fields if trusted else fieldset.parse(fields), version, entry.get("time") or "")
+        fields = fields if trusted else fieldset.ordered(fieldset.parse(fields))
+        held = Held(fields, version, entry.get("time") or "")
         found[owner] = held
     return found
 

@@ -108,7 +108,7 @@ def _update(scope: Scope, old: Object, new: Object, managers: Managers, manager:
         owner = Owner(manager, UPDATE, scope.version, scope.subresource)
         before = left.get(owner)
         whole = fieldset.union(before.fields, fields) if before else fields
-        left[owner] = Held(fieldset.ordered(whole), scope.version, now)
+        left[owner] = Held(fieldset.ordered(whole, before.fields if before else fieldset.NONE), scope.version, now)
     if left:
         metadata.of(new)["managedFields"] = encode(_capped(left))
 
