@@ -39,7 +39,7 @@ from umiak.server.negotiation import negotiate, wants_pretty
 from umiak.server.resources import Resources
 from umiak.server.route import Route, route
 from umiak.server.settings import Settings
-from umiak.server.special import DEFINITIONS, NAMESPACES, ORDINARY, Special
+from umiak.server.special import CERTIFICATE_REQUESTS, DEFINITIONS, NAMESPACES, ORDINARY, Special
 from umiak.server.sync import at_once, begin
 from umiak.server.tokens import Issuer
 from umiak.server.upstream import Upstreams
@@ -91,6 +91,7 @@ class ApiServer:
         self.specials: dict[tuple[str, str], Special] = {
             ("", "namespaces"): NAMESPACES,
             ("apiextensions.k8s.io", "customresourcedefinitions"): DEFINITIONS,
+            ("certificates.k8s.io", "certificatesigningrequests"): CERTIFICATE_REQUESTS,
             **(specials or {}),
         }
         self.upstreams = Upstreams()

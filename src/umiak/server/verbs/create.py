@@ -74,6 +74,8 @@ async def _insert(call: Call, admitted: Admitted, dry_run: bool) -> bytes:
         about["generation"] = 1
     async with reserved(call, admitted, obj, None):
         kind.prepare_create(obj)
+        if sign := call.app.special(kind).sign:
+            sign(obj, call.user)
         check(kind, obj)
         call.warn(kind.warnings(obj, None))
         await call.app.gate.pass_through(admitted, Phase.VALIDATE)
