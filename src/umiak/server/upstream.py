@@ -176,7 +176,7 @@ async def forward(call: Call, place: Place, path: str, base: str) -> None:
     headers = {**forwarded_headers(request), "x-forwarded-uri": request.path}
     client = call.app.upstreams.client(place)
     try:
-        answer = await client.stream(request.method, _target(path, request), headers, request.body)
+        answer = await client.stream(request.method, _target(path or "/", request), headers, request.body)
     except HttpError as error:
         raise unreachable(error) from None
     async with answer:

@@ -109,6 +109,8 @@ async def test_node_proxy(node):
     assert body == b'<a href="/api/v1/nodes/n/proxy/x">/stats/a?b=c'
     status, headers, _ = await node.client.request("GET", base)
     assert (status, headers["location"]) == (301, f"{base}/")
+    *_, body = await node.client.request("POST", f"{base}?b=c")
+    assert body.endswith(b">/?b=c")
 
 
 async def test_loopback_is_no_pod(node, api):
