@@ -38,6 +38,8 @@ def default(obj: Object) -> None:
     if spec.get("revisionHistoryLimit") is None:
         spec["revisionHistoryLimit"] = 10
     default_template(spec.setdefault("template", {}))
+    if not (obj.setdefault("metadata", {}).get("annotations") or {}).get(GENERATION):
+        _set_generation(obj, 0)
 
 
 def prepare_create(obj: Object) -> None:

@@ -10,6 +10,7 @@ from umiak.server.access.credentials import Authentication
 from umiak.server.answer import Answer, method_not_allowed
 from umiak.server.call import Call
 from umiak.server.contract import Phase
+from umiak.server.managed_fields import tracking
 from umiak.server.options import write_options
 from umiak.server.part import SubresourceHandlers
 from umiak.server.review import Asked, Judges, Review
@@ -45,6 +46,7 @@ async def answer(call: Call) -> Answer:
     obj = bodies.read_object(call, call.kind, options.directive)
     metadata.wipe(metadata.of(obj))
     metadata.ensure_namespace(metadata.of(obj), call.namespace)
+    tracking.track_creation(call, obj, options.manager)
     admitted = call.admitted("CREATE", obj, None, options.as_object("CreateOptions"), options.dry_run)
     for phase in Phase:
         await call.app.gate.pass_through(admitted, phase)
