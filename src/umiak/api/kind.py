@@ -1,4 +1,4 @@
-"""What the server, the clients and the controllers know of a kind. Built-in kinds and custom resources alike are values of this type."""
+"""What the server, the clients and the controllers know of a kind: built-in ones and custom resources alike."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -95,6 +95,13 @@ class Kind:
     validate_update: Callable[[Object, Object], list[FieldError]] = no_errors
     validate_status: Callable[[Object, Object], list[FieldError]] = no_errors
     warnings: Callable[[Object, Object | None], list[str]] = lambda new, old: []
+    early_warnings: Callable[[Object], list[str]] = lambda new: []
+    """What is odd about a new object before it is prepared; said even when it turns out not to be valid."""
+    status_warnings: Callable[[Object, Object], list[str]] = lambda new, old: []
+    checks_metadata: bool = False
+    """Whether `validate` looks at metadata itself, if at all; the common rules then come after it."""
+    judges_updates_alone: bool = False
+    """Whether `validate_update` says all that is wrong with an update, without `validate`."""
     validate_name: Callable[[str, bool], list[str]] | None = None
     """(name, is_a_prefix) to texts of what is wrong; None means a DNS subdomain."""
     to_storage: Callable[[Object], Object] | None = None

@@ -69,9 +69,8 @@ def _is_cidr(text: str) -> bool:
         limit = ipaddress.ip_address(address).max_prefixlen
     except ValueError:
         return False
-    return (
-        bool(slash) and "%" not in address and re.fullmatch(r"0|[1-9]\d{0,2}", bits) is not None and int(bits) <= limit
-    )
+    is_number = re.fullmatch(r"0|[1-9]\d{0,2}", bits) is not None
+    return bool(slash) and "%" not in address and is_number and int(bits) <= limit
 
 
 def _is_mac(text: str) -> bool:

@@ -99,9 +99,8 @@ def _conflicts(field: str, wanted: Object, current: Object, used: set[str]) -> l
         return list(value or ()) if field == "shortNames" else [value] if value else []
 
     ours = set(each(current.get(field)))
-    return [
-        f"{quoted(name)} is already in use" for name in each(wanted.get(field)) if name not in ours and name in used
-    ]
+    clashing = (name for name in each(wanted.get(field)) if name not in ours and name in used)
+    return [f"{quoted(name)} is already in use" for name in clashing]
 
 
 def _aggregate(texts: list[str]) -> str:

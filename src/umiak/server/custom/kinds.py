@@ -1,6 +1,6 @@
 """Makes the kinds that a definition brings: one for each version that is served."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from umiak.api.kind import Kind, Scale, Subresource
 from umiak.objects.encoding import copy
@@ -67,12 +67,11 @@ def _kind(definition: Object, version: Object, rules: Rules) -> Kind:
         validate_update=checks.update,
         validate_status=checks.status,
         warnings=finalizer_warnings,
+        status_warnings=finalizer_warnings,
         from_storage=None if is_stored_form else reading.from_storage(schema, api_version, names["kind"], strategy),
         to_storage=None if version is stored else _storage(spec["group"], stored, strategy),
         columns=columns.columns(version.get("additionalPrinterColumns")),
-        selectable={
-            f["jsonPath"].removeprefix("."): _reads(f["jsonPath"]) for f in version.get("selectableFields") or ()
-        },
+        selectable=_selectable(version.get("selectableFields") or ()),
         scale=_scale(parts.get("scale")),
         counts_generation=True,
         updates_unconditionally=False,
@@ -80,7 +79,7 @@ def _kind(definition: Object, version: Object, rules: Rules) -> Kind:
 
 
 def _stays_as_stored(definition: Object, version: Object) -> bool:
-    """Whether stored bytes are the version's own form: nobody writes others, and its schema has always been the same."""
+    """Whether stored bytes are the version's own form: nobody writes others, and its schema has always been this."""
     served = sum(1 for v in definition["spec"]["versions"] if v.get("served"))
     return bool(version.get("storage")) and served == 1 and definition["metadata"].get("generation") == 1
 
@@ -112,10 +111,13 @@ def _deprecation(spec: Object, version: Object) -> str:
     if version.get("deprecationWarning") is not None:
         return str(version["deprecationWarning"])
     text = f"{spec['group']}/{version['name']} {spec['names']['kind']} is deprecated"
-    own = version_rank(version["name"])
     better = [v["name"] for v in spec["versions"] if v.get("served") and not v.get("deprecated")]
-    better = sorted((name for name in better if version_rank(name) < own), key=version_rank)
+    better = sorted((n for n in better if version_rank(n) < version_rank(version["name"])), key=version_rank)
     return f"{text}; use {spec['group']}/{better[0]} {spec['names']['kind']}" if better else text
+
+
+def _selectable(fields: Iterable[Object]) -> dict[str, Callable[[Object], str]]:
+    return {field["jsonPath"].removeprefix("."): _reads(field["jsonPath"]) for field in fields}
 
 
 def _reads(where: str) -> Callable[[Object], str]:

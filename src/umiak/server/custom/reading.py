@@ -83,6 +83,5 @@ def to_storage(schema: Object, api_version: str, conversion: str) -> Callable[[O
 
 
 def _no_conversion(api_version: str, kind: str) -> StatusError:
-    return internal(
-        f"conversion webhook for {api_version}, Kind={kind} failed: this server calls no webhooks to convert"
-    )
+    why = "this server calls no webhooks to convert"
+    return internal(f"conversion webhook for {api_version}, Kind={kind} failed: {why}")
