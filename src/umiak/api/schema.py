@@ -15,7 +15,6 @@ from umiak.objects.errors import bad_request
 from umiak.objects.shapes import Shape
 from umiak.objects.types import Object
 
-
 Read = Callable[[Object, str, str], tuple[Object, list[str]]]
 """(object, kind, version) to the object and its strict faults; raises bad_request."""
 

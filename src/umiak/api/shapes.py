@@ -36,7 +36,8 @@ def shape_of(schema: "Schema") -> Shape:
 
 def _fields(shape: Shape, schema: "Schema") -> None:
     shape.fields = {name: ("f:" + name, part.shape) for name, part in schema.properties.items()}
-    shape.value = None if shape.fields else DEDUCED
+    others = getattr(schema, "values", None)  # of an object that preserves what it does not know
+    shape.value = others.shape if others else None if shape.fields else DEDUCED
 
 
 def _values(shape: Shape, schema: "Schema") -> None:

@@ -98,7 +98,7 @@ async def _replace(call: Call, wanted: Change, entry: Entry) -> Changed:
         async with create.reserved(call, admitted, new, old):
             _keep(kind, part, new, old)
             _check(kind, part, new, old)
-            call.warn(kind.warnings(new, old))
+            call.warn(part.warnings(kind, new, old))
             if part.view is not itself:
                 admitted.new = part.view(kind, new)
             await call.app.gate.pass_through(admitted, Phase.VALIDATE)

@@ -25,7 +25,8 @@ class Part:
 
     `view` is what clients see and send (default: the object); `live` is that with the managed fields of the view, on
     which patches work; `merge` puts a sent view back into the stored object.
-    `prepare` gets (kind, new, old) and undoes what may not change here; `validate` says what is wrong after that.
+    `prepare` gets (kind, new, old) and undoes what may not change here; `validate` says what is wrong after
+    that, `warnings` what is odd.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Part:
     merge: Callable[[Kind, Object, Object], Object] = taken
     prepare: Callable[[Kind, Object, Object], None]
     validate: Callable[[Kind, Object, Object], list[FieldError]]
+    warnings: Callable[[Kind, Object, Object], list[str]] = lambda kind, new, old: []
     creates: bool = False
 
 
@@ -44,12 +46,18 @@ def _prepare(kind: Kind, new: Object, old: Object) -> None:
 
 def faults_of_update(kind: Kind, new: Object, old: Object) -> list[FieldError]:
     """A custom kind's check of updates says all, since it is lenient with what was wrong before."""
-    if kind.is_custom:
+    if kind.is_custom or kind.judges_updates_alone:
         return kind.validate_update(new, old)
     return [*kind.validate(new), *kind.validate_update(new, old)]
 
 
-WHOLE = Part(name="", prepare=_prepare, validate=faults_of_update, creates=True)
+WHOLE = Part(
+    name="",
+    prepare=_prepare,
+    validate=faults_of_update,
+    warnings=lambda kind, new, old: kind.warnings(new, old),
+    creates=True,
+)
 """The object itself; its status stays as it is where there is a status subresource."""
 
 

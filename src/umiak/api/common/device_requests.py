@@ -66,7 +66,7 @@ def claim_spec(spec: Object, path: str) -> list[FieldError]:
         check(names.dns_label, name, f"{where}.name", errors)
         _request(request, where, errors, late)
         if name in seen:
-            late.append(duplicate(where, request))
+            late.append(duplicate(where, _printed(request)))
         seen.add(name)
     for index, constraint in enumerate(devices.get("constraints") or ()):
         _constraint(constraint, known, f"{path}.constraints[{index}]", errors, late)
@@ -75,6 +75,19 @@ def claim_spec(spec: Object, path: str) -> list[FieldError]:
         _references(config, known, where, errors)
         configuration(config, where, errors, late)
     return errors + late
+
+
+_ORDER = ("name", "exactly", "deviceClassName", "selectors", "allocationMode", "count", "adminAccess", "tolerations")
+
+
+def _printed(request: Object) -> Object:
+    """With its fields in the order of the struct."""
+    ordered = {key: request[key] for key in (*_ORDER, *request) if key in request and request[key] not in (None, [])}
+    if "exactly" in ordered:
+        ordered["exactly"] = _printed(ordered["exactly"])
+    if "firstAvailable" in ordered:
+        ordered["firstAvailable"] = [_printed(choice) for choice in ordered["firstAvailable"]]
+    return ordered
 
 
 def _names(requests: list[Object]) -> set[str]:

@@ -4,7 +4,7 @@ Source: `pkg/apis/core/validation/events.go`.
 """
 
 from umiak.api.common.checks import Errors, check
-from umiak.api.common.metadata import label_key
+from umiak.api.common.metadata import IMMUTABLE, label_key
 from umiak.objects.errors import FieldError, invalid_value, required
 from umiak.objects.types import Object
 
@@ -44,12 +44,7 @@ def legacy(obj: Object, about: str, controller: str) -> list[FieldError]:
 def strict(obj: Object) -> list[FieldError]:
     """What else holds for Events of events.k8s.io/v1."""
     errors: Errors = []
-    series = obj.get("series")
-    if series is not None:
-        if (series.get("count") or 0) < 2:
-            errors.append(invalid_value("series.count", "", "should be at least 2"))
-        if not series.get("lastObservedTime"):
-            errors.append(required("series.lastObservedTime"))
+    _series(obj.get("series"), errors)
     if not obj.get("eventTime"):
         errors.append(required("eventTime"))
     if obj.get("type") not in ("Normal", "Warning"):
@@ -57,4 +52,29 @@ def strict(obj: Object) -> list[FieldError]:
     for field in ("FirstTimestamp", "LastTimestamp", "Count", "Source"):
         if obj.get(f"deprecated{field}"):
             errors.append(invalid_value(field[0].lower() + field[1:], "", "needs to be unset"))
+    return errors
+
+
+def _series(series: Object | None, errors: Errors) -> None:
+    if series is None:
+        return
+    if (series.get("count") or 0) < 2:
+        errors.append(invalid_value("series.count", "", "should be at least 2"))
+    if not series.get("lastObservedTime"):
+        errors.append(required("series.lastObservedTime"))
+
+
+_FIXED = ("reason", "message", "source", "firstTimestamp", "lastTimestamp", "count", "reason", "type", "eventTime")
+_FIXED_TOO = ("action", "related", "reportingComponent", "reportingInstance")
+
+
+def strict_update(new: Object, old: Object) -> list[FieldError]:
+    """Through events.k8s.io/v1 only the series of an Event may change. Both come in the form of core/v1."""
+    errors: Errors = []
+    if new.get("series") != old.get("series"):
+        _series(new.get("series"), errors)
+    for field in ("involvedObject", *_FIXED, *_FIXED_TOO):
+        if (new.get(field) or None) != (old.get(field) or None):
+            named = "reportingController" if field == "reportingComponent" else field
+            errors.append(invalid_value(named, new.get(field), IMMUTABLE))
     return errors

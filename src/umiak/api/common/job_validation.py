@@ -173,7 +173,11 @@ def _success_policy(spec: Object, is_indexed: bool, path: str, errors: Errors) -
         shown = [
             {"SucceededIndexes": r.get("succeededIndexes"), "SucceededCount": r.get("succeededCount")} for r in rules
         ]
-        errors.append(invalid_value(path, {"Rules": shown or None}, "requires indexed completion mode"))
+        errors.append(
+            invalid_value(
+                path, {"Rules": shown or spec["successPolicy"].get("rules")}, "requires indexed completion mode"
+            )
+        )
         return
     if not rules:
         text = "at least one rules must be specified when the successPolicy is specified"

@@ -49,13 +49,12 @@ def volumes(every: list[Object], pod_name: str, path: str, errors: Errors) -> di
 
 def _source(volume: Object, name: str, pod_name: str, path: str, errors: Errors) -> None:
     """Exactly one source; a second one is only told that it is too much."""
-    found = 0
-    for field, (shown, shown_second, run) in _SOURCES.items():
-        source = volume.get(field)
-        if source is None:
-            continue
-        found += 1
-        if found > 1 and field != "emptyDir":
+    given = [field for field in volume if field in _SOURCES and volume[field] is not None]
+    if len(given) > 1:
+        given.sort(key=list(_SOURCES).index)
+    for number, field in enumerate(given):
+        source, (shown, shown_second, run) = volume[field], _SOURCES[field]
+        if number > 0 and field != "emptyDir":
             errors.append(field_forbidden(f"{path}.{shown_second}", _SECOND))
             continue
         run(source, f"{path}.{shown}", errors)
@@ -65,7 +64,7 @@ def _source(volume: Object, name: str, pod_name: str, path: str, errors: Errors)
             claim = f"{pod_name}-{name}"
             for text in names.dns_subdomain(claim):
                 errors.append(invalid_value(f"{path}.name", name, f'PVC name "{claim}": {text}'))
-    if not found:
+    if not given:
         errors.append(required(path, "must specify a volume type"))
 
 

@@ -18,7 +18,7 @@ OLD_LABELS = {
     "failure-domain.beta.kubernetes.io/zone": 'deprecated since v1.17; use "topology.kubernetes.io/zone" instead',
     "beta.kubernetes.io/instance-type": 'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead',
 }
-_OLD_VOLUMES = {
+OLD_VOLUMES = {
     "photonPersistentDisk": "photonPersistentDisk: deprecated in v1.11, non-functional in v1.16+",
     "gitRepo": "gitRepo: deprecated in v1.11, and disabled by default in v1.33+",
     "scaleIO": "scaleIO: deprecated in v1.16, non-functional in v1.22+",
@@ -30,7 +30,7 @@ _OLD_VOLUMES = {
     "rbd": "rbd: deprecated in v1.28, non-functional in v1.31+",
 }
 APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
-_APP_ARMOR_TEXT = 'deprecated since v1.30; use the "appArmorProfile" field instead'
+APP_ARMOR_TEXT = 'deprecated since v1.30; use the "appArmorProfile" field instead'
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
@@ -62,7 +62,7 @@ def pod_warnings(metadata: Object, spec: Object, prefix: str) -> list[str]:
     found += _spreading(spec, path)
     for index, volume in enumerate(spec.get("volumes") or ()):
         found += [
-            f"{path}.volumes[{index}].{text}" for name, text in _OLD_VOLUMES.items() if volume.get(name) is not None
+            f"{path}.volumes[{index}].{text}" for name, text in OLD_VOLUMES.items() if volume.get(name) is not None
         ]
     found += _repeated(spec, path)
     for container, where in _containers(spec, path):
@@ -84,9 +84,13 @@ def _node_affinity(affinity: Object, path: str) -> list[str]:
         (term.get("preference") or {}, f"{path}.{_PREFERRED}[{index}].preference")
         for index, term in enumerate(affinity.get(_PREFERRED) or ())
     ]
+    return [text for term, where in terms for text in old_node_labels(term, where)]
+
+
+def old_node_labels(term: Object, path: str) -> list[str]:
+    """Of a term that selects nodes, or of a label selector."""
     return [
-        f"{where}.matchExpressions[{index}].key: {e['key']} is {OLD_LABELS[e['key']]}"
-        for term, where in terms
+        f"{path}.matchExpressions[{index}].key: {e['key']} is {OLD_LABELS[e['key']]}"
         for index, e in enumerate(term.get("matchExpressions") or ())
         if e.get("key") in OLD_LABELS
     ]
@@ -144,7 +148,7 @@ def _app_armor(container: Object, spec: Object, metadata: Object, prefix: str) -
         return []
     if prefix and (container.get("securityContext") or {}).get("appArmorProfile") is not None:
         return []
-    return [f"{prefix}metadata.annotations[{key}]: {_APP_ARMOR_TEXT}"]
+    return [f"{prefix}metadata.annotations[{key}]: {APP_ARMOR_TEXT}"]
 
 
 def _ports(spec: Object, path: str) -> list[str]:

@@ -33,7 +33,7 @@ def validate(obj: Object) -> list[FieldError]:
         late.append(invalid_value("spec.minReplicas", least, "must be greater than or equal to 0"))
     if least is not None and most < least:
         errors.append(invalid_value("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"))
-    _reference(spec.get("scaleTargetRef") or {}, "spec.scaleTargetRef", errors, late)
+    _reference(spec.get("scaleTargetRef") or {}, "spec.scaleTargetRef", errors)
     metrics = spec.get("metrics") or []
     for index, metric in enumerate(metrics):
         _metric(metric, f"spec.metrics[{index}]", errors)
@@ -47,12 +47,12 @@ def validate(obj: Object) -> list[FieldError]:
     return errors + late
 
 
-def _reference(ref: Object, path: str, errors: Errors, late: Errors) -> None:
+def _reference(ref: Object, path: str, errors: Errors) -> None:
     for field in ("kind", "name"):
         if ref.get(field):
             check(names.path_segment, ref[field], f"{path}.{field}", errors)
         else:
-            late.append(required(f"{path}.{field}"))
+            errors.append(required(f"{path}.{field}"))
     version = ref.get("apiVersion") or ""
     if version.count("/") > 1:
         errors.append(invalid_value(f"{path}.apiVersion", version, f"unexpected GroupVersion string: {version}"))

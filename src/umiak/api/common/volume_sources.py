@@ -273,3 +273,13 @@ def _data_source(source: Object, path: str, errors: Errors) -> None:
         check(names.dns_subdomain, group, f"{path}.apiGroup", errors)
     if source.get("namespace"):
         check(names.dns_label, source["namespace"], f"{path}.namespace", errors)
+
+
+def claim_warnings(spec: Object, path: str) -> list[str]:
+    """Of a claim's spec: half a byte can not be had."""
+    resources = spec.get("resources") or {}
+    return [
+        f'{path}.resources.{field}[storage]: fractional byte value "{amount}" is invalid, must be an integer'
+        for field in ("requests", "limits")
+        if parse(amount := str((resources.get(field) or {}).get("storage") or "0")).milli() % 1000
+    ]

@@ -5,6 +5,20 @@ from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value, required
 from umiak.objects.types import Object
 
+_GATED = ("strategy", "preferredHolder")
+"""Of coordinated leader election (KEP 4355), which is off unless a cluster asks for it."""
+
+
+def prepare_create(obj: Object) -> None:
+    for name in _GATED:
+        (obj.get("spec") or {}).pop(name, None)
+
+
+def prepare_update(new: Object, old: Object) -> None:
+    for name in _GATED:
+        if (old.get("spec") or {}).get(name) is None:
+            (new.get("spec") or {}).pop(name, None)
+
 
 def validate(obj: Object) -> list[FieldError]:
     errors: list[FieldError] = []
@@ -24,6 +38,8 @@ def validate(obj: Object) -> list[FieldError]:
 KIND = builtin(
     "coordination.k8s.io/v1",
     "Lease",
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
     validate=validate,
     columns=(NAME, column("Holder", reads("spec", "holderIdentity"), "LeaseSpec.holderIdentity"), AGE),
     creates_on_update=True,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from umiak.api.common.address_warnings import address_warnings
 from umiak.api.common.cells import AGE, NAME, NONE, column
 from umiak.api.common.checks import check, filled_one_of, ip_address, port_number
 from umiak.api.common.endpoint_ips import endpoint_ip
@@ -74,12 +75,27 @@ def addresses(obj: Object, now: float) -> Any:
     return text or NONE
 
 
+OUR_CONTROLLER = "endpoint-controller"
+
+
+def warnings(new: Object, old: Object | None) -> list[str]:
+    """The endpoints controller puts addresses right itself."""
+    found = ["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"]
+    if ((new.get("metadata") or {}).get("labels") or {}).get("endpoints.kubernetes.io/managed-by") == OUR_CONTROLLER:
+        return found
+    for i, subset in enumerate(new.get("subsets") or ()):
+        for field in ("addresses", "notReadyAddresses"):
+            for j, address in enumerate(subset.get(field) or ()):
+                found += address_warnings(f"subsets[{i}].{field}[{j}].ip", address.get("ip") or "")
+    return found
+
+
 KIND = builtin(
     "v1",
     "Endpoints",
     default=default,
     validate=validate,
-    warnings=lambda new, old: ["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"],
+    warnings=warnings,
     columns=(NAME, column("Endpoints", addresses, "Endpoints.subsets"), AGE),
     creates_on_update=True,
 )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from umiak.api.common.address_warnings import range_warnings
 from umiak.api.common.cells import AGE, NAME, NONE, UNKNOWN, column, condition, or_else, reads
 from umiak.api.common.checks import check
 from umiak.api.common.metadata import label_key, label_value
@@ -120,6 +121,17 @@ def unschedulable(obj: Object) -> str:
     return "true" if (obj.get("spec") or {}).get("unschedulable") else "false"
 
 
+def warnings(new: Object, old: Object | None) -> list[str]:
+    spec, found = new["spec"], []
+    if spec.get("configSource") is not None:
+        found.append("spec.configSource: the feature is removed")
+    if spec.get("externalID"):
+        found.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
+    for index, text in enumerate(spec.get("podCIDRs") or ()):
+        found += range_warnings(f"spec.podCIDRs[{index}]", text)
+    return found
+
+
 _INFO = ("status", "nodeInfo")
 
 KIND = builtin(
@@ -130,6 +142,7 @@ KIND = builtin(
     prepare_status=only_status,
     validate=validate,
     validate_update=validate_update,
+    warnings=warnings,
     columns=(
         NAME,
         column("Status", status_text, "The status of the node"),

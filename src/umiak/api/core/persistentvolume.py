@@ -5,6 +5,7 @@ from typing import Any
 from umiak.api.common.cells import AGE, NAME, UNSET, access_modes_text, column, reads
 from umiak.api.common.persistent_volume_spec import volume_spec
 from umiak.api.common.pod_defaults import default_volume_source
+from umiak.api.common.pod_warnings import OLD_VOLUMES, old_node_labels
 from umiak.api.common.resources import round_up
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.common.volume_sources import SHARED
@@ -66,10 +67,27 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
 
 
 def warnings(new: Object, old: Object | None) -> list[str]:
-    if new["spec"].get("persistentVolumeReclaimPolicy") != "Recycle":
-        return []
-    text = "The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning."
-    return [f"spec.persistentVolumeReclaimPolicy: {text}"]
+    spec, annotations = new["spec"], (new.get("metadata") or {}).get("annotations") or {}
+    found = [f"metadata.annotations[{key}]: {text}" for key, text in _OLD_ANNOTATIONS.items() if key in annotations]
+    if spec.get("persistentVolumeReclaimPolicy") == "Recycle":
+        advice = "Instead, the recommended approach is to use dynamic provisioning."
+        text = f"The Recycle reclaim policy is deprecated. {advice}"
+        found.append(f"spec.persistentVolumeReclaimPolicy: {text}")
+    for index, term in enumerate(
+        ((spec.get("nodeAffinity") or {}).get("required") or {}).get("nodeSelectorTerms") or ()
+    ):
+        found += old_node_labels(term, f"spec.nodeAffinity.required.nodeSelectorTerms[{index}]")
+    return found + [f"spec.{text}" for field, text in _OLD_SOURCES.items() if spec.get(field) is not None]
+
+
+_OLD_ANNOTATIONS = {
+    "volume.beta.kubernetes.io/storage-class": 'deprecated since v1.8; use "storageClassName" attribute instead',
+    "volume.beta.kubernetes.io/mount-options": 'deprecated since v1.31; use "mountOptions" attribute instead',
+}
+_OLD_SOURCES = {
+    field: OLD_VOLUMES[field]
+    for field in ("cephfs", "photonPersistentDisk", "scaleIO", "storageos", "glusterfs", "rbd")
+}
 
 
 def claim(obj: Object, now: float) -> Any:

@@ -6,7 +6,7 @@ from umiak.api.common.cells import AGE, NAME, UNSET, access_modes_text, column, 
 from umiak.api.common.pod_defaults import default_claim_spec
 from umiak.api.common.resources import round_up
 from umiak.api.common.strategy import keep_status, only_status
-from umiak.api.common.volume_sources import claim_spec
+from umiak.api.common.volume_sources import claim_spec, claim_warnings
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value
 from umiak.objects.quantity import parse
@@ -29,6 +29,14 @@ def prepare_create(obj: Object) -> None:
     """Of dataSource and dataSourceRef, either stands for both."""
     obj["status"] = {"phase": "Pending"}
     normalize_data_sources(obj["spec"])
+
+
+def warnings(new: Object, old: Object | None) -> list[str]:
+    found = []
+    if CLASS_ANNOTATION in ((new.get("metadata") or {}).get("annotations") or {}):
+        text = 'deprecated since v1.8; use "storageClassName" attribute instead'
+        found.append(f"metadata.annotations[{CLASS_ANNOTATION}]: {text}")
+    return found + claim_warnings(new["spec"], "spec")
 
 
 _OLD_SOURCES = (("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot"))
@@ -118,6 +126,7 @@ KIND = builtin(
     prepare_status=only_status,
     validate=validate,
     validate_update=validate_update,
+    warnings=warnings,
     columns=(
         NAME,
         column("Status", phase, "PersistentVolumeClaimStatus.phase"),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from umiak.api.common.address_warnings import address_warnings
 from umiak.api.common.cells import AGE, NAME, column, or_else
 from umiak.api.common.checks import nonnegative
 from umiak.api.common.pod_containers import image_without_spaces
@@ -10,13 +11,12 @@ from umiak.api.common.pod_levels import default_pod_resources, quality_of_servic
 from umiak.api.common.pod_table import readiness_gates, ready, restarts, state
 from umiak.api.common.pod_update import validate_status, validate_update
 from umiak.api.common.pod_validation import pod_annotations, pod_spec
-from umiak.api.common.pod_warnings import name_warnings, pod_warnings
+from umiak.api.common.pod_warnings import APP_ARMOR, APP_ARMOR_TEXT, name_warnings, pod_warnings
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, field_forbidden
 from umiak.objects.types import Object
 
-APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
 GATED = {
     "type": "PodScheduled",
     "status": "False",
@@ -80,13 +80,43 @@ def prepare_create(obj: Object) -> None:
     status["qosClass"] = quality_of_service(spec)
 
 
+def status_warnings(new: Object, old: Object) -> list[str]:
+    status = new.get("status") or {}
+    return [
+        text
+        for field in ("podIPs", "hostIPs")
+        for index, address in enumerate(status.get(field) or ())
+        for text in address_warnings(f"status.{field}[{index}].ip", address.get("ip") or "")
+    ]
+
+
+def early_warnings(obj: Object) -> list[str]:
+    """Of annotations that are about to become fields, and of those that can not."""
+    spec, annotations = obj["spec"], (obj.get("metadata") or {}).get("annotations") or {}
+    if (spec.get("os") or {}).get("name") == "windows":
+        return []
+    own, found = (spec.get("securityContext") or {}).get("appArmorProfile"), []
+    for container in _containers(spec):
+        key = APP_ARMOR + (container.get("name") or "")
+        if key in annotations and (container.get("securityContext") or {}).get("appArmorProfile") is None:
+            profile = _app_armor_profile(annotations[key])
+            if profile is None or profile != own:
+                found.append(f"metadata.annotations[{key}]: {APP_ARMOR_TEXT}")
+    return found
+
+
+def _containers(spec: Object) -> tuple[Object, ...]:
+    kinds = ("initContainers", "containers", "ephemeralContainers")
+    return tuple(container for kind in kinds for container in spec.get(kind) or ())
+
+
 def _copy_app_armor(spec: Object, annotations: dict[str, str] | None) -> None:
     """Profiles once came as annotations; they become fields (KEP 24)."""
     found = {k.removeprefix(APP_ARMOR): v for k, v in (annotations or {}).items() if k.startswith(APP_ARMOR)}
     if not found or (spec.get("os") or {}).get("name") == "windows":
         return
     own = (spec.get("securityContext") or {}).get("appArmorProfile")
-    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+    for container in _containers(spec):
         profile = _app_armor_profile(found.get(container.get("name") or "", ""))
         context = container.get("securityContext") or {}
         if profile is not None and profile != own and context.get("appArmorProfile") is None:
@@ -229,6 +259,8 @@ KIND = builtin(
     validate_update=validate_update,
     validate_status=validate_status,
     warnings=warnings,
+    early_warnings=early_warnings,
+    status_warnings=status_warnings,
     columns=(
         NAME,
         column("Ready", ready, "The aggregate readiness state of this pod for accepting traffic."),

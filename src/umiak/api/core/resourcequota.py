@@ -136,6 +136,19 @@ def usage(limits: bool) -> Any:
     return cell
 
 
+def warnings(new: Object, old: Object | None) -> list[str]:
+    """Requests never exceed limits, so a larger bound on them says nothing."""
+    hard, found = new["spec"].get("hard") or {}, []
+    for name in ("cpu", "memory", "storage", "ephemeral-storage") if old is None else ():
+        requests, limits = f"requests.{name}", f"limits.{name}"
+        if requests not in hard and name in ("cpu", "memory"):
+            requests = name
+        if requests in hard and limits in hard and parse(hard[requests]) > parse(hard[limits]):
+            shown = f"ResourceQuota {requests} ({hard[requests]}) should be less than {limits} ({hard[limits]})"
+            found.append(shown)
+    return found
+
+
 KIND = builtin(
     "v1",
     "ResourceQuota",
@@ -145,6 +158,7 @@ KIND = builtin(
     prepare_status=only_status,
     validate=validate,
     validate_update=validate_update,
+    warnings=warnings,
     columns=(
         NAME,
         column(

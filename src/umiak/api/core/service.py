@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from umiak.api.common.address_warnings import address_warnings, load_balancer_warnings, range_warnings
 from umiak.api.common.cells import AGE, NAME, NONE, UNKNOWN, column, load_balancer_text, reads, shows_labels
 from umiak.api.common.metadata import label
 from umiak.api.common.service_types import drop_unused
@@ -100,15 +101,24 @@ def warnings(new: Object, old: Object | None) -> list[str]:
     found = []
     if HINTS in annotations:
         found.append(f"annotation {HINTS} is deprecated, please use {MODE} instead")
+    if spec["type"] != "ExternalName" and spec.get("clusterIP") not in (None, "", "None"):
+        for index, address in enumerate(spec.get("clusterIPs") or ()):
+            found += address_warnings(f"spec.clusterIPs[{index}]", address)
     if is_headless(spec):
         unused = ("loadBalancerIP", "externalIPs")
         found += [f"spec.{name} is ignored for headless services" for name in unused if spec.get(name)]
         if spec.get("sessionAffinity") != "None":
             found.append("spec.SessionAffinity is ignored for headless services")
+    for index, address in enumerate(spec.get("externalIPs") or ()):
+        found += address_warnings(f"spec.externalIPs[{index}]", address)
+    if spec.get("externalIPs") and not is_headless(spec) and spec["type"] != "ExternalName":
+        found.append("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
+    if spec.get("loadBalancerIP"):
+        found += address_warnings("spec.loadBalancerIP", spec["loadBalancerIP"])
+    for index, text in enumerate(spec.get("loadBalancerSourceRanges") or ()):
+        found += range_warnings(f"spec.loadBalancerSourceRanges[{index}]", text)
     if spec.get("externalIPs") and spec["type"] == "ExternalName":
         found.append('spec.externalIPs is ignored when spec.type is "ExternalName"')
-    elif spec.get("externalIPs") and not is_headless(spec):
-        found.append("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
     if spec["type"] != "ExternalName" and spec.get("externalName"):
         found.append('spec.externalName is ignored when spec.type is not "ExternalName"')
     if spec.get("trafficDistribution") == "PreferClose":
@@ -153,6 +163,7 @@ KIND = builtin(
     validate_update=validate_update,
     validate_status=validate_status,
     warnings=warnings,
+    status_warnings=load_balancer_warnings,
     validate_name=label,
     columns=(
         NAME,

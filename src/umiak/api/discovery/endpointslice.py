@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from umiak.api.common.address_warnings import address_warnings
 from umiak.api.common.cells import AGE, NAME, UNSET, column, reads
 from umiak.api.common.checks import check, ip_address, one_of
 from umiak.api.common.endpoint_ips import endpoint_ip
@@ -121,12 +122,31 @@ def endpoints(obj: Object, now: float) -> Any:
     return _short(found) or UNSET
 
 
+OUR_CONTROLLERS = ("endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io")
+
+
+def warnings(new: Object, old: Object | None) -> list[str]:
+    """Controllers put addresses right themselves."""
+    found = []
+    if old is None and new.get("addressType") == "FQDN":
+        found.append("spec.addressType: FQDN endpoints are deprecated")
+    if ((new.get("metadata") or {}).get("labels") or {}).get(
+        "endpointslice.kubernetes.io/managed-by"
+    ) in OUR_CONTROLLERS:
+        return found
+    for i, endpoint in enumerate(new.get("endpoints") or ()):
+        for j, address in enumerate(endpoint.get("addresses") or ()):
+            found += address_warnings(f"endpoints[{i}].addresses[{j}]", address)
+    return found
+
+
 KIND = builtin(
     "discovery.k8s.io/v1",
     "EndpointSlice",
     default=default,
     validate=validate,
     validate_update=validate_update,
+    warnings=warnings,
     columns=(
         NAME,
         column("AddressType", reads("addressType"), "EndpointSlice.addressType"),

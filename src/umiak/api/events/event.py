@@ -1,7 +1,8 @@
 """Event (events.k8s.io/v1): the same objects as core/v1 Events, in newer words."""
 
 from umiak.api.common.event_table import columns
-from umiak.api.common.event_validation import legacy, strict
+from umiak.api.common.event_validation import legacy, strict, strict_update
+from umiak.api.common.metadata import path_segment, validate_metadata
 from umiak.api.events._versions import from_core, to_core
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError
@@ -9,13 +10,25 @@ from umiak.objects.types import Object
 
 
 def validate(obj: Object) -> list[FieldError]:
-    return legacy(obj, "regarding", "reportingController") + strict(obj)
+    return [*_legacy(obj), *validate_metadata(obj, True), *strict(obj)]
+
+
+def _legacy(obj: Object) -> list[FieldError]:
+    return legacy(obj, "regarding", "reportingController")
+
+
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    return [*_legacy(new), *strict_update(to_core(new), to_core(old))]
 
 
 KIND = builtin(
     "events.k8s.io/v1",
     "Event",
     validate=validate,
+    validate_update=validate_update,
+    validate_name=path_segment,
+    checks_metadata=True,
+    judges_updates_alone=True,
     to_storage=to_core,
     from_storage=from_core,
     storage_group="core",

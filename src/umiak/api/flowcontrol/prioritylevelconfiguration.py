@@ -45,6 +45,8 @@ def validate(obj: Object) -> list[FieldError]:
         errors.append(not_supported("spec.type", kind, ("Exempt", "Limited")))
     else:
         late.append(required("spec.type"))
+        if limited is not None:
+            _answer(limited, [], late)
     members = (("exempt", "Exempt"), ("limited", "Limited"))
     unwanted = [_unwanted(f"spec.{field}") for field, owner in members if spec.get(field) is not None and kind != owner]
     return errors + unwanted + late
@@ -72,23 +74,29 @@ def _lendable(level: Object, path: str, errors: list[FieldError]) -> None:
 def _limited(level: Object, errors: list[FieldError], late: list[FieldError]) -> None:
     path = "spec.limited"
     _shares(level, path, errors)
-    response = level.get("limitResponse") or {}
-    kind, queuing, where = response.get("type") or "", response.get("queuing"), f"{path}.limitResponse"
-    if not kind:
-        late.append(required(f"{where}.type"))
-    elif kind not in ("Queue", "Reject"):
-        errors.append(not_supported(f"{where}.type", kind, ("Queue", "Reject")))
-    elif kind == "Queue" and queuing is None:
-        late.append(required(f"{where}.queuing"))
-    if queuing is not None:
-        if kind == "Queue":
-            _queuing(queuing, f"{where}.queuing", errors)
-        else:
-            late.append(_unwanted(f"{where}.queuing"))
+    _answer(level, errors, late)
     _lendable(level, path, errors)
     if (level.get("borrowingLimitPercent") or 0) < 0:
         text = "if specified, must be a non-negative integer"
         errors.append(invalid_value(f"{path}.borrowingLimitPercent", level["borrowingLimitPercent"], text))
+
+
+def _answer(level: Object, errors: list[FieldError], late: list[FieldError]) -> None:
+    """What happens to requests that have to wait."""
+    path = "spec.limited.limitResponse"
+    response = level.get("limitResponse") or {}
+    kind, queuing = response.get("type") or "", response.get("queuing")
+    if queuing is not None:
+        if kind == "Queue":
+            _queuing(queuing, f"{path}.queuing", errors)
+        else:
+            late.append(_unwanted(f"{path}.queuing"))
+    elif kind == "Queue":
+        late.append(required(f"{path}.queuing"))
+    if not kind:
+        late.append(required(f"{path}.type"))
+    elif kind not in ("Queue", "Reject"):
+        errors.append(not_supported(f"{path}.type", kind, ("Queue", "Reject")))
 
 
 def _queuing(queuing: Object, path: str, errors: list[FieldError]) -> None:

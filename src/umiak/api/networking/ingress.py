@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from umiak.api.common.address_warnings import load_balancer_warnings
 from umiak.api.common.cells import AGE, NAME, NONE, column, load_balancer_text, reads
 from umiak.api.common.ingress_validation import validate
 from umiak.api.common.strategy import keep_status, only_status
@@ -35,6 +36,16 @@ def ports(obj: Object, now: float) -> Any:
     return "80, 443" if (obj.get("spec") or {}).get("tls") else "80"
 
 
+CLASS_ANNOTATION = "kubernetes.io/ingress.class"
+
+
+def warnings(new: Object, old: Object | None) -> list[str]:
+    annotations = (new.get("metadata") or {}).get("annotations") or {}
+    if old is not None or CLASS_ANNOTATION not in annotations or new["spec"].get("ingressClassName") is not None:
+        return []
+    return [f"annotation \"{CLASS_ANNOTATION}\" is deprecated, please use 'spec.ingressClassName' instead"]
+
+
 KIND = builtin(
     "networking.k8s.io/v1",
     "Ingress",
@@ -42,6 +53,8 @@ KIND = builtin(
     prepare_update=keep_status,
     prepare_status=only_status,
     validate=validate,
+    warnings=warnings,
+    status_warnings=load_balancer_warnings,
     columns=(
         NAME,
         column(

@@ -2,6 +2,7 @@
 
 import ipaddress
 
+from umiak.api.common.address_warnings import range_warnings
 from umiak.api.common.cells import AGE, NAME, column, selects
 from umiak.api.common.checks import check, label_selector, one_of, port_name_faults, port_number
 from umiak.api.common.service_validation import cidr_faults
@@ -92,11 +93,24 @@ def _block(block: Object, path: str, errors: list[FieldError], late: list[FieldE
             errors.append(invalid_value(where, text, "must be a strict subset of `cidr`"))
 
 
+def warnings(new: Object, old: Object | None) -> list[str]:
+    found = []
+    for direction, side in (("ingress", "from"), ("egress", "to")):
+        for i, rule in enumerate(new["spec"].get(direction) or ()):
+            for j, peer in enumerate(rule.get(side) or ()):
+                block, path = peer.get("ipBlock") or {}, f"spec.{direction}[{i}].{side}[{j}].ipBlock"
+                found += range_warnings(f"{path}.cidr", block.get("cidr") or "")
+                for k, text in enumerate(block.get("except") or ()):
+                    found += range_warnings(f"{path}.except[{k}]", text)
+    return found
+
+
 KIND = builtin(
     "networking.k8s.io/v1",
     "NetworkPolicy",
     default=default,
     validate=validate,
+    warnings=warnings,
     columns=(NAME, column("Pod-Selector", selects("spec", "podSelector"), "NetworkPolicySpec.podSelector"), AGE),
     counts_generation=True,
 )

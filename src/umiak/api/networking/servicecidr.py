@@ -26,7 +26,7 @@ def validate(obj: Object) -> list[FieldError]:
     for index, value in enumerate(ranges):
         check(_range_faults, value, f"spec.cidrs[{index}]", errors)
     if len(ranges) == 2 and len({":" in r for r in ranges}) == 1:
-        text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96"
+        text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
         errors.append(invalid_value("spec.cidrs", ranges, text))
     return errors
 

@@ -3,6 +3,7 @@
 from umiak.api.common.cells import AGE, NAME, column, reads
 from umiak.api.common.checks import check, label_selector
 from umiak.api.common.pod_scheduling import tolerations
+from umiak.api.common.pod_warnings import OLD_LABELS
 from umiak.api.common.resource_requirements import requirements
 from umiak.api.common.workloads import declared_immutable
 from umiak.api.registry import builtin
@@ -34,11 +35,17 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     return errors
 
 
+def warnings(new: Object, old: Object | None) -> list[str]:
+    labels = (new.get("scheduling") or {}).get("nodeSelector") or {}
+    return [f"scheduling.nodeSelector: {OLD_LABELS[label]}" for label in sorted(labels) if label in OLD_LABELS]
+
+
 KIND = builtin(
     "node.k8s.io/v1",
     "RuntimeClass",
     validate=validate,
     validate_update=validate_update,
+    warnings=warnings,
     columns=(NAME, column("Handler", reads("handler")), AGE),
     creates_on_update=True,
     updates_unconditionally=False,

@@ -66,6 +66,7 @@ KIND = builtin(
     prepare_status=only_status,
     validate=validate,
     validate_name=path_segment,
+    checks_metadata=True,
     columns=(
         NAME,
         column("Min Available", bound("minAvailable"), "The minimum number of pods that must be available."),

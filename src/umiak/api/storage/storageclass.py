@@ -3,6 +3,7 @@
 from umiak.api.common.cells import AGE, NAME, column, reads
 from umiak.api.common.checks import check, duplicates, one_of
 from umiak.api.common.metadata import label_key
+from umiak.api.common.pod_warnings import OLD_LABELS
 from umiak.api.common.workloads import declared_immutable
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, duplicate, invalid_value, required, too_long
@@ -68,12 +69,22 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     return errors
 
 
+def warnings(new: Object, old: Object | None) -> list[str]:
+    return [
+        f"allowedTopologies[{i}].matchLabelExpressions[{j}].key: {OLD_LABELS[term['key']]}"
+        for i, topology in enumerate(new.get("allowedTopologies") or ())
+        for j, term in enumerate(topology.get("matchLabelExpressions") or ())
+        if term.get("key") in OLD_LABELS
+    ]
+
+
 KIND = builtin(
     "storage.k8s.io/v1",
     "StorageClass",
     default=default,
     validate=validate,
     validate_update=validate_update,
+    warnings=warnings,
     columns=(
         NAME,
         column("Provisioner", reads("provisioner"), "StorageClass.provisioner"),

@@ -133,7 +133,7 @@ def _check_families(spec: Object) -> list[FieldError]:
         if family in families[:i]:
             errors.append(duplicate(f"spec.ipFamilies[{i}]", family))
     if spec["ipFamilyPolicy"] not in (SINGLE, PREFER, REQUIRE):
-        errors.append(not_supported("spec.ipFamilyPolicy", spec["ipFamilyPolicy"], (SINGLE, PREFER, REQUIRE)))
+        errors.append(not_supported("spec.ipFamilyPolicy", spec["ipFamilyPolicy"], (PREFER, REQUIRE, SINGLE)))
     return errors
 
 

@@ -36,6 +36,8 @@ async def create(call: Call) -> Answer:
         raise bad_request("name in URL does not match name in Binding object")
     _check_target(binding.get("target") or {})
     await call.app.gate.pass_through(admitted, Phase.VALIDATE)
+    if not name:
+        raise bad_request("Name parameter required.")
     await _assign(call, binding, name, options.dry_run)
     return representation.of_value(call, success(201), 201)
 

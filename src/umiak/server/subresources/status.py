@@ -17,7 +17,12 @@ def validate(kind: Kind, new: Object, old: Object) -> list[FieldError]:
     return kind.validate_status(new, old)
 
 
-STATUS = Part(name="status", prepare=prepare, validate=validate)
+STATUS = Part(
+    name="status",
+    prepare=prepare,
+    validate=validate,
+    warnings=lambda kind, new, old: kind.status_warnings(new, old),
+)
 
 
 async def update(call: Call) -> Answer:

@@ -73,13 +73,14 @@ async def _insert(call: Call, admitted: Admitted, dry_run: bool) -> bytes:
     if kind.counts_generation:
         about["generation"] = 1
     async with reserved(call, admitted, obj, None):
+        call.warn(kind.early_warnings(obj))
         kind.prepare_create(obj)
         if sign := call.app.special(kind).sign:
             sign(obj, call.user)
         check(kind, obj)
         call.warn(kind.warnings(obj, None))
         await call.app.gate.pass_through(admitted, Phase.VALIDATE)
-        if about.get("resourceVersion") not in (None, "", "0"):
+        if not dry_run and about.get("resourceVersion") not in (None, "", "0"):
             raise unknown_failure("resourceVersion should not be set on objects to be created")
         return await _store(call, obj, dry_run)
 
@@ -103,7 +104,10 @@ async def reserved(call: Call, admitted: Admitted, new: Object, old: Object | No
 def check(kind: Kind, obj: Object) -> None:
     """Raises 422 for a new object that is not valid."""
     about = metadata.of(obj)
-    faults = [*metadata.faults_of_new(kind, about), *kind.validate(obj)]
+    if kind.checks_metadata:
+        faults = kind.validate(obj) or metadata.faults_of_new(kind, about)
+    else:
+        faults = [*metadata.faults_of_new(kind, about), *kind.validate(obj)]
     if faults:
         raise invalid(stored.error_group(kind), kind.kind, about.get("name") or "", faults)
 
@@ -114,7 +118,6 @@ async def _store(call: Call, obj: Object, dry_run: bool) -> bytes:
     if dry_run:
         if (there := await call.app.store.latest(key)) is not None:
             raise _exists(kind, about["name"], there.value)
-        about.pop("resourceVersion", None)
         return stored.encode(kind, obj)
     try:
         entry = await call.app.store.put(key, stored.render(kind, obj), expect=0)
