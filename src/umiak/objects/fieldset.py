@@ -82,9 +82,16 @@ def without(a: FieldSet, b: FieldSet) -> FieldSet:
         other = b.get(element)
         if other is None:
             out[element] = node
-        elif not belongs(other) and (not node or (left := without(node, other))):
-            out[element] = left if node else LEAF
+        elif element != SELF and not belongs(other) and (left := _cut(node, other)) is not None:
+            out[element] = left
     return out
+
+
+def _cut(a: FieldSet, b: FieldSet) -> FieldSet | None:
+    below = without({e: n for e, n in a.items() if e != SELF}, b)
+    if belongs(a):
+        return {SELF: LEAF, **below} if below else LEAF
+    return below or None
 
 
 def intersection(a: FieldSet, b: FieldSet) -> FieldSet:

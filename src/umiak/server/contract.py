@@ -119,9 +119,17 @@ class Objects(Protocol):
         """Stores a new object with uid and times filled in; raises already-exists."""
         ...
 
-    async def modify(self, kind: Kind, namespace: str, name: str, change: Callable[[Object], Object | None]) -> Object:
+    async def modify(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        change: Callable[[Object], Object | None],
+        through: str | None = None,
+    ) -> Object:
         """Reads the latest, applies `change` (which may edit in place; returns the object, or None to leave it), writes
-        with compare-and-swap, again from the start when someone was faster."""
+        with compare-and-swap, again from the start when someone was faster. The managed fields show it as the server's
+        own update through this subresource (empty for the object itself), or not at all."""
         ...
 
     async def remove(self, kind: Kind, namespace: str, name: str) -> None:

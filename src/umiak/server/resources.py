@@ -6,9 +6,14 @@ from collections.abc import Callable
 from umiak.api.kind import Kind
 from umiak.kit.clock import Clock
 from umiak.objects.errors import already_exists, not_found
+from umiak.objects.meta import format_time
 from umiak.objects.types import Object
 from umiak.server import metadata, stored
+from umiak.server.managed_fields import manager, tracking
 from umiak.store.contract import Entry, Mismatch, Store
+
+MANAGER = "kube-apiserver"
+"""As what the server itself is known among the managers of fields."""
 
 
 class Resources:
@@ -38,6 +43,7 @@ class Resources:
         metadata.fill(about, self._clock.now(), self._dice)
         if kind.counts_generation:
             about["generation"] = 1
+        manager.created(tracking.own_scope(kind, ""), obj, MANAGER, about["creationTimestamp"])
         await self.insert(kind, obj)
         return obj
 
@@ -50,7 +56,14 @@ class Resources:
         except Mismatch:
             raise already_exists(kind.group, kind.plural, about["name"]) from None
 
-    async def modify(self, kind: Kind, namespace: str, name: str, change: Callable[[Object], Object | None]) -> Object:
+    async def modify(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        change: Callable[[Object], Object | None],
+        through: str | None = None,
+    ) -> Object:
         key = kind.store_key(namespace, name)
         while True:
             entry = await self.store.latest(key)
@@ -60,6 +73,9 @@ class Resources:
             after = change(stored.read(kind, entry.value))
             if after is None or after == before:
                 return before
+            if through is not None:
+                now = format_time(self._clock.now())
+                manager.updated(tracking.own_scope(kind, through), before, after, MANAGER, now)
             try:
                 await self.store.put(key, stored.render(kind, after), expect=entry.modified)
             except Mismatch:

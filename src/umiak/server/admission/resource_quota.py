@@ -59,7 +59,7 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
             return charge(request, latest, now)
 
         try:
-            await around.objects.modify(QUOTA, request.attributes.namespace, name(quota), charged)
+            await around.objects.modify(QUOTA, request.attributes.namespace, name(quota), charged, "status")
         except StatusError as error:
             if error.reason != "NotFound":  # a quota that is gone limits nobody
                 raise

@@ -174,7 +174,7 @@ class Definitions:
             return latest
 
         name = known.definition["metadata"]["name"]
-        written = await self._app.objects.modify(DEFINITION, "", name, changed)
+        written = await self._app.objects.modify(DEFINITION, "", name, changed, "status")
         if self._known.get(name) is known and written["metadata"]["uid"] == uid:
             self._learn(known, written)
 

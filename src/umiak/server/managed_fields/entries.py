@@ -66,9 +66,11 @@ def _check(entry: Object) -> None:
         raise InvalidFields("fieldsType must be FieldsV1")
 
 
-def encode(managers: Managers) -> list[Object]:
-    """Appliers first, then by time."""
-    return [_entry(owner, managers[owner]) for owner in sorted(managers, key=lambda o: _order(o, managers[o]))]
+def encode(managers: Managers, *, alphabetical: bool = False) -> list[Object]:
+    """Appliers first, then by time. Keys of custom resources are in the order of the alphabet."""
+    owners = sorted(managers, key=lambda owner: _order(owner, managers[owner]))
+    entries = [_entry(owner, managers[owner]) for owner in owners]
+    return [dict(sorted(entry.items())) for entry in entries] if alphabetical else entries
 
 
 def _order(owner: Owner, held: Held) -> tuple[str, ...]:

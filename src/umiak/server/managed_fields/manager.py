@@ -66,7 +66,7 @@ def created(scope: Scope, obj: Object, manager: str, now: str) -> None:
     fields = fieldset.difference(scope.managed(scope.kind, fields), NEVER_MANAGED)
     if fields:
         owner = Owner(manager, UPDATE, scope.version, scope.subresource)
-        metadata.of(obj)["managedFields"] = encode({owner: Held(fields, scope.version, now)})
+        metadata.of(obj)["managedFields"] = _encoded(scope, {owner: Held(fields, scope.version, now)})
 
 
 def updated(scope: Scope, old: Object, new: Object, manager: str, now: str) -> None:
@@ -110,7 +110,7 @@ def _update(scope: Scope, old: Object, new: Object, managers: Managers, manager:
         whole = fieldset.union(before.fields, fields) if before else fields
         left[owner] = Held(fieldset.ordered(whole, before.fields if before else fieldset.NONE), scope.version, now)
     if left:
-        metadata.of(new)["managedFields"] = encode(_capped(left))
+        metadata.of(new)["managedFields"] = _encoded(scope, _capped(left))
 
 
 def _capped(managers: Managers) -> Managers:
@@ -155,14 +155,18 @@ def applied(scope: Scope, live: Object, config: Object, manager: str, force: boo
             managers[owner] = Held(fieldset.ordered(fields), mine.version, mine.time if new is None else now)
         else:
             del managers[owner]
-    return _with_managers(live if new is None else new, managers, config, manager)
+    return _with_managers(scope, live if new is None else new, managers, config, manager)
 
 
-def _with_managers(obj: Object, managers: Managers, config: Object, manager: str) -> Object:
+def _encoded(scope: Scope, managers: Managers) -> list[Object]:
+    return encode(managers, alphabetical=scope.kind.is_custom)
+
+
+def _with_managers(scope: Scope, obj: Object, managers: Managers, config: Object, manager: str) -> Object:
     about = dict(metadata.of(obj))
     about.pop("managedFields", None)
     if managers:
-        about["managedFields"] = encode(managers)
+        about["managedFields"] = _encoded(scope, managers)
     if manager == CLIENT_SIDE and (about.get("annotations") or {}).get(LAST_APPLIED):
         about["annotations"] = _with_last_applied(about["annotations"], config)
     return {**obj, "metadata": about}

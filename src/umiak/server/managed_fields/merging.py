@@ -9,7 +9,7 @@ from umiak.api.kind import Kind
 from umiak.objects import apply as merged_objects
 from umiak.objects import fieldset, typed
 from umiak.objects.fieldset import FieldSet, Path
-from umiak.objects.shapes import named_fields, reconciled
+from umiak.objects.shapes import Mismatch, named_fields, reconciled
 from umiak.objects.typed import Comparison
 from umiak.objects.types import Object
 from umiak.server.managed_fields.entries import Held, Managers, Owner
@@ -55,12 +55,23 @@ class Scope:
         found = typed.compare(shape_of(kind), old, new)
         return Comparison(*(self.managed(kind, fields) for fields in (found.removed, found.modified, found.added)))
 
-    def fitting(self, managers: Managers) -> Managers:
-        """Without versions that are not served any more, and as the schema is now."""
+    def converted(self, obj: Object, source: Kind, target: Kind) -> Object:
+        """Raises Mismatch when the object does not fit the other version."""
+        if source.api_version == target.api_version:
+            return obj
+        found = converted(obj, source, target)
+        if target.is_custom and (faults := typed.faults(shape_of(target), found, allow_repeated=True)):
+            raise Mismatch(faults[0])
+        return found
+
+    def fitting(self, live: Object, managers: Managers) -> Managers:
+        """Without versions that are not served any more, and as the schema is now. Raises Mismatch."""
         out: Managers = {}
         for owner, held in managers.items():
             if (kind := self.kind_in(held.version)) is None:
                 continue
+            if kind.is_custom:
+                self.converted(live, self.kind, kind)
             fields = held.fields if self.same_schema else reconciled(shape_of(kind), held.fields)
             out[owner] = held if fields is held.fields else replace(held, fields=fields)
         return out
@@ -69,7 +80,7 @@ class Scope:
 def update(scope: Scope, old: Object, new: Object, managers: Managers) -> tuple[FieldSet, Managers]:
     """(the fields that the change sets, what the managers have left)."""
     found = scope.compare(scope.kind, old, new)
-    left = _settled(scope, old, new, found, scope.fitting(managers), None, force=True)
+    left = _settled(scope, old, new, found, scope.fitting(old, managers), None, force=True)
     return scope.managed(scope.kind, fieldset.union(found.modified, found.added)), left
 
 
@@ -77,7 +88,7 @@ def apply(
     scope: Scope, old: Object, config: Object, managers: Managers, owner: Owner, force: bool
 ) -> tuple[Object | None, Managers]:
     """(the new object, None when nothing changes; the managers). Raises Conflicts and Mismatch."""
-    managers = scope.fitting(managers)
+    managers = scope.fitting(old, managers)
     shape = shape_of(scope.kind)
     new = merged_objects.merge(shape, old, config)
     last = managers.get(owner)
@@ -131,7 +142,7 @@ def _in_version(scope: Scope, version: str, old: Object, new: Object) -> tuple[F
     kind = scope.kind_in(version)
     if kind is None:
         return None
-    return _taken(scope.compare(kind, converted(old, scope.kind, kind), converted(new, scope.kind, kind)))
+    return _taken(scope.compare(kind, *(scope.converted(obj, scope.kind, kind) for obj in (old, new))))
 
 
 def _pruned(scope: Scope, merged: Object, managers: Managers, owner: Owner, last: Held | None) -> Object:
@@ -144,12 +155,12 @@ def _pruned(scope: Scope, merged: Object, managers: Managers, owner: Owner, last
     kind = scope.kind_in(last.version)
     if kind is None:
         return merged
-    merged = converted(merged, scope.kind, kind)
+    merged = scope.converted(merged, scope.kind, kind)
     shape = shape_of(kind)
     pruned = merged_objects.remove(shape, merged, named_fields(shape, last.fields)) or {}
     pruned = _with_owned(scope, kind, merged, pruned, managers)
     pruned = _with_foreign(kind, merged, pruned, last.fields)
-    return converted(pruned, kind, scope.kind)
+    return scope.converted(pruned, kind, scope.kind)
 
 
 def _with_owned(scope: Scope, kind: Kind, merged: Object, pruned: Object, managers: Managers) -> Object:
@@ -162,10 +173,10 @@ def _with_owned(scope: Scope, kind: Kind, merged: Object, pruned: Object, manage
         if other is None or not fields:
             continue
         shape = shape_of(other)
-        whole = converted(merged, kind, other)
-        left = fieldset.union(_all_fields(other, converted(pruned, kind, other)), named_fields(shape, fields))
+        whole = scope.converted(merged, kind, other)
+        left = fieldset.union(_all_fields(other, scope.converted(pruned, kind, other)), named_fields(shape, fields))
         pruned = merged_objects.remove(shape, whole, fieldset.difference(_all_fields(other, whole), left)) or {}
-        pruned = converted(pruned, other, kind)
+        pruned = scope.converted(pruned, other, kind)
     return pruned
 
 

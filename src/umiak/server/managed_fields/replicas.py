@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from umiak.api.kind import Kind
 from umiak.objects import fieldset
 from umiak.objects.fieldset import Path
 from umiak.objects.types import Object
@@ -21,7 +22,7 @@ def to_scale(path: Path, entries: Sequence[Object]) -> list[Object]:
     )
 
 
-def to_parent(version: str, path: Path, entries: Sequence[Object], scaled: Sequence[Object]) -> list[Object]:
+def to_parent(kind: Kind, path: Path, entries: Sequence[Object], scaled: Sequence[Object]) -> list[Object]:
     """The object's entries after its Scale changed: who has the replicas there has them here, and nobody else."""
     fields = fieldset.of_paths(path)
     parents, scales = decode(entries, trusted=True), decode(scaled, trusted=True)
@@ -34,5 +35,5 @@ def to_parent(version: str, path: Path, entries: Sequence[Object], scaled: Seque
     for owner, held in scales.items():
         if fieldset.has(held.fields, IN_SCALE):
             before = parents.get(owner)
-            out[owner] = Held(fields, version, before.time if before else "")
-    return encode(out)
+            out[owner] = Held(fields, kind.api_version, before.time if before else "")
+    return encode(out, alphabetical=kind.is_custom)

@@ -43,26 +43,12 @@ MORE: dict[tuple[str, str, str], tuple[Path, ...]] = {
     ("certificates.k8s.io", "certificatesigningrequests", "status"): (("status", "conditions"),),
     ("certificates.k8s.io", "certificatesigningrequests", "approval"): (("spec",), ("status", "certificate")),
 }
-EPHEMERAL: Path = ("f:spec", "f:ephemeralContainers")
-RESIZED = tuple(
-    ("f:spec", f"f:{containers}", "*", f"f:{name}")
-    for containers in ("containers", "initContainers")
-    for name in ("resources", "resizePolicy")
-)
-ONLY: dict[tuple[str, str, str], tuple[Path, ...]] = {
-    ("", "pods", "ephemeralcontainers"): (EPHEMERAL,),
-    ("", "pods", "resize"): RESIZED,
-}
-"""Paths where nothing but these fields, and what is below them, is managed; `*` is any item."""
 
 
 @lru_cache(1024)
 def filter_of(kind: Kind, subresource: str) -> Filter | None:
     """Takes out what is not managed through the path; None where everything is."""
-    place = (kind.group, kind.plural, subresource)
-    if place in ONLY:
-        return lambda fields: _only(fields, ONLY[place])
-    left = [*_by_rule(kind, subresource), *MORE.get(place, ())]
+    left = [*_by_rule(kind, subresource), *MORE.get((kind.group, kind.plural, subresource), ())]
     if not left:
         return None
     reset = fieldset.of_paths(*(tuple(map(fieldset.field, path)) for path in left))
@@ -76,20 +62,3 @@ def _by_rule(kind: Kind, subresource: str) -> list[Path]:
         return []
     keeps = is_custom(kind) or (kind.group, kind.plural) in STATUS_KEEPS_METADATA
     return [("spec",), ("metadata",)] if keeps else [("spec",)]
-
-
-def _only(fields: FieldSet, wanted: tuple[Path, ...]) -> FieldSet:
-    out: FieldSet = {}
-    for element, node in fields.items():
-        rest = tuple(path[1:] for path in wanted if path[0] in ("*", element) and element != fieldset.SELF)
-        if not rest:
-            continue
-        if () in rest:
-            out[element] = node
-            continue
-        below = _only(node, rest)
-        if fieldset.belongs(node):
-            below = {fieldset.SELF: fieldset.LEAF, **below} if below else fieldset.LEAF
-        if below or fieldset.belongs(node):
-            out[element] = below
-    return out

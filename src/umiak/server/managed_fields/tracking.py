@@ -1,22 +1,25 @@
 """Where the verbs meet the bookkeeping: a request's scope, manager and time."""
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from umiak.api import registry
 from umiak.api.kind import Kind
 from umiak.objects.meta import format_time
 from umiak.objects.types import Object
-from umiak.server.call import Call
 from umiak.server.managed_fields import manager
 from umiak.server.managed_fields.merging import Scope
 from umiak.server.metadata import is_custom
 
+if TYPE_CHECKING:
+    from umiak.server.call import Call
 
-def scope(call: Call, kind: Kind, subresource: str) -> Scope:
+
+def scope(call: "Call", kind: Kind, subresource: str) -> Scope:
     return Scope(kind, subresource, partial(_find, call, kind), same_schema=not is_custom(kind))
 
 
-def _find(call: Call, kind: Kind, api_version: str) -> Kind | None:
+def _find(call: "Call", kind: Kind, api_version: str) -> Kind | None:
     """The kind in another version; only those of its own group can be converted to."""
     group, _, version = api_version.rpartition("/")
     try:
@@ -25,13 +28,25 @@ def _find(call: Call, kind: Kind, api_version: str) -> Kind | None:
         return call.app.custom.get((group, version, kind.plural))
 
 
-def track_creation(call: Call, obj: Object, asked: str) -> None:
-    """`asked` is the manager's name from the request's options, or empty."""
+def own_scope(kind: Kind, subresource: str) -> Scope:
+    """Of a write by the server itself, which has to do with built-in kinds only."""
+
+    def find(api_version: str) -> Kind | None:
+        try:
+            return registry.find(api_version, kind.kind)
+        except registry.UnknownKind:
+            return None
+
+    return Scope(kind, subresource, find)
+
+
+def track_creation(call: "Call", obj: Object, asked: str, kind: Kind | None = None, subresource: str = "") -> None:
+    """`asked` is the manager's name from the request's options, or empty; `kind` is that of the call if not given."""
     name = manager.name_of(asked, call.request.header("user-agent"))
-    manager.created(scope(call, call.kind, ""), obj, name, format_time(call.app.clock.now()))
+    manager.created(scope(call, kind or call.kind, subresource), obj, name, format_time(call.app.clock.now()))
 
 
-def track_change(call: Call, kind: Kind, subresource: str, old: Object, new: Object, asked: str) -> None:
+def track_change(call: "Call", kind: Kind, subresource: str, old: Object, new: Object, asked: str) -> None:
     """`old` and `new` are of `kind`, in the view of the request's path."""
     name = manager.name_of(asked, call.request.header("user-agent"))
     manager.updated(scope(call, kind, subresource), old, new, name, format_time(call.app.clock.now()))

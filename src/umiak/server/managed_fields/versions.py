@@ -31,6 +31,8 @@ def converted(obj: Object, source: Kind, target: Kind) -> Object:
     if source is target or source.api_version == target.api_version:
         return obj
     kept = encoding.copy(obj)
+    if target.is_custom:
+        return {**kept, "apiVersion": target.api_version}
     if source.to_storage is not None:
         kept = source.to_storage(kept)
     kept["apiVersion"] = stored.storage_api_version(source)

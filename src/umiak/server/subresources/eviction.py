@@ -100,7 +100,7 @@ async def _ask_budget(call: Call, pod: Object, deletion: DeleteOptions) -> None:
         status["disruptedPods"] = {**(status.get("disruptedPods") or {}), call.name: now}
         return budget
 
-    await call.app.objects.modify(budgets, call.namespace, found[0]["metadata"]["name"], take)
+    await call.app.objects.modify(budgets, call.namespace, found[0]["metadata"]["name"], take, "status")
 
 
 def _covers(budget: Object, pod: Object) -> bool:

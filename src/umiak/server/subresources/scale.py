@@ -113,7 +113,7 @@ def merge(kind: Kind, sent: Object, old: Object) -> Object:
     about = old["metadata"]
     about["resourceVersion"] = sent["metadata"]["resourceVersion"]
     entries, scaled = about.pop("managedFields", None) or [], sent["metadata"].get("managedFields") or []
-    if entries := replicas.to_parent(kind.api_version, _replicas_path(kind), entries, scaled):
+    if entries := replicas.to_parent(kind, _replicas_path(kind), entries, scaled):
         about["managedFields"] = entries
     return old
 

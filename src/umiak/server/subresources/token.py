@@ -10,6 +10,7 @@ from umiak.server import bodies, metadata, representation, stored
 from umiak.server.answer import Answer, method_not_allowed
 from umiak.server.call import Call
 from umiak.server.contract import Phase
+from umiak.server.managed_fields import tracking
 from umiak.server.options import write_options
 from umiak.server.part import SubresourceHandlers
 from umiak.server.token_request import GROUP, KIND, request_token
@@ -41,6 +42,7 @@ async def create(call: Call) -> Answer:
     asked = bodies.read_object(call, kind, options.directive)
     metadata.wipe(metadata.of(asked))
     metadata.ensure_namespace(metadata.of(asked), call.namespace)
+    tracking.track_creation(call, asked, options.manager, kind, "token")
     admitted = call.admitted("CREATE", asked, None, options.as_object("CreateOptions"), options.dry_run)
     await call.app.gate.pass_through(admitted, Phase.MUTATE)
 
