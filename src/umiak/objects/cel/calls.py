@@ -1,0 +1,226 @@
+"""Compiles calls of functions: which overload runs, and what a call costs."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from umiak.objects.cel import operators, types
+from umiak.objects.cel.attributes import COST, Frame, Run
+from umiak.objects.cel.declarations import Cost, Overload, matches
+from umiak.objects.cel.errors import EvaluationError, InstantiationError, no_overload
+from umiak.objects.cel.library.conversions import CONVERTERS
+from umiak.objects.cel.library.regex import compiled
+from umiak.objects.cel.syntax import Call
+from umiak.objects.cel.types import Type
+from umiak.objects.cel.values import Function, Opaque, equal, size, type_name
+
+if TYPE_CHECKING:
+    from umiak.objects.cel.program import Piece
+
+FieldKey = Callable[[Type, str], str]
+UNGUARDED = frozenset({"contains", "startsWith", "endsWith", "matches"})
+PRIMITIVE = frozenset({bool, int, float, str}) | {operators.Uint}
+SIMPLE = frozenset({"string", "int", "uint", "double", "bool", "bytes", "timestamp", "duration"})
+FAULTS = (TypeError, AttributeError, ValueError, KeyError, IndexError, OverflowError)
+
+
+class Calls:
+    """The functions of an environment."""
+
+    def __init__(
+        self,
+        overloads: Mapping[str, Sequence[Overload]],
+        functions: Mapping[str, Function],
+        costs: Mapping[str, Cost | int],
+        field_key: FieldKey,
+    ) -> None:
+        self.overloads = overloads
+        self.functions = functions
+        self.costs = costs
+        self.field_key = field_key
+
+    def field(self, type: Type, name: str) -> tuple[str]:
+        """The key under which a field is found."""
+        return (self.field_key(type, name),)
+
+    def is_object(self, type: Type) -> bool:
+        return types.unwrapped(type)[0].kind == "struct"
+
+    def call(self, node: Call, pieces: list["Piece"]) -> "Piece":
+        from umiak.objects.cel.program import Piece, constant
+
+        if len(pieces) == 1 and node.function in CONVERTERS | {"type"} and pieces[0].is_constant:
+            return constant(self._converted(node, pieces[0].value))
+        if node.function == "@in" and pieces[1].is_constant and isinstance(pieces[1].value, list):
+            members = pieces[1].value
+            if not members:
+                return constant(False)
+            if all(type(member) in PRIMITIVE for member in members):
+                return Piece(_membership(pieces[0].run, members))
+        if node.function in ("matches", "find", "findAll") and pieces[1].is_constant:
+            self._check_pattern(pieces[1].value)
+        runs = [piece.run for piece in pieces]
+        fast = _fast(node, runs)
+        return Piece(fast or _call(runs, self._function(node), self._cost(node)))
+
+    def _converted(self, node: Call, value: Any) -> Any:
+        try:
+            return self.functions[node.function](value)
+        except EvaluationError as error:
+            raise InstantiationError(str(error)) from None
+
+    @staticmethod
+    def _check_pattern(pattern: Any) -> None:
+        try:
+            if isinstance(pattern, str):
+                compiled(pattern)
+        except EvaluationError as error:
+            raise InstantiationError(str(error)) from None
+
+    def _cost(self, node: Call) -> Cost | int:
+        overload = node.overloads[0] if len(node.overloads) == 1 else ""
+        if node.function in ("_==_", "_!=_"):
+            return _equality_cost if node.function == "_==_" else self.costs["not_equals"]
+        found = self.costs.get(overload)
+        return self.costs.get(node.function, 1) if found is None else found
+
+    def _function(self, node: Call) -> Function:
+        """What runs the call: picks the overload when the types leave that open."""
+        candidates = [o for o in self.overloads[node.function] if o.id in node.overloads]
+        given = [part.type for part in node.operands]
+        certain = len(candidates) == 1 and all(map(_is_certain, candidates[0].args, given))
+        single = self.functions.get(candidates[0].id) if len(candidates) == 1 else None
+        by_name = self.functions.get(node.function)
+        if certain or (by_name is not None and not single and _checks_itself(node.function)):
+            found = single or by_name
+            if found is None:
+                raise InstantiationError(f"no such overload: {node.function}")
+            return found
+        return _dispatch(node.function, [(o, self.functions.get(o.id) or by_name) for o in candidates])
+
+
+def _checks_itself(function: str) -> bool:
+    """Operators and conversions look at their operands' types on their own."""
+    return not function[0].isalpha() or function in CONVERTERS or function in ("size", "type", "matches")
+
+
+def _is_certain(wanted: Type, given: Type) -> bool:
+    return wanted.kind in ("param", "dyn") or wanted.kind == given.kind
+
+
+def _dispatch(name: str, candidates: list[tuple[Overload, Function | None]]) -> Function:
+    def run(*operands: Any) -> Any:
+        for overload, function in candidates:
+            if function is not None and all(map(matches, overload.args, operands)):
+                return function(*operands)
+        if name in UNGUARDED:
+            raise no_overload()
+        shown = ", ".join(_named(operand) for operand in operands)
+        raise EvaluationError(f"no such overload: {name}({shown})")
+
+    return run
+
+
+def _named(value: Any) -> str:
+    return {"null_type": "null"}.get(type_name(value), type_name(value))
+
+
+def _call(runs: list[Run], function: Function, cost: Cost | int) -> Run:
+    constant = cost if isinstance(cost, int) else 0
+    reckon = None if isinstance(cost, int) else cost
+
+    def run(f: Frame) -> Any:
+        operands = [operand(f) for operand in runs]
+        f[COST] += constant
+        try:
+            result = function(*operands)
+        except FAULTS:
+            raise no_overload() from None
+        if reckon is not None:
+            f[COST] += reckon(operands, result)
+        return result
+
+    return run
+
+
+def _membership(value: Run, members: list[Any]) -> Run:
+    texts = frozenset(members) if all(type(member) is str for member in members) else None
+
+    def run(f: Frame) -> bool:
+        found = value(f)
+        if texts is not None:
+            return type(found) is str and found in texts
+        return any(equal(found, member) for member in members)
+
+    return run
+
+
+def _equality_cost(operands: list[Any], result: Any) -> int:
+    if isinstance(operands[0], Opaque):
+        return 1
+    return math.ceil(min(size(operands[0]), size(operands[1])) * 0.1)
+
+
+def _fast(node: Call, runs: list[Run]) -> Run | None:
+    """Operators on operands whose types are known, without a detour."""
+    if len(runs) != 2:
+        return None
+    kinds = [operand.type.kind for operand in node.operands]
+    if kinds[0] != kinds[1] or kinds[0] not in SIMPLE:
+        return None
+    make = _EQUALITIES.get(node.function)
+    if make is not None:
+        return make(*runs, kinds[0])
+    if kinds[0] == "int":
+        plain = _INTEGERS.get(node.function)
+        return None if plain is None else plain(*runs)
+    return None
+
+
+def _equality(wanted: bool) -> Callable[[Run, Run, str], Run]:
+    def make(left: Run, right: Run, kind: str) -> Run:
+        if kind in ("string", "bytes"):
+
+            def texts(f: Frame) -> bool:
+                a, b = left(f), right(f)
+                if type(a) is not type(b) or not isinstance(a, str | bytes):
+                    f[COST] += math.ceil(min(size(a), size(b)) * 0.1)
+                    return equal(a, b) is wanted
+                f[COST] += math.ceil(min(len(a), len(b)) * 0.1)
+                return (a == b) is wanted
+
+            return texts
+
+        def run(f: Frame) -> bool:
+            a, b = left(f), right(f)
+            f[COST] += 1
+            if type(a) is type(b) and type(a) in PRIMITIVE:
+                return (a == b) is wanted
+            return equal(a, b) is wanted
+
+        return run
+
+    return make
+
+
+def _comparison(slow: Function, fast: Callable[[int, int], bool]) -> Callable[[Run, Run], Run]:
+    def make(left: Run, right: Run) -> Run:
+        def run(f: Frame) -> bool:
+            a, b = left(f), right(f)
+            f[COST] += 1
+            if type(a) is int and type(b) is int:
+                return fast(a, b)
+            return bool(slow(a, b))
+
+        return run
+
+    return make
+
+
+_EQUALITIES = {"_==_": _equality(True), "_!=_": _equality(False)}
+_INTEGERS = {
+    "_<_": _comparison(operators.less, int.__lt__),
+    "_<=_": _comparison(operators.less_equal, int.__le__),
+    "_>_": _comparison(operators.greater, int.__gt__),
+    "_>=_": _comparison(operators.greater_equal, int.__ge__),
+}

@@ -1,0 +1,149 @@
+"""Questions to the authorizer. Whether an access is allowed is asked of a function that the caller hands in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from umiak.objects import names
+from umiak.objects.cel import types
+from umiak.objects.cel.call_costs import CHECK, selector
+from umiak.objects.cel.cost import fixed
+from umiak.objects.cel.declarations import library
+from umiak.objects.cel.errors import EvaluationError
+from umiak.objects.cel.values import Function, Opaque
+
+OVERLOADS = """
+authorizer_path: kubernetes.authorization.Authorizer path(string) -> kubernetes.authorization.PathCheck
+authorizer_group: kubernetes.authorization.Authorizer group(string) -> kubernetes.authorization.GroupCheck
+authorizer_serviceaccount: kubernetes.authorization.Authorizer serviceAccount(string, string) -> kubernetes.authorization.Authorizer
+groupcheck_resource: kubernetes.authorization.GroupCheck resource(string) -> kubernetes.authorization.ResourceCheck
+resourcecheck_subresource: kubernetes.authorization.ResourceCheck subresource(string) -> kubernetes.authorization.ResourceCheck
+resourcecheck_namespace: kubernetes.authorization.ResourceCheck namespace(string) -> kubernetes.authorization.ResourceCheck
+resourcecheck_name: kubernetes.authorization.ResourceCheck name(string) -> kubernetes.authorization.ResourceCheck
+authorizer_fieldselector: kubernetes.authorization.ResourceCheck fieldSelector(string) -> kubernetes.authorization.ResourceCheck
+authorizer_labelselector: kubernetes.authorization.ResourceCheck labelSelector(string) -> kubernetes.authorization.ResourceCheck
+pathcheck_check: kubernetes.authorization.PathCheck check(string) -> kubernetes.authorization.Decision
+resourcecheck_check: kubernetes.authorization.ResourceCheck check(string) -> kubernetes.authorization.Decision
+decision_allowed: kubernetes.authorization.Decision allowed() -> bool
+decision_reason: kubernetes.authorization.Decision reason() -> string
+decision_errored: kubernetes.authorization.Decision errored() -> bool
+decision_error: kubernetes.authorization.Decision error() -> string
+"""
+SCOPE = "kubernetes.authorization."
+AUTHORIZER = types.struct(SCOPE + "Authorizer")
+RESOURCE_CHECK = types.struct(SCOPE + "ResourceCheck")
+
+
+@dataclass(frozen=True)
+class Decision(Opaque):
+    """An answer; `error` is empty when none came up."""
+
+    type_name = SCOPE + "Decision"
+    allowed: bool
+    reason: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """An access: to a path, or to a resource when `path` is empty. `service_account` is (namespace, name) when not the
+    user of the request is meant."""
+
+    verb: str = ""
+    path: str = ""
+    group: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    field_selector: str = ""
+    label_selector: str = ""
+    service_account: tuple[str, str] | None = None
+
+
+Decide = Callable[[Question], Decision]
+
+
+@dataclass(frozen=True)
+class _Asking(Opaque):
+    decide: Decide
+    question: Question = Question()
+
+    def asked(self, **more: Any) -> Question:
+        return replace(self.question, **more)
+
+
+@dataclass(frozen=True)
+class Authorizer(_Asking):
+    """The value of the variable `authorizer`."""
+
+    type_name = SCOPE + "Authorizer"
+
+
+@dataclass(frozen=True)
+class PathCheck(_Asking):
+    type_name = SCOPE + "PathCheck"
+
+
+@dataclass(frozen=True)
+class GroupCheck(_Asking):
+    type_name = SCOPE + "GroupCheck"
+
+
+@dataclass(frozen=True)
+class ResourceCheck(_Asking):
+    """Also the value of `authorizer.requestResource`."""
+
+    type_name = SCOPE + "ResourceCheck"
+
+
+def _path(authorizer: Authorizer, path: str) -> PathCheck:
+    if not path.strip():
+        raise EvaluationError("path must not be empty")
+    return PathCheck(authorizer.decide, authorizer.asked(path=path))
+
+
+def _service_account(authorizer: Authorizer, namespace: str, name: str) -> Authorizer:
+    if names.dns_subdomain(name):
+        raise EvaluationError("Invalid service account name")
+    if names.dns_label(namespace):
+        raise EvaluationError("Invalid service account namespace")
+    return Authorizer(authorizer.decide, authorizer.asked(service_account=(namespace, name)))
+
+
+def _resource(group: GroupCheck, resource: str) -> ResourceCheck:
+    if not resource.strip():
+        raise EvaluationError("resource must not be empty")
+    return ResourceCheck(group.decide, group.asked(resource=resource))
+
+
+def _setting(field: str) -> Function:
+    return lambda check, value: ResourceCheck(check.decide, check.asked(**{field: value}))
+
+
+_FUNCTIONS: dict[str, Function] = {
+    "path": _path,
+    "group": lambda authorizer, group: GroupCheck(authorizer.decide, authorizer.asked(group=group)),
+    "serviceAccount": _service_account,
+    "resource": _resource,
+    "subresource": _setting("subresource"),
+    "namespace": _setting("namespace"),
+    "name": _setting("name"),
+    "fieldSelector": _setting("field_selector"),
+    "labelSelector": _setting("label_selector"),
+    "check": lambda check, verb: check.decide(check.asked(verb=verb)),
+    "allowed": lambda decision: decision.allowed,
+    "reason": lambda decision: decision.reason,
+    "errored": lambda decision: bool(decision.error),
+    "error": lambda decision: decision.error,
+}
+
+
+def _selector_cost(operands: list[Any], result: Any) -> int:
+    return selector(fixed(len(operands[1]))).most
+
+
+_COSTS: dict[str, Any] = {"check": CHECK, "fieldSelector": _selector_cost, "labelSelector": _selector_cost}
+_NAMES = ("Authorizer", "PathCheck", "GroupCheck", "ResourceCheck", "Decision")
+_TYPES = {SCOPE + name: types.struct(SCOPE + name) for name in _NAMES}
+LIBRARY = library(OVERLOADS, _FUNCTIONS, _COSTS, _TYPES)
