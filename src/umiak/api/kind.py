@@ -121,6 +121,9 @@ class Kind:
     """For kinds that end gracefully: (object, asked seconds or None) to seconds; 0 removes at once."""
     default_propagation: str = "Background"
 
+    annotated_fields: tuple[str, ...] = ()
+    """Annotations that hold fields of older versions; no part of the metadata when that is shown alone."""
+
     @property
     def api_version(self) -> str:
         """`apps/v1`, or `v1` for the core group."""

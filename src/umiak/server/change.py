@@ -157,7 +157,7 @@ def _check(kind: Kind, part: Part, new: Object, old: Object) -> None:
     about = metadata.of(new)
     faults = [*metadata.faults_of_update(kind, about, old["metadata"]), *part.validate(kind, new, old)]
     if faults:
-        raise invalid(stored.error_group(kind), kind.kind, about.get("name") or "", faults)
+        raise invalid(stored.error_group(kind), kind.kind, about.get("name") or "", create.said_once(kind, faults))
 
 
 def is_finished(new: Object, old: Object) -> bool:

@@ -55,7 +55,7 @@ def converted(call: Call, value: bytes, kind: Kind, *, with_headers: bool = True
     if not target:
         return value
     if target == "PartialObjectMetadata":
-        return tables.partial(value, version)
+        return tables.partial(kind, value, version)
     if target == "PartialObjectMetadataList":
         raise _mismatch(target, go_type(kind), "not a list")
     about = {"resourceVersion": resource_version({"metadata": msgspec.json.decode(stored.metadata_of(value))})}
@@ -82,15 +82,15 @@ def of_list(call: Call, values: Sequence[bytes], about: Object) -> Answer:
     if media.target == "PartialObjectMetadata":
         raise _mismatch(media.target, go_type(kind, "List"), "a list")
     if media.target == "PartialObjectMetadataList":
-        return _answer(call, 200, _partial_list(values, media.target_version, about))
+        return _answer(call, 200, _partial_list(kind, values, media.target_version, about))
     include, now = tables.include_policy(call.request), call.app.clock.now().timestamp()
     table = tables.table(kind, media.target_version, values, about, include, now)
     return _answer(call, 200, msgspec.json.encode(table))
 
 
-def _partial_list(values: Sequence[bytes], version: str, about: Object) -> bytes:
+def _partial_list(kind: Kind, values: Sequence[bytes], version: str, about: Object) -> bytes:
     """An empty one has no items at all, as in the reference."""
-    items = [msgspec.Raw(tables.partial(value, version)) for value in values]
+    items = [msgspec.Raw(tables.partial(kind, value, version)) for value in values]
     return msgspec.json.encode(
         {
             "kind": "PartialObjectMetadataList",

@@ -61,7 +61,7 @@ def table(
         "apiVersion": f"meta.k8s.io/{version}",
         "metadata": about,
         "columnDefinitions": [_definition(c) for c in columns] if with_headers else None,
-        "rows": [_row(columns, version, value, include, now) for value in values],
+        "rows": [_row(kind, version, value, include, now) for value in values],
     }
 
 
@@ -75,19 +75,31 @@ def _definition(column: Column) -> Object:
     }
 
 
-def _row(columns: Sequence[Column], version: str, value: bytes, include: str, now: float) -> Object:
+def _row(kind: Kind, version: str, value: bytes, include: str, now: float) -> Object:
     obj: Object = msgspec.json.decode(value)
-    cells = [column.cell(obj, now) for column in columns]
-    return {"cells": cells, "object": _part(value, version, include)}
+    cells = [column.cell(obj, now) for column in kind.columns or DEFAULT_COLUMNS]
+    return {"cells": cells, "object": _part(kind, value, version, include)}
 
 
-def _part(value: bytes, version: str, include: str) -> Any:
+def _part(kind: Kind, value: bytes, version: str, include: str) -> Any:
     if include == "None":
         return None
-    return msgspec.Raw(value if include == "Object" else partial(value, version))
+    return msgspec.Raw(value if include == "Object" else partial(kind, value, version))
 
 
-def partial(value: bytes, version: str) -> bytes:
+def partial(kind: Kind, value: bytes, version: str) -> bytes:
     """Only the metadata of an object."""
     about = stored.metadata_of(value)
+    if kind.annotated_fields and b'"annotations"' in about:
+        about = _without_fields(kind, about)
     return b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/%b","metadata":%b}' % (version.encode(), about)
+
+
+def _without_fields(kind: Kind, encoded: bytes) -> bytes:
+    about = msgspec.json.decode(encoded)
+    kept = {k: v for k, v in (about.get("annotations") or {}).items() if k not in kind.annotated_fields}
+    return msgspec.json.encode({**about, "annotations": kept} if kept else _without(about, "annotations"))
+
+
+def _without(about: Object, field: str) -> Object:
+    return {k: v for k, v in about.items() if k != field}

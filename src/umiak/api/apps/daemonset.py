@@ -148,4 +148,5 @@ KIND = builtin(
         column("Selector", cells.selects("spec", "selector"), "DaemonSetSpec.selector", wide=True),
     ),
     counts_generation=True,
+    annotated_fields=("deprecated.daemonset.template.generation",),
 )

@@ -57,24 +57,25 @@ def claim_spec(spec: Object, path: str) -> list[FieldError]:
     late: Errors = []
     devices, path = spec.get("devices") or {}, f"{path}.devices"
     requests = devices.get("requests") or []
-    known = _names(requests)
+    known = request_names(devices)
     if len(requests) > _REQUESTS:
         errors.append(too_many(f"{path}.requests", len(requests), _REQUESTS))
     seen: set[str] = set()
+    repeated: Errors = []
     for index, request in enumerate(requests):
         where, name = f"{path}.requests[{index}]", request.get("name") or ""
         check(names.dns_label, name, f"{where}.name", errors)
         _request(request, where, errors, late)
         if name in seen:
-            late.append(duplicate(where, _printed(request)))
+            repeated.append(duplicate(where, _printed(request)))
         seen.add(name)
     for index, constraint in enumerate(devices.get("constraints") or ()):
         _constraint(constraint, known, f"{path}.constraints[{index}]", errors, late)
     for index, config in enumerate(devices.get("config") or ()):
         where = f"{path}.config[{index}]"
-        _references(config, known, where, errors)
+        references(config, known, where, errors)
         configuration(config, where, errors, late)
-    return errors + late
+    return errors + repeated + late
 
 
 _ORDER = ("name", "exactly", "deviceClassName", "selectors", "allocationMode", "count", "adminAccess", "tolerations")
@@ -90,7 +91,9 @@ def _printed(request: Object) -> Object:
     return ordered
 
 
-def _names(requests: list[Object]) -> set[str]:
+def request_names(devices: Object) -> set[str]:
+    """What may be referred to: requests, and subrequests after a slash."""
+    requests = devices.get("requests") or ()
     found = {r.get("name") or "" for r in requests}
     return found | {f"{r.get('name')}/{c.get('name')}" for r in requests for c in r.get("firstAvailable") or ()}
 
@@ -128,9 +131,10 @@ def _wanted(request: Object, path: str, errors: Errors, classes: Errors, late: E
         late.append(not_supported(f"{path}.allocationMode", mode, _MODES))
 
 
-def _references(holder: Object, known: set[str], path: str, errors: Errors) -> None:
+def references(holder: Object, known: set[str], path: str, errors: Errors, single: str = "") -> None:
+    """Names in `requests`; `single` is what the field is called where there is but one."""
     for index, name in enumerate(holder.get("requests") or ()):
-        where = f"{path}.requests[{index}]"
+        where = f"{path}.{single}" if single else f"{path}.requests[{index}]"
         parts = name.split("/")
         if len(parts) <= 2:
             for part in parts:
@@ -140,7 +144,7 @@ def _references(holder: Object, known: set[str], path: str, errors: Errors) -> N
 
 
 def _constraint(constraint: Object, known: set[str], path: str, errors: Errors, late: Errors) -> None:
-    _references(constraint, known, path, errors)
+    references(constraint, known, path, errors)
     for field in ("matchAttribute", "distinctAttribute"):
         name = constraint.get(field)
         if name is not None:

@@ -96,12 +96,14 @@ def init_containers(spec: Object, around: Surrounding, path: str, errors: Errors
 
 _NOT_FOR_EPHEMERAL = (
     "ports",
+    "resources",
+    "resizePolicy",
+    "restartPolicy",
+    "restartPolicyRules",
     "livenessProbe",
     "readinessProbe",
     "startupProbe",
     "lifecycle",
-    "resizePolicy",
-    "restartPolicy",
 )
 
 
@@ -121,8 +123,6 @@ def ephemeral_containers(spec: Object, around: Surrounding, path: str, errors: E
         for field in _NOT_FOR_EPHEMERAL:
             if container.get(field):
                 errors.append(field_forbidden(f"{where}.{field}", "cannot be set for an Ephemeral Container"))
-        if container.get("resources"):
-            errors.append(field_forbidden(f"{where}.resources", "cannot be set for an Ephemeral Container"))
         for at, mount in enumerate(container.get("volumeMounts") or ()):
             for field in ("subPath", "subPathExpr"):
                 if mount.get(field):

@@ -6,12 +6,13 @@ Source: `ValidatePodSpec` and `ValidatePodTemplateSpec` in `pkg/apis/core/valida
 import re
 
 from umiak.api.common import pod_containers, pod_scheduling, pod_security
-from umiak.api.common.checks import Errors, check, filled_one_of, ip_address, one_of
+from umiak.api.common.checks import Errors, check, descending_path, filled_one_of, ip_address, one_of
 from umiak.api.common.metadata import label_key, validate_annotations, validate_labels
 from umiak.api.common.pod_volumes import volumes
 from umiak.api.common.resource_requirements import requirements
 from umiak.objects import names
 from umiak.objects.errors import duplicate, field_forbidden, field_not_found, invalid_value, required, too_long
+from umiak.objects.go_text import quoted
 from umiak.objects.quantity import parse
 from umiak.objects.types import Object
 
@@ -19,6 +20,9 @@ RESTART_POLICIES = ("Always", "OnFailure", "Never")
 DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 MIRROR = "kubernetes.io/config.mirror"
+POD_SECCOMP = "seccomp.security.alpha.kubernetes.io/pod"
+SECCOMP = "container.seccomp.security.alpha.kubernetes.io/"
+APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
 _DEADLINE = 2**31 - 1
 _SUBDOMAIN_UNDERSCORE = r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*"
 
@@ -324,6 +328,30 @@ def pod_annotations(annotations: dict[str, str] | None, spec: Object, path: str,
     cost = annotations.get(DELETION_COST)
     if cost is not None and not (re.fullmatch(r"0|-?[1-9]\d*", cost, re.ASCII) and -(2**31) <= int(cost) < 2**31):
         errors.append(invalid_value(f"{path}[{DELETION_COST}]", cost, "must be a 32bit integer"))
+    for key in sorted(annotations):
+        if key == POD_SECCOMP or key.startswith(SECCOMP):
+            _seccomp(annotations[key], f"{path}.{key}", errors)
+    for key in sorted(annotations):
+        if key.startswith(APP_ARMOR):
+            _app_armor(key.removeprefix(APP_ARMOR), annotations[key], spec, f"{path}[{key}]", errors)
+
+
+def _seccomp(profile: str, path: str, errors: Errors) -> None:
+    if profile in ("runtime/default", "docker/default", "unconfined"):
+        return
+    if profile.startswith("localhost/"):
+        descending_path(profile.removeprefix("localhost/"), path, errors)
+    else:
+        errors.append(invalid_value(path, profile, "must be a valid seccomp profile"))
+
+
+def _app_armor(container: str, profile: str, spec: Object, path: str, errors: Errors) -> None:
+    lists = ("initContainers", "containers", "ephemeralContainers")
+    if not any(c.get("name", "") == container for name in lists for c in spec.get(name) or ()):
+        errors.append(invalid_value(path, container, "container not found"))
+    known = ("", "runtime/default", "unconfined")
+    if profile not in known and not profile.startswith("localhost/"):
+        errors.append(invalid_value(path, profile, f"invalid AppArmor profile name: {quoted(profile)}"))
 
 
 def pod_template(template: Object, path: str, errors: Errors) -> None:

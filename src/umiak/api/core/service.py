@@ -63,11 +63,19 @@ def is_external(spec: Object) -> bool:
 def prepare_update(new: Object, old: Object) -> None:
     keep_status(new, old)
     drop_unused(new["spec"], old["spec"])
+    _forget_internal_policy(new["spec"])
     if new["spec"].get("type") != "LoadBalancer":
         new["status"] = {**(new.get("status") or {}), "loadBalancer": {}}
 
 
+def _forget_internal_policy(spec: Object) -> None:
+    """The reference hides it on reading."""
+    if spec.get("type") == "ExternalName" and spec.get("internalTrafficPolicy") in ("Cluster", "Local"):
+        del spec["internalTrafficPolicy"]
+
+
 def prepare_create(obj: Object) -> None:
+    _forget_internal_policy(obj["spec"])
     obj["status"] = {"loadBalancer": {}}
 
 

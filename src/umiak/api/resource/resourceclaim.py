@@ -7,6 +7,7 @@ from umiak.api.common.device_requests import claim_spec, default_claim_spec, def
 from umiak.api.common.strategy import keep_status, nothing_but_status, reset_status
 from umiak.api.common.workloads import declared_immutable
 from umiak.api.registry import builtin
+from umiak.api.resource._claim_status import validate_status
 from umiak.objects.errors import FieldError
 from umiak.objects.types import Object
 
@@ -47,6 +48,8 @@ KIND = builtin(
     prepare_status=nothing_but_status,
     validate=validate,
     validate_update=validate_update,
+    validate_status=validate_status,
+    judges_updates_alone=True,
     columns=(
         NAME,
         column("State", state, "A summary of the current state (allocated, pending, reserved, etc.)."),

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from copy import deepcopy
 
 from umiak.api.kind import Kind
-from umiak.objects.errors import StatusError, already_exists, invalid
+from umiak.objects.errors import FieldError, StatusError, already_exists, invalid
 from umiak.objects.types import Object
 from umiak.server import bodies, metadata, representation, stored
 from umiak.server.answer import Answer, unknown_failure
@@ -101,6 +101,14 @@ async def reserved(call: Call, admitted: Admitted, new: Object, old: Object | No
     await taken.commit()
 
 
+def said_once(kind: Kind, faults: list[FieldError]) -> list[FieldError]:
+    """Kinds with generated rules beside their written ones say each fault once; definitions and API services are
+    older than that, and custom resources have none."""
+    if kind.is_custom or kind.group in ("apiextensions.k8s.io", "apiregistration.k8s.io"):
+        return faults
+    return list(dict.fromkeys(faults))
+
+
 def check(kind: Kind, obj: Object) -> None:
     """Raises 422 for a new object that is not valid."""
     about = metadata.of(obj)
@@ -109,7 +117,7 @@ def check(kind: Kind, obj: Object) -> None:
     else:
         faults = [*metadata.faults_of_new(kind, about), *kind.validate(obj)]
     if faults:
-        raise invalid(stored.error_group(kind), kind.kind, about.get("name") or "", faults)
+        raise invalid(stored.error_group(kind), kind.kind, about.get("name") or "", said_once(kind, faults))
 
 
 async def _store(call: Call, obj: Object, dry_run: bool) -> bytes:
