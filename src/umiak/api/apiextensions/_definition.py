@@ -31,25 +31,29 @@ WEBHOOK_ONLY = "should not be set when strategy is not set to Webhook"
 PRESERVING = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
 
 
-def faults_of_new(definition: Object) -> list[FieldError]:
-    return [*_name(definition), *_all(definition, None)]
+def faults(definition: Object) -> list[FieldError]:
+    spec = _internal.lifted(definition["spec"])
+    found = [*_name(definition), *_spec(spec), *_accepted(definition), *_stored(definition), *_approval(definition)]
+    if spec.get("preserveUnknownFields"):
+        found.append(invalid_value("spec.preserveUnknownFields", True, PRESERVING))
+    return found
 
 
 def faults_of_update(new: Object, old: Object) -> list[FieldError]:
-    return _all(new, old)
+    """What may not change, once the names are in use."""
+    after, before = new["spec"], old["spec"]
+    ours, theirs = after.get("names") or {}, before.get("names") or {}
+    pairs: list[tuple[str, Any, Any]] = []
+    if _established(old):
+        pairs.append(("spec.scope", after.get("scope"), before.get("scope")))
+        pairs.append(("spec.names.kind", ours.get("kind"), theirs.get("kind")))
+    pairs.append(("spec.group", after.get("group"), before.get("group")))
+    pairs.append(("spec.names.plural", ours.get("plural"), theirs.get("plural")))
+    return [invalid_value(path, now, "field is immutable") for path, now, then in pairs if now != then]
 
 
 def faults_of_status(definition: Object) -> list[FieldError]:
     return list(_accepted(definition))
-
-
-def _all(new: Object, old: Object | None) -> list[FieldError]:
-    spec = _internal.lifted(new["spec"])
-    found = [*_spec(spec, old), *_fixed(new["spec"], old), *_accepted(new), *_stored(new)]
-    found += _approval(new, old)
-    if new["spec"].get("preserveUnknownFields") and not (old and old["spec"].get("preserveUnknownFields")):
-        found.append(invalid_value("spec.preserveUnknownFields", True, PRESERVING))
-    return found
 
 
 def _name(definition: Object) -> Iterator[FieldError]:
@@ -72,7 +76,7 @@ def _established(definition: Object) -> bool:
 # The specification
 
 
-def _spec(spec: Object, old: Object | None) -> Iterator[FieldError]:
+def _spec(spec: Object) -> Iterator[FieldError]:
     """`spec` is lifted."""
     yield from _group(spec.get("group") or "")
     scope = spec.get("scope") or ""
@@ -80,23 +84,22 @@ def _spec(spec: Object, old: Object | None) -> Iterator[FieldError]:
         yield required("spec.scope")
     elif scope not in ("Cluster", "Namespaced"):
         yield not_supported("spec.scope", scope, ("Cluster", "Namespaced"))
-    yield from _schemas_are_there(spec, old)
+    yield from _schemas_are_there(spec)
     if spec.get("preserveUnknownFields") and any(_has_defaults(s) for s in _schemas(spec)):
         text = "must be false in order to use defaults in the schema"
         yield invalid_value("spec.preserveUnknownFields", True, text)
-    around = _leniency(old)
     shared_parts = spec.get("subresources")
     for index, version in enumerate(spec["versions"]):
         path = f"spec.versions[{index}]"
         yield from _labels(f"{path}.name", version.get("name") or "")
         yield from _deprecation(version, f"{path}.deprecationWarning")
-        yield from _about_versions(version, path, f"{path}.schema", shared_parts or version.get("subresources"), around)
+        yield from _about_versions(version, path, f"{path}.schema", shared_parts or version.get("subresources"))
     yield from _together(spec["versions"])
     yield from _names(spec.get("names") or {})
     any_status = [shared_parts, *(v.get("subresources") for v in spec["versions"])]
     status = next((p for p in any_status if p and p.get("status") is not None), None)
     shared = {field: spec.get(name) for field, name in _internal.SHARED.items()}
-    yield from _about_versions(shared, "spec", "spec.validation", status, around)
+    yield from _about_versions(shared, "spec", "spec.validation", status)
     yield from _conversion(spec)
 
 
@@ -120,54 +123,37 @@ def _schemas(spec: Object) -> list[Object]:
     return [schema for part in found if (schema := _open_api(part)) is not None]
 
 
-def _schemas_are_there(spec: Object, old: Object | None) -> Iterator[FieldError]:
+def _schemas_are_there(spec: Object) -> Iterator[FieldError]:
     if _open_api(spec.get("validation")) is not None:
         return
-    before = None if old is None else _internal.lifted(old["spec"])
-    strict = before is None or all(_open_api(v.get("schema")) for v in before["versions"]) or _schemas(before)
     for index, version in enumerate(spec["versions"]):
-        if _open_api(version.get("schema")) is not None:
-            continue
-        path = f"spec.versions[{index}].schema.openAPIV3Schema"
-        if strict:
-            yield required(path)
-        elif version.get("served") and not spec.get("preserveUnknownFields"):
-            yield required(path, "because otherwise all fields are pruned")
+        if _open_api(version.get("schema")) is None:
+            yield required(f"spec.versions[{index}].schema.openAPIV3Schema")
 
 
 def _has_defaults(schema: Object) -> bool:
     return schema.get("default") is not None or any(map(_has_defaults, _structural.parts(schema)))
 
 
-def _leniency(old: Object | None) -> _schema.Around:
-    """What an older definition was allowed stays allowed."""
-    if old is None:
-        return _schema.Around()
-    before = _schemas(old["spec"])
-    return _schema.Around(any_type=any(map(_schema.has_unknown_types, before)))
-
-
-def _about_versions(
-    version: Object, path: str, schema_path: str, parts: Object | None, around: _schema.Around
-) -> Iterator[FieldError]:
+def _about_versions(version: Object, path: str, schema_path: str, parts: Object | None) -> Iterator[FieldError]:
     """What versions say, each for itself or all alike."""
     schema = _open_api(version.get("schema"))
     if schema is not None:
         has_status = bool(parts) and (parts or {}).get("status") is not None
-        yield from _schema_faults(schema, schema_path, has_status, around)
+        yield from _schema_faults(schema, schema_path, has_status)
     yield from _scale((version.get("subresources") or {}).get("scale"), f"{path}.subresources")
     for index, column in enumerate(version.get("additionalPrinterColumns") or ()):
         yield from _column(column, f"{path}.additionalPrinterColumns[{index}]")
     yield from _selectable(version.get("selectableFields") or [], schema, f"{path}.selectableFields")
 
 
-def _schema_faults(schema: Object, path: str, has_status: bool, around: _schema.Around) -> list[FieldError]:
+def _schema_faults(schema: Object, path: str, has_status: bool) -> list[FieldError]:
     found = list(_schema.root_faults(schema, path, has_status))
     inner = f"{path}.openAPIV3Schema"
     shapeless = _structural.unsupported(schema)
     if not shapeless:
         found += _structural.faults(schema, inner) or _default_values.faults(schema, inner)
-    found += _schema.faults(schema, inner, around)
+    found += _schema.faults(schema, inner)
     return found if found or not shapeless else [invalid_value(inner, "", shapeless)]
 
 
@@ -337,20 +323,7 @@ def _webhook(config: Object | None, reviews: list[str], path: str) -> Iterator[F
         yield invalid_value(place, reviews, f"must include at least one of {', '.join(REVIEWS)}")
 
 
-# What may not change, and what the status says
-
-
-def _fixed(new: Object, old: Object | None) -> Iterator[FieldError]:
-    if old is None:
-        return
-    before, ours, theirs = old["spec"], new.get("names") or {}, old["spec"].get("names") or {}
-    pairs: list[tuple[str, Any, Any]] = []
-    if _established(old):
-        pairs.append(("spec.scope", new.get("scope"), before.get("scope")))
-        pairs.append(("spec.names.kind", ours.get("kind"), theirs.get("kind")))
-    pairs.append(("spec.group", new.get("group"), before.get("group")))
-    pairs.append(("spec.names.plural", ours.get("plural"), theirs.get("plural")))
-    yield from (invalid_value(path, now, "field is immutable") for path, now, then in pairs if now != then)
+# What the status says
 
 
 def _accepted(definition: Object) -> Iterator[FieldError]:
@@ -375,13 +348,11 @@ def _stored(definition: Object) -> Iterator[FieldError]:
     )
 
 
-def _approval(new: Object, old: Object | None) -> Iterator[FieldError]:
-    if not is_protected(new["spec"].get("group") or ""):
+def _approval(definition: Object) -> Iterator[FieldError]:
+    if not is_protected(definition["spec"].get("group") or ""):
         return
-    annotations = new["metadata"].get("annotations") or {}
+    annotations = definition["metadata"].get("annotations") or {}
     state, reason = approval(annotations)
-    if old is not None and approval(old["metadata"].get("annotations") or {})[0] == state:
-        return
     path = f"metadata.annotations[{ANNOTATION}]"
     if state == "Missing":
         yield required(path, reason)

@@ -24,10 +24,6 @@ class Around:
     no_defaults: str | None = None
     """Why defaults are forbidden; None when they are not."""
     inside_meta: bool = False
-    any_type: bool = False
-    """Whether types nobody knows are let pass, because they were there before."""
-    any_set: bool = False
-    any_keys: bool = False
 
 
 def faults(schema: Object, path: str, around: Around = Around(), is_root: bool = True) -> list[FieldError]:
@@ -42,16 +38,15 @@ def _faults(schema: Object, path: str, around: Around, is_root: bool) -> Iterato
     if schema.get(PRESERVE) is False:
         yield invalid_value(f"{path}.{PRESERVE}", False, "must be true or undefined")
     yield from _map_type(schema, path)
-    yield from _list_type(schema, path, around)
-    if not around.any_keys:
-        yield from _keys_are_there(schema, path)
+    yield from _list_type(schema, path)
+    yield from _keys_are_there(schema, path)
     for index, rule in enumerate(schema.get(RULES) or ()):
         yield from _rule(schema, rule, f"{path}.{RULES}[{index}]")
 
 
 def _basics(schema: Object, path: str, around: Around) -> Iterator[FieldError]:
     kind = schema.get("type") or ""
-    if kind and kind not in TYPES and not around.any_type:
+    if kind and kind not in TYPES:
         yield not_supported(f"{path}.type", kind, TYPES)
     if schema.get("default") is not None and around.no_defaults is not None:
         yield field_forbidden(f"{path}.default", f"must not be set {around.no_defaults}".rstrip())
@@ -74,13 +69,13 @@ def _parts(schema: Object, path: str, around: Around, is_root: bool) -> Iterator
             yield field_forbidden(f"{path}.additionalProperties", text)
         if isinstance(others, dict):
             why = "inside additionalProperties applying to object metadata"
-            inner = replace(around, no_defaults=why) if around.inside_meta else around
-            yield from _faults(others, f"{path}.additionalProperties", inner, False)
+            deeper = replace(around, no_defaults=why) if around.inside_meta else around
+            yield from _faults(others, f"{path}.additionalProperties", deeper, False)
     for name in sorted(properties):
         inner = around
         if (is_root or schema.get(EMBEDDED)) and name in META_FIELDS:
-            why = f"in top-level {name}" if is_root else around.no_defaults
-            inner = replace(around, inside_meta=True, no_defaults=why)
+            forbidden = f"in top-level {name}" if is_root else around.no_defaults
+            inner = replace(around, inside_meta=True, no_defaults=forbidden)
         yield from _faults(properties[name], f"{path}.properties[{name}]", inner, False)
     if isinstance(schema.get("not"), dict):
         yield from _faults(schema["not"], f"{path}.not", around, False)
@@ -114,11 +109,11 @@ def _map_type(schema: Object, path: str) -> Iterator[FieldError]:
         yield not_supported(f"{path}.{MAP_TYPE}", found, ("atomic", "granular"))
 
 
-def _list_type(schema: Object, path: str, around: Around) -> Iterator[FieldError]:
+def _list_type(schema: Object, path: str) -> Iterator[FieldError]:
     found, keys, items = schema.get(LIST_TYPE), schema.get(LIST_KEYS) or [], schema.get("items")
     if found is not None and schema.get("type") != "array":
         yield from _wants_type(schema, "array", LIST_TYPE, path)
-    elif found == "set" and isinstance(items, dict) and not around.any_set:
+    elif found == "set" and isinstance(items, dict):
         yield from _set_items(items, f"{path}.items")
     if found is not None and found not in ("atomic", "set", "map"):
         yield not_supported(f"{path}.{LIST_TYPE}", found, ("atomic", "set", "map"))
@@ -180,14 +175,6 @@ def _keys_are_there(schema: Object, path: str) -> Iterator[FieldError]:
             yield required(f"{place}.default", begin + DATA)
         if field.get("nullable"):
             yield field_forbidden(f"{place}.nullable", begin + "cannot be nullable")
-
-
-def has_unknown_types(schema: Object) -> bool:
-    """Whether a schema that was accepted once has types that are none."""
-    from umiak.api.apiextensions._structural import parts
-
-    kind = schema.get("type") or ""
-    return (bool(kind) and kind not in TYPES) or any(map(has_unknown_types, parts(schema)))
 
 
 def _rule(schema: Object, rule: Object, path: str) -> Iterator[FieldError]:

@@ -28,7 +28,7 @@ def default(definition: Object) -> None:
 
 
 def _storage_version(definition: Object) -> list[str]:
-    versions = definition["spec"].get("versions") or []
+    versions = (definition.get("spec") or {}).get("versions") or []
     return [version.get("name") or "" for version in versions if version.get("storage")][:1]
 
 
@@ -53,9 +53,9 @@ def prepare_status(new: Object, old: Object) -> None:
 
 
 def validate(definition: Object) -> list[FieldError]:
-    from umiak.api.apiextensions._definition import faults_of_new
+    from umiak.api.apiextensions._definition import faults
 
-    return faults_of_new(definition)
+    return faults(definition)
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:

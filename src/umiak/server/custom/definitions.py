@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from umiak.api import registry
+from umiak.api import compiled
 from umiak.api.apiextensions.customresourcedefinition import KIND as DEFINITION
 from umiak.api.kind import Kind
 from umiak.objects.encoding import copy
@@ -98,12 +98,20 @@ class Definitions:
         definition = known.definition
         known.kinds = []
         if conditions.is_true(definition, "Established"):
-            known.kinds = [kind for kind in kinds(definition, self._rules) if not _is_built_in(kind)]
+            known.kinds = [kind for kind in self._made(definition) if not _is_built_in(kind)]
         spec = definition["spec"]
         place = spec["group"], spec["names"]["plural"]
         if definition["metadata"].get("deletionTimestamp") and known.kinds:
             self._app.specials[place] = Special(reserve=_refusing(known.kinds[0]))
         self._replace(before, known.kinds)
+
+    def _made(self, definition: Object) -> list[Kind]:
+        """No kinds of a definition that nobody checked; the store's events must go on."""
+        try:
+            return kinds(definition, self._rules)
+        except Exception:
+            log.exception("custom resource definition %s can not be served", definition["metadata"]["name"])
+            return []
 
     def _replace(self, before: list[Kind], after: list[Kind]) -> None:
         if not before and not after:
@@ -239,11 +247,7 @@ def _served_from(definition: Object) -> tuple[object, ...]:
 
 def _is_built_in(kind: Kind) -> bool:
     """A resource of the server itself can not be replaced."""
-    try:
-        registry.resource(kind.group, kind.version, kind.plural)
-    except registry.UnknownKind:
-        return False
-    return True
+    return any(facts.plural == kind.plural for facts in compiled.resources(kind.api_version))
 
 
 def _refusing(kind: Kind) -> Callable[[Object, Object | None, bool], Awaitable[Reserved]]:
