@@ -85,10 +85,10 @@ def subsets_of(service: Object, pods: Iterable[Object]) -> list[Object]:
         for port in _ports(service, pod):
             known = by_port.setdefault(_encode(port), {})
             known[(address["ip"], meta.uid(pod))] = (address, published or is_ready(pod))
-    return _pack(by_port)
+    return pack(by_port)
 
 
-def _pack(by_port: dict[bytes, Ready]) -> list[Object]:
+def pack(by_port: dict[bytes, Ready]) -> list[Object]:
     """Joins ports that have exactly the same addresses, equally ready."""
     groups: dict[bytes, tuple[Ready, list[Object]]] = {}
     for port, addresses in by_port.items():
