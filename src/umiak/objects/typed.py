@@ -4,6 +4,7 @@ This is structured-merge-diff's ToFieldSet, Compare and Validate over plain JSON
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from umiak.objects import fieldset, go_text
@@ -86,12 +87,18 @@ def appeared(shape: Shape, value: Any) -> FieldSet:
     return LEAF
 
 
+@lru_cache(4096)
+def _named(shape: Shape, names: tuple[str, ...]) -> tuple[tuple[str, str, Shape | None], ...]:
+    """(name, path element, shape; None for a leaf) of a map's fields, in order: objects of a kind are much alike."""
+    known = [(name, *(shape.fields.get(name) or ("f:" + name, shape.value or DEDUCED))) for name in sorted(names)]
+    return tuple((name, label, None if part.is_leaf else part) for name, label, part in known)
+
+
 def _appeared_fields(shape: Shape, value: dict[str, Any]) -> FieldSet:
     out: FieldSet = {}
-    fields = shape.fields
-    for name in sorted(value):
-        label, part = fields.get(name) or ("f:" + name, shape.value or DEDUCED)
-        out[label] = LEAF if part.is_leaf else appeared(part, value[name])
+    for name, label, part in _named(shape, tuple(value)):
+        item = value[name]
+        out[label] = appeared(part, item) if part and item else LEAF
     return out
 
 
@@ -119,13 +126,14 @@ def zero_is_full(shape: Shape, zero: Any) -> bool:
 
 def _filled_fields(shape: Shape, zero: dict[str, Any], value: dict[str, Any]) -> FieldSet:
     out: FieldSet = {}
-    fields = shape.fields
-    for name in sorted(value):
-        label, part = fields.get(name) or ("f:" + name, shape.value or DEDUCED)
+    for name, label, part in _named(shape, tuple(value)):
+        item = value[name]
         if name not in zero:
-            out[label] = LEAF if part.is_leaf else appeared(part, value[name])
-        elif (node := filled(part, zero[name], value[name])) is not None:
+            out[label] = appeared(part, item) if part and item else LEAF
+        elif part and (node := filled(part, zero[name], item)) is not None:
             out[label] = node
+        elif not part and (zero[name] != item or type(zero[name]) is not type(item)):
+            out[label] = LEAF
     return out
 
 

@@ -34,9 +34,9 @@ class Resources:
             raise not_found(kind.group, kind.plural, name)
         return found
 
-    async def list(self, kind: Kind, namespace: str = "") -> list[Object]:
+    async def list(self, kind: Kind, namespace: str = "", *, containing: bytes = b"") -> list[Object]:
         page = await self.store.range(kind.store_prefix(namespace))
-        return [stored.read(kind, entry.value) for entry in page.entries]
+        return [stored.read(kind, entry.value) for entry in page.entries if containing in entry.value]
 
     async def create(self, kind: Kind, obj: Object) -> Object:
         about = metadata.of(obj)

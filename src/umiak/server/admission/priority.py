@@ -7,6 +7,8 @@ from umiak.server.admission._common import is_pod, is_resource, refuse
 from umiak.server.contract import Admission, Admitted, Phase, Surroundings
 
 KEPT = ("priority", "preemptionPolicy")
+IS_DEFAULT = b'"globalDefault":true'
+"""As it is stored; in a text its quotes would be escaped."""
 COMPUTED = "priority admission controller computed"
 
 
@@ -53,7 +55,7 @@ async def class_of(around: Surroundings, request: Admitted, wanted: str) -> Obje
 
 async def default_class(around: Surroundings) -> Object | None:
     """Of several defaults, made at once, the lowest counts."""
-    defaults = [c for c in await around.objects.list(PRIORITY_CLASS) if c.get("globalDefault")]
+    defaults = await around.objects.list(PRIORITY_CLASS, containing=IS_DEFAULT)
     return min(defaults, key=lambda c: int(c.get("value") or 0), default=None)
 
 
