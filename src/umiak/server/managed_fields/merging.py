@@ -80,7 +80,8 @@ class Scope:
 def update(scope: Scope, old: Object, new: Object, managers: Managers) -> tuple[FieldSet, Managers]:
     """(the fields that the change sets, what the managers have left)."""
     found = scope.compare(scope.kind, old, new)
-    left = _settled(scope, old, new, found, scope.fitting(old, managers), None, force=True)
+    changes: Changes = {scope.version: _taken(found)}
+    left = _settled(scope, old, new, changes, scope.fitting(old, managers), None, force=True)
     return scope.managed(scope.kind, fieldset.union(found.modified, found.added)), left
 
 
@@ -95,16 +96,19 @@ def apply(
     fields = scope.managed(scope.kind, typed.field_set(shape, config))
     managers[owner] = Held(fields, scope.version, last.time if last else "")
     new = _pruned(scope, new, managers, owner, last)
-    found = scope.compare(scope.kind, old, new)
-    managers = _settled(scope, old, new, found, managers, owner, force)
+    managers = _settled(scope, old, new, {}, managers, owner, force)
     return (None if new == old else new), managers
 
 
+Changes = dict[str, tuple[FieldSet, FieldSet] | None]
+"""By version: (what was modified or added, what was removed); None for versions that are not served."""
+
+
 def _settled(
-    scope: Scope, old: Object, new: Object, main: Comparison, managers: Managers, owner: Owner | None, force: bool
+    scope: Scope, old: Object, new: Object, changes: Changes, managers: Managers, owner: Owner | None, force: bool
 ) -> Managers:
-    """Others lose what changed or went. Raises Conflicts unless forced."""
-    changes: dict[str, tuple[FieldSet, FieldSet] | None] = {scope.version: _taken(main)}
+    """Others than `owner` lose what changed or went; `changes` has what is known already. Raises Conflicts unless
+    forced."""
     conflicts: dict[Owner, FieldSet] = {}
     lost: dict[Owner, FieldSet] = {}
     gone: set[Owner] = set()

@@ -71,7 +71,7 @@ def _decoded(body: bytes) -> tuple[object, list[str]]:
             value = encoding.from_json(body)
         except encoding.Unreadable:
             value = encoding.Doubled()
-        if not _is_doubled(value):
+        if len(encoding.to_json(value)) == len(body) or not _is_doubled(value):
             return value, []
     try:
         return encoding.from_yaml(body)
