@@ -46,9 +46,11 @@ class World(Cluster):
         return await self.client.get(kind, name, "default" if kind.namespaced else "")
 
     async def change(self, kind: Kind, name: str, patch: Object) -> Object:
-        """Merges a change in, with the kind's defaults."""
-        wanted = merge(await self.get(kind, name), patch)
+        """Merges a change in, with what the kind makes of it."""
+        old = await self.get(kind, name)
+        wanted = merge(deepcopy(old), patch)
         kind.default(wanted)
+        kind.prepare_update(wanted, old)
         made = await self.client.update(kind, wanted)
         await self.clock.advance(0)
         return made
