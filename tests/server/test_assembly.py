@@ -25,9 +25,10 @@ async def ask():
     app = await assemble(store, clock=VirtualClock(), chance=random.Random(1), settings=Settings(), secrets=secrets)
     await app.start()
 
-    async def request(method, target, body=None, user=ADMIN):
+    async def request(method, target, body=None, user=ADMIN, accept=""):
         sent = msgspec.json.encode(body) if body is not None else b""
         headers = {"content-type": "application/json"} if sent else {}
+        headers |= {"accept": accept} if accept else {}
         response = await LocalTransport(app, user).request(method, target, headers, sent)
         return response.status, msgspec.json.decode(response.body)
 
@@ -74,6 +75,14 @@ async def test_token_goes_round(ask):
 async def test_who_am_i(ask):
     _, review = await ask("POST", f"{AUTHENTICATION}/selfsubjectreviews", {}, INES)
     assert review["status"]["userInfo"] == {"username": "ines", "groups": ["system:authenticated"]}
+
+
+async def test_reviews_have_no_table(ask):
+    """Conformance: `should return a 406 for a backend which does not implement metadata`."""
+    table = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    question = {"spec": {"nonResourceAttributes": {"path": "/", "verb": "get"}}}
+    status, answer = await ask("POST", f"{AUTHORIZATION}/selfsubjectaccessreviews", question, accept=table)
+    assert (status, answer["reason"]) == (406, "NotAcceptable")
 
 
 async def test_what_may_i(ask):

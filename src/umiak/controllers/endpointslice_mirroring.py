@@ -172,12 +172,12 @@ def decide(endpoints: Object, mirror: Mirror, slices: Sequence[Object]) -> Chang
         existing.setdefault((slice["addressType"], port_key(slice.get("ports"))), []).append(slice)
     for group, (ports, members) in mirror.groups.items():
         wanted = new_slice(endpoints, group[0], ports, members.values())
-        first, *others = existing.pop(group, []) or [None]
-        changes.delete += [s for s in others if s is not None]
-        if first is None:
+        known = existing.pop(group, [])
+        changes.delete += known[1:]
+        if not known:
             changes.create.append(wanted)
-        elif not _is_right(first, wanted):
-            changes.update.append(_replaced(first, wanted))
+        elif not _is_right(known[0], wanted):
+            changes.update.append(_replaced(known[0], wanted))
     changes.delete += [s for stale in existing.values() for s in stale]
     return _recycled(changes)
 

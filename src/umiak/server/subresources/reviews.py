@@ -11,6 +11,7 @@ from umiak.server.answer import Answer, method_not_allowed
 from umiak.server.call import Call
 from umiak.server.contract import Phase
 from umiak.server.managed_fields import tracking
+from umiak.server.negotiation import not_acceptable
 from umiak.server.options import write_options
 from umiak.server.part import SubresourceHandlers
 from umiak.server.review import Asked, Judges, Review
@@ -42,6 +43,8 @@ def judges_of(call: Call) -> Judges:
 
 
 async def answer(call: Call) -> Answer:
+    if call.media.target == "Table":
+        raise not_acceptable()  # what is not kept has no table
     options = write_options(call.request, "CreateOptions")
     obj = bodies.read_object(call, call.kind, options.directive)
     metadata.wipe(metadata.of(obj))
