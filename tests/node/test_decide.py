@@ -200,3 +200,12 @@ def test_nothing_restarts_in_a_deleted_pod():
     pod = a_pod()
     pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     assert decide(pod, seen(a_container(pod, "main", State.EXITED, 1)), Results()).containers == []
+
+
+def test_a_rule_restarts_everything():
+    """KEP-5532."""
+    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}
+    pod = a_pod("main", "other", restartPolicyRules=[rule], restartPolicy="Never")
+    ended = seen(a_container(pod, "main", State.EXITED, 42), a_container(pod, "other"))
+    assert decide(pod, ended, Results()).reset
+    assert not decide(pod, seen(a_container(pod, "main", State.EXITED, 1), a_container(pod, "other")), Results()).reset

@@ -57,6 +57,8 @@ class Actions:
     ephemeral: list[int] = field(default_factory=list)
     init: list[int] = field(default_factory=list)
     containers: list[int] = field(default_factory=list)
+    reset: bool = False
+    """End and remove all containers, to begin anew in the same sandbox."""
 
     @property
     def starts(self) -> bool:
@@ -93,7 +95,22 @@ def _is_done(pod: Object, container: Object, seen: Snapshot) -> bool:
     return policy == "OnFailure" and last is not None and last.state == State.EXITED and last.exit_code == 0
 
 
+def wants_reset(pod: Object, seen: Snapshot) -> bool:
+    """Whether a container ended in a way upon which all are to be restarted (KEP-5532)."""
+    if meta.is_being_deleted(pod):
+        return False
+    for container in (*pods.init_containers(pod), *pods.containers(pod)):
+        last = seen.latest(container["name"])
+        if last is not None and last.state == State.EXITED:
+            rule = pods.matching_rule(container, last.exit_code) or {}
+            if rule.get("action") == "RestartAllContainers":
+                return True
+    return False
+
+
 def _in_sandbox(pod: Object, seen: Snapshot, probes: Results, plan: Actions) -> Actions:
+    if wants_reset(pod, seen):
+        return replace(plan, reset=True)
     plan.ephemeral = [i for i, c in enumerate(pods.ephemeral_containers(pod)) if seen.latest(c["name"]) is None]
     initialized = _init_containers(pod, seen, probes, plan)
     if plan.kill_pod or not initialized:

@@ -26,6 +26,9 @@ MAX_IMAGES, MAX_NAMES = 50, 5
 TRY_AGAIN = 0.5
 READY = "kubelet is posting ready status"
 
+DECLARED = ("RestartAllContainersOnContainerExits",)
+"""Features that the scheduler places pods by (KEP-5328)."""
+
 Fact = tuple[str, bool, str, str]
 
 
@@ -148,6 +151,7 @@ def wanted_status(
         "daemonEndpoints": {"kubeletEndpoint": {"Port": who.port}},
         "nodeInfo": dict(who.info),
         "images": images_shown(images),
+        "declaredFeatures": list(DECLARED),
     }
     if health is not None and health.handlers:
         status["runtimeHandlers"] = [{"name": h} for h in health.handlers]

@@ -19,7 +19,7 @@ from umiak.node.kill import kill_container, kill_pod
 from umiak.node.observe import Observer
 from umiak.node.report import Report
 from umiak.node.resize import Allocation, Room, told
-from umiak.node.runtime import RuntimeFailure, SandboxConfig, Unsupported
+from umiak.node.runtime import RuntimeFailure, SandboxConfig, State, Unsupported
 from umiak.node.snapshot import Snapshot
 from umiak.node.start import Site, held_back, start
 from umiak.node.status import Facts, Failure, compute
@@ -217,6 +217,10 @@ class Worker:
             message = f"network is not ready: {problem}"
             tools.event(pod, "Warning", "NetworkNotReady", message)
             raise Postponed(message)
+        if plan.reset:
+            await self._reset(seen)
+            self.wake()
+            return RESYNC
         await self._prepare(seen, plan)
         if plan.create_sandbox and plan.sandbox_id:
             said = "Pod sandbox changed, it will be killed and re-created."
@@ -273,6 +277,15 @@ class Worker:
         except CannotMount as error:
             self._tools.event(self.pod, "Warning", "FailedMount", str(error))
             raise Postponed(str(error)) from error
+
+    async def _reset(self, seen: Snapshot) -> None:
+        """Takes all containers away, those that asked for it last; their logs stay and tell the restart counts."""
+        tools = self._tools
+        await asyncio.gather(*(tools.runtime.stop_container(c.id, 0) for c in seen.running))
+        wanted = {c["name"] for where, c in pods.every_container(self.pod) if where != pods.EPHEMERAL}
+        mine = [c for c in seen.containers if c.name in wanted]
+        for status in sorted(mine, key=lambda c: c.state == State.EXITED):
+            await tools.runtime.remove_container(status.id)
 
     async def _kill(self, seen: Snapshot, plan: Actions) -> None:
         ip = seen.ips[0] if seen.ips else ""
