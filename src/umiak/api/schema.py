@@ -52,6 +52,7 @@ class Schema:
         "read",
         "required",
         "shape",
+        "source",
         "struct",
         "type",
         "unions",
@@ -101,6 +102,8 @@ class Schema:
         self.unions: tuple[Any, ...] = ()
         self.read: Read | None = None
         """Reads an object in place of `decode`, for kinds that are no Go structs."""
+        self.source: Object | None = None
+        """Of a custom kind: the JSON schema it was made from."""
         self._load = load
         self._definition = definition
 

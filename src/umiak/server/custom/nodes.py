@@ -16,6 +16,7 @@ def root(schema: Object, definition_name: str, kind: str) -> Schema:
     """The node of a whole object; `definition_name` is OpenAPI's name for it."""
     node = Schema("object", lambda made: _fill(made, {**schema, EMBEDDED: True}), definition_name)
     node.struct = node.go_type = kind
+    node.source = schema
     _mark(node, schema)
     return node
 

@@ -70,20 +70,31 @@ def _version_paths(name: str, kinds: list[Kind]) -> Iterator[tuple[str, Object]]
         yield from Paths(kind).items()
 
 
+def writer_of(version: int, kinds: list[Kind]) -> Writer:
+    """One that knows the schemas of custom kinds, too."""
+    writer = Writer(version)
+    if any(kind.is_custom for kind in kinds):
+        from umiak.server.custom import openapi
+
+        writer.own = openapi.definitions(kinds, writer.reference, version)
+    return writer
+
+
 def version_3(name: str, kinds: Iterable[Kind]) -> Object | None:
+    kinds = [kind for kind in kinds if name.startswith(name_of(kind.group))]
     paths = paths_of(name, kinds)
     if not paths:
         return None
     used = {reference.rpartition("/")[2] for reference in references(paths)}
     components: Object = {"securitySchemes": BEARER}
     if used:
-        components = {"schemas": Writer(3).definitions(used), **components}
+        components = {"schemas": writer_of(3, kinds).definitions(used), **components}
     return {"openapi": "3.0.0", "info": info(), "paths": paths, "components": components}
 
 
 def version_2(kinds: Iterable[Kind]) -> Object:
     kinds = list(kinds)
-    writer = Writer(2)
+    writer = writer_of(2, kinds)
     paths: dict[str, Object] = {}
     for name in names(kinds):
         for path, item in paths_of(name, kinds).items():

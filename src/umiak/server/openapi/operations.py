@@ -127,7 +127,11 @@ class Paths:
         return self.kind.schema.definition
 
     def _is_custom(self) -> bool:
-        return not self._definition.startswith("io.k8s.")
+        return self.kind.is_custom
+
+    @property
+    def _list_definition(self) -> str:
+        return self._definition.removesuffix(self.kind.kind) + self.kind.list_kind
 
     def _common(self, *names: str) -> list[Object]:
         found = [parameter(name, "string", "path") for name in names]
@@ -190,7 +194,7 @@ class Paths:
 
     def _list(self, suffix: str, scope: str) -> Object:
         operation = self._operation("list", "list", f"{scope}{self.kind.kind}{suffix}")
-        return {**operation, "responses": responses(f"{self._definition}List", types=(*TYPES, *STREAMS))}
+        return {**operation, "responses": responses(self._list_definition, types=(*TYPES, *STREAMS))}
 
     def _write(self, verb: str, what: str, definition: str, **named: str) -> Object:
         """Create, update or patch, of the object or of a part."""
@@ -252,7 +256,8 @@ class Paths:
     def _part_methods(self, part: Subresource, what: str) -> Object:
         named = self._named(part)
         version = f"{named['group']}/{named['version']}" if named["group"] else named["version"]
-        definition = self._definition if self._is_custom() else _definition_of(version, part.kind)
+        own = self._is_custom() and part.kind == self.kind.kind
+        definition = self._definition if own else _definition_of(version, part.kind)
         found: Object = {}
         for verb in ("get", "update", "patch", "create"):
             if verb not in part.verbs:

@@ -16,7 +16,7 @@ from umiak.objects.types import Object
 from umiak.server.answer import JSON, TEXT, Answer, generic
 from umiak.server.contract import Request
 from umiak.server.openapi import protobuf as wire
-from umiak.server.openapi.documents import names, version_2, version_3
+from umiak.server.openapi.documents import name_of, names, version_2, version_3
 
 FORMAT = 1
 """To be raised when this package writes the same schemas differently."""
@@ -33,13 +33,14 @@ class Documents:
         self._kinds = kinds
         self._clock = clock
         self._kept: dict[str, bytes] = {}
-        self._generation = ""
+        self._digests: dict[str, str] = {}
+        """Of the custom kinds in a document."""
         self._changed = formatdate(clock.now().timestamp(), usegmt=True)
 
     def changed(self) -> None:
         """To be called whenever a kind comes, goes or gets another schema."""
         self._kept.clear()
-        self._generation = str(self._clock.now().timestamp())
+        self._digests.clear()
         self._changed = formatdate(self._clock.now().timestamp(), usegmt=True)
 
     def answer(self, request: Request) -> Answer:
@@ -85,8 +86,20 @@ class Documents:
 
     def _tag(self, name: str) -> str:
         """Changes with whatever the document is made from, so that no document is made to know its tag."""
-        made_from = f"{FORMAT} {name} {compiled_digest()} {self._generation}"
+        made_from = f"{FORMAT} {name} {compiled_digest()} {self._custom(name)}"
         return hashlib.sha512(made_from.encode()).hexdigest().upper()
+
+    def _custom(self, name: str) -> str:
+        if name not in self._digests:
+            kinds = [k for k in self._kinds() if k.is_custom and (not name or name_of(k.group, k.version) == name)]
+            self._digests[name] = digest(kinds) if kinds else ""
+        return self._digests[name]
+
+
+def digest(kinds: list[Kind]) -> str:
+    from umiak.server.custom import openapi
+
+    return openapi.digest(kinds)
 
 
 @cache

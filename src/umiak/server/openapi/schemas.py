@@ -53,6 +53,8 @@ class Writer:
 
     def __init__(self, version: int) -> None:
         self.version = version
+        self.own: dict[str, Object] = {}
+        """Definitions that are not compiled in, by name."""
         self._root = "#/components/schemas/" if version == 3 else "#/definitions/"
 
     def reference(self, name: str) -> Object:
@@ -101,6 +103,8 @@ class Writer:
         return found
 
     def definition(self, name: str) -> Object:
+        if name in self.own:
+            return self.own[name]
         if name in WRITTEN[self.version]:
             return dict(WRITTEN[self.version][name])
         node = compiled.definition(name)
