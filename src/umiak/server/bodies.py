@@ -97,12 +97,20 @@ def as_kind(call: Call, obj: Object, kind: Kind, directive: str) -> Object:
 def report(call: Call, kind: Kind, faults: list[str], directive: str) -> None:
     """Unknown and repeated fields: warned of, or a reason to refuse."""
     if directive == "Warn":
-        call.warn(faults)
+        call.warn(each_told(faults))
     elif directive == "Strict":
         raise bad_request(
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
             f"strict decoding error: {', '.join(faults)}"
         )
+
+
+YAML_FAULTS = "yaml: unmarshal errors:\n"
+
+
+def each_told(faults: list[str]) -> list[str]:
+    """As warnings: the YAML reader has one text with a line for each of its faults."""
+    return [line.strip() for fault in faults for line in fault.removeprefix(YAML_FAULTS).split("\n")]
 
 
 def check_claim(obj: Object, kind: Kind) -> None:

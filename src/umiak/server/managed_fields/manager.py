@@ -202,8 +202,11 @@ def title(obj: Object) -> str:
 
 
 def kind_text(obj: Object) -> str:
-    """schema.GroupVersionKind as Go prints it."""
-    group, _, version = str(obj.get("apiVersion") or "").rpartition("/")
+    """schema.GroupVersionKind as Go prints it; empty when the apiVersion is not readable."""
+    api_version = str(obj.get("apiVersion") or "")
+    if api_version.count("/") > 1:
+        return "/, Kind="
+    group, _, version = api_version.rpartition("/")
     return f"{group}/{version}, Kind={obj.get('kind') or ''}"
 
 

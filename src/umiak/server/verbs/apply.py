@@ -87,9 +87,9 @@ def _is_doubled(value: object) -> bool:
 
 def _tell_repeated(call: Call, repeated: list[str], options: WriteOptions) -> None:
     if repeated and options.directive == "Strict":
-        raise bad_request(f"error strict decoding patch: {', '.join(repeated)}")
+        raise bad_request(f"error strict decoding patch: error converting YAML to JSON: {', '.join(repeated)}")
     if options.directive == "Warn":
-        call.warn(repeated)
+        call.warn(bodies.each_told(repeated))
 
 
 def _typed(kind: Kind, obj: Object, config: Object) -> Object:
@@ -102,8 +102,9 @@ def _typed(kind: Kind, obj: Object, config: Object) -> Object:
         try:
             obj, _ = unstructured.convert(kind.schema, obj)
         except unstructured.Unconvertible as error:
-            told = f"failed to convert new object ({manager.title(config)}) to proper version: {error}"
-            raise StatusError(500, "", told) from None
+            told = f"failed to convert new object ({manager.title(config)}) to proper version"
+            why = f"unable to convert unstructured object to {manager.kind_text(config)}: {error}"
+            raise StatusError(500, "", f"{told}: {why}") from None
     kind.default(obj)
     return obj
 
