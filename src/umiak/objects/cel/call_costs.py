@@ -211,7 +211,9 @@ def _of_text(function: str, target: Operand, args: list[Operand], sizes: SizeOfP
             outcome = _replaced(size, _size(args[0], sizes), _size(args[1], sizes))
             return CallCost(size.scaled(2 * TEXT), outcome)
         case "split":
-            most = _number(args[1], size.most) if len(args) > 1 else size.most
+            most = size.most
+            if len(args) > 1 and isinstance(limit := args[1].node, Literal) and type(limit.value) is int:
+                most = limit.value & MOST
             return CallCost(size.scaled(2 * TEXT), Range(0, most))
         case "join":
             return _joined(target, size, args, sizes)

@@ -12,14 +12,14 @@ from umiak.objects.cel.library.conversions import CONVERTERS
 from umiak.objects.cel.library.regex import compiled
 from umiak.objects.cel.syntax import Call
 from umiak.objects.cel.types import Type
-from umiak.objects.cel.values import Function, Opaque, equal, size, type_name
+from umiak.objects.cel.values import Function, Opaque, Uint, equal, size, type_name
 
 if TYPE_CHECKING:
     from umiak.objects.cel.program import Piece
 
 FieldKey = Callable[[Type, str], str]
 UNGUARDED = frozenset({"contains", "startsWith", "endsWith", "matches"})
-PRIMITIVE = frozenset({bool, int, float, str}) | {operators.Uint}
+PRIMITIVE = frozenset({bool, int, float, str}) | {Uint}
 SIMPLE = frozenset({"string", "int", "uint", "double", "bool", "bytes", "timestamp", "duration"})
 FAULTS = (TypeError, AttributeError, ValueError, KeyError, IndexError, OverflowError)
 
@@ -51,7 +51,7 @@ class Calls:
 
         if len(pieces) == 1 and node.function in CONVERTERS | {"type"} and pieces[0].is_constant:
             return constant(self._converted(node, pieces[0].value))
-        if node.function == "@in" and pieces[1].is_constant and isinstance(pieces[1].value, list):
+        if node.overloads == ["in_list"] and pieces[1].is_constant and isinstance(pieces[1].value, list):
             members = pieces[1].value
             if not members:
                 return constant(False)
@@ -101,7 +101,7 @@ class Calls:
 
 def _checks_itself(function: str) -> bool:
     """Operators and conversions look at their operands' types on their own."""
-    return not function[0].isalpha() or function in CONVERTERS or function in ("size", "type", "matches")
+    return not function[0].isalpha() or function in CONVERTERS or function in ("size", "type", "matches", "flatten")
 
 
 def _is_certain(wanted: Type, given: Type) -> bool:
@@ -130,12 +130,19 @@ def _call(runs: list[Run], function: Function, cost: Cost | int) -> Run:
     reckon = None if isinstance(cost, int) else cost
 
     def run(f: Frame) -> Any:
-        operands = [operand(f) for operand in runs]
+        try:
+            operands = [operand(f) for operand in runs]
+        except EvaluationError:
+            f[COST] += constant or 1
+            raise
         f[COST] += constant
         try:
             result = function(*operands)
         except FAULTS:
             raise no_overload() from None
+        except EvaluationError:
+            f[COST] += 0 if reckon is None else reckon(operands, "")
+            raise
         if reckon is not None:
             f[COST] += reckon(operands, result)
         return result
@@ -168,59 +175,47 @@ def _fast(node: Call, runs: list[Run]) -> Run | None:
     kinds = [operand.type.kind for operand in node.operands]
     if kinds[0] != kinds[1] or kinds[0] not in SIMPLE:
         return None
-    make = _EQUALITIES.get(node.function)
-    if make is not None:
-        return make(*runs, kinds[0])
-    if kinds[0] == "int":
-        plain = _INTEGERS.get(node.function)
-        return None if plain is None else plain(*runs)
+    left, right = runs
+    if node.function in ("_==_", "_!=_"):
+        return _equality(node.function == "_==_", left, right, kinds[0])
+    if kinds[0] == "int" and node.function in _INTEGERS:
+        return _comparison(*_INTEGERS[node.function], left, right)
     return None
 
 
-def _equality(wanted: bool) -> Callable[[Run, Run, str], Run]:
-    def make(left: Run, right: Run, kind: str) -> Run:
-        if kind in ("string", "bytes"):
-
-            def texts(f: Frame) -> bool:
-                a, b = left(f), right(f)
-                if type(a) is not type(b) or not isinstance(a, str | bytes):
-                    f[COST] += math.ceil(min(size(a), size(b)) * 0.1)
-                    return equal(a, b) is wanted
-                f[COST] += math.ceil(min(len(a), len(b)) * 0.1)
-                return (a == b) is wanted
-
-            return texts
-
-        def run(f: Frame) -> bool:
-            a, b = left(f), right(f)
-            f[COST] += 1
-            if type(a) is type(b) and type(a) in PRIMITIVE:
-                return (a == b) is wanted
+def _equality(wanted: bool, left: Run, right: Run, kind: str) -> Run:
+    def texts(f: Frame) -> bool:
+        a, b = left(f), right(f)
+        if type(a) is not type(b) or not isinstance(a, str | bytes):
+            f[COST] += math.ceil(min(size(a), size(b)) * 0.1)
             return equal(a, b) is wanted
+        f[COST] += math.ceil(min(len(a), len(b)) * 0.1)
+        return (a == b) is wanted
 
-        return run
+    def run(f: Frame) -> bool:
+        f[COST] += 1
+        a, b = left(f), right(f)
+        if type(a) is type(b) and type(a) in PRIMITIVE:
+            return (a == b) is wanted
+        return equal(a, b) is wanted
 
-    return make
-
-
-def _comparison(slow: Function, fast: Callable[[int, int], bool]) -> Callable[[Run, Run], Run]:
-    def make(left: Run, right: Run) -> Run:
-        def run(f: Frame) -> bool:
-            a, b = left(f), right(f)
-            f[COST] += 1
-            if type(a) is int and type(b) is int:
-                return fast(a, b)
-            return bool(slow(a, b))
-
-        return run
-
-    return make
+    return texts if kind in ("string", "bytes") else run
 
 
-_EQUALITIES = {"_==_": _equality(True), "_!=_": _equality(False)}
-_INTEGERS = {
-    "_<_": _comparison(operators.less, int.__lt__),
-    "_<=_": _comparison(operators.less_equal, int.__le__),
-    "_>_": _comparison(operators.greater, int.__gt__),
-    "_>=_": _comparison(operators.greater_equal, int.__ge__),
+def _comparison(slow: Function, fast: Callable[[int, int], bool], left: Run, right: Run) -> Run:
+    def run(f: Frame) -> bool:
+        f[COST] += 1
+        a, b = left(f), right(f)
+        if type(a) is int and type(b) is int:
+            return fast(a, b)
+        return bool(slow(a, b))
+
+    return run
+
+
+_INTEGERS: dict[str, tuple[Function, Callable[[int, int], bool]]] = {
+    "_<_": (operators.less, int.__lt__),
+    "_<=_": (operators.less_equal, int.__le__),
+    "_>_": (operators.greater, int.__gt__),
+    "_>=_": (operators.greater_equal, int.__ge__),
 }

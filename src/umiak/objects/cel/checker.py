@@ -359,7 +359,7 @@ class _Checker:
                 element = over.params[0]
                 return (INT, element) if node.variable2 else (element, element)
             case "map":
-                return over.params
+                return over.params[0], over.params[1]
             case "dyn" | "any" | "error" | "param":
                 self.fits(DYN, over)
                 return DYN, DYN

@@ -111,5 +111,8 @@ def matches(type: Type, value: Any) -> bool:
     if type.kind in ("dyn", "param", "any"):
         return True
     name = type_name(value)
+    if type.kind in ("list", "map") and name == type.kind:
+        parts = next(iter(value.items()), ()) if name == "map" else value[:1]
+        return all(map(matches, type.params, parts))
     wanted = {"timestamp": "google.protobuf.Timestamp", "duration": "google.protobuf.Duration", "null": "null_type"}
     return name == (wanted.get(type.kind) or (type.name if type.kind in ("struct", "opaque") else type.kind))

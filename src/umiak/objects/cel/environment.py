@@ -5,7 +5,9 @@ program = rules.compile("self.replicas <= self.maxReplicas")
 program.evaluate({"self": declared.value(data)}, Budget(PER_CALL_LIMIT))
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -47,6 +49,9 @@ class Provider:
         """A struct that the expression itself builds."""
         raise EvaluationError(f"unknown type: {name}")
 
+
+MARKS = "([{.+-*/%?=<>"
+FLAT, DEEP = 40, 10_000
 
 NO_TYPES = Provider()
 
@@ -118,6 +123,20 @@ class _Types:
         return None if struct in self.known else self.provider.find_field(struct, field)
 
 
+@contextmanager
+def _room_for(source: str) -> Iterator[None]:
+    """Lets Python recurse as deep as the language allows; frames of Python code do not use up the machine's stack."""
+    before = sys.getrecursionlimit()
+    if sum(map(source.count, MARKS)) < FLAT or before >= DEEP:
+        yield
+        return
+    sys.setrecursionlimit(DEEP)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
 class Environment:
     """Compiles expressions over `variables`. Keep one per set of declarations: making it is cheap, yet not free."""
 
@@ -137,6 +156,10 @@ class Environment:
 
     def compile(self, source: str) -> Program:
         """Raises CompileError; InstantiationError when a constant in it can never be converted."""
+        with _room_for(source):
+            return self._compile(source)
+
+    def _compile(self, source: str) -> Program:
         tree = parser.parse(source, self._macros)
         libraries = self._libraries
         checker.check(source, tree, self._variables, libraries.overloads, self._types)
@@ -151,6 +174,3 @@ class Environment:
 
     def _make(self) -> MakeStruct:
         return self._provider.make
-
-
-Factory = Callable[[str], Program]

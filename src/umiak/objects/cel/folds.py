@@ -54,7 +54,7 @@ class _Each:
 
 
 def _binding(plan: "Plan", node: Comprehension) -> Run:
-    """The value is computed when it is first asked for, and then kept."""
+    """Names a value within the result."""
     value = plan.node(node.init).run
     slot = plan.add_local(node.accumulator)
     result = plan.node(node.result).run
@@ -100,9 +100,10 @@ def _quantifier(each: _Each, predicate: Run, wanted: bool) -> Run:
         fault: EvaluationError | None = None
         rounds = each.pairs(f)
         last = len(rounds) - 1
-        for at, (f[first], value) in enumerate(rounds):
+        for at, (one, two) in enumerate(rounds):
+            f[first] = one
             if second:
-                f[second] = value
+                f[second] = two
             f[COST] += check + 1
             if f[COST] > f[LIMIT]:
                 raise CostExceeded
@@ -134,7 +135,8 @@ def _appending(plan: "Plan", each: _Each, test: Node | None, element: Node) -> R
 
     def run(f: Frame) -> list[Any]:
         found: list[Any] = []
-        for f[first], other in each.pairs(f):
+        for one, other in each.pairs(f):
+            f[first] = one
             if second:
                 f[second] = other
             if f[COST] > f[LIMIT]:
@@ -162,7 +164,8 @@ def _inserting(plan: "Plan", each: _Each, test: Node | None, parts: list[Node]) 
 
     def run(f: Frame) -> dict[Any, Any]:
         found: dict[Any, Any] = {}
-        for f[first], other in each.pairs(f):
+        for one, other in each.pairs(f):
+            f[first] = one
             if second:
                 f[second] = other
             if f[COST] > f[LIMIT]:
@@ -191,7 +194,8 @@ def _general(each: _Each, init: Run, accumulator: int, condition: Run, step: Run
     def run(f: Frame) -> Any:
         rounds = each.pairs(f)
         f[accumulator] = init(f)
-        for f[first], other in rounds:
+        for one, other in rounds:
+            f[first] = one
             if second:
                 f[second] = other
             if condition(f) is not True:

@@ -145,7 +145,7 @@ def _transform_entry(at: int, target: Node | None, args: Args) -> Node:
 
 
 def binding(at: int, name: str, value: Node, result: Node) -> Node:
-    """Names a value within `result`; computed when first used."""
+    """Names a value within `result`."""
     return Comprehension(at, ListNode(at, []), (UNUSED, ""), name, value, Literal(at, False), Ident(at, name), result)
 
 

@@ -9,7 +9,19 @@ from typing import NoReturn
 from umiak.objects.cel import lexer
 from umiak.objects.cel.errors import CompileError, Issue
 from umiak.objects.cel.lexer import EOF, BadLiteral, Token
-from umiak.objects.cel.syntax import Call, Entry, Ident, ListNode, Literal, MapNode, Node, Select, StructNode
+from umiak.objects.cel.syntax import (
+    Call,
+    Comprehension,
+    Entry,
+    Ident,
+    ListNode,
+    Literal,
+    MapNode,
+    Node,
+    Select,
+    StructNode,
+    children,
+)
 from umiak.objects.cel.values import Uint
 
 SIZE_LIMIT = 100_000
@@ -70,6 +82,7 @@ START_KINDS = frozenset(ORDER) - frozenset("]}),?")
 CLOSERS = frozenset({EOF, ")", "]", "}"})
 RELATIONS = {"<": "_<_", "<=": "_<=_", ">=": "_>=_", ">": "_>_", "==": "_==_", "!=": "_!=_", "in": "@in"}
 SUMS = {"+": "_+_", "-": "_-_"}
+UNCOUNTED = frozenset({"_&&_", "_||_", "!_", "-_"})
 PRODUCTS = {"*": "_*_", "/": "_/_", "%": "_%_"}
 
 
@@ -103,6 +116,8 @@ def parse(source: str, macros: Macros) -> Node:
     tree: Node = Literal(0, None)
     try:
         tree = parser.whole()
+        if _depth(tree) > DEPTH_LIMIT:
+            parser.issues.append(Issue(-1, "max recursion depth exceeded"))
     except _SyntaxError:
         pass
     except RecursionError:
@@ -110,6 +125,19 @@ def parse(source: str, macros: Macros) -> Node:
     if parser.issues:
         raise CompileError(source, parser.issues)
     return tree
+
+
+def _depth(tree: Node) -> int:
+    """How many operators, selections and calls of members are within each other."""
+    deepest, waiting = 0, [(tree, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        flat = isinstance(node, Call) and node.target is None and node.function in UNCOUNTED
+        if isinstance(node, Select | Call | Comprehension) and not flat:
+            depth += 1
+        deepest = max(deepest, depth)
+        waiting.extend((child, depth) for child in children(node))
+    return deepest
 
 
 class _Parser:

@@ -12,24 +12,24 @@ from umiak.objects.cel.declarations import library
 from umiak.objects.cel.errors import EvaluationError
 from umiak.objects.cel.values import Function, Opaque
 
-OVERLOADS = """
-authorizer_path: kubernetes.authorization.Authorizer path(string) -> kubernetes.authorization.PathCheck
-authorizer_group: kubernetes.authorization.Authorizer group(string) -> kubernetes.authorization.GroupCheck
-authorizer_serviceaccount: kubernetes.authorization.Authorizer serviceAccount(string, string) -> kubernetes.authorization.Authorizer
-groupcheck_resource: kubernetes.authorization.GroupCheck resource(string) -> kubernetes.authorization.ResourceCheck
-resourcecheck_subresource: kubernetes.authorization.ResourceCheck subresource(string) -> kubernetes.authorization.ResourceCheck
-resourcecheck_namespace: kubernetes.authorization.ResourceCheck namespace(string) -> kubernetes.authorization.ResourceCheck
-resourcecheck_name: kubernetes.authorization.ResourceCheck name(string) -> kubernetes.authorization.ResourceCheck
-authorizer_fieldselector: kubernetes.authorization.ResourceCheck fieldSelector(string) -> kubernetes.authorization.ResourceCheck
-authorizer_labelselector: kubernetes.authorization.ResourceCheck labelSelector(string) -> kubernetes.authorization.ResourceCheck
-pathcheck_check: kubernetes.authorization.PathCheck check(string) -> kubernetes.authorization.Decision
-resourcecheck_check: kubernetes.authorization.ResourceCheck check(string) -> kubernetes.authorization.Decision
-decision_allowed: kubernetes.authorization.Decision allowed() -> bool
-decision_reason: kubernetes.authorization.Decision reason() -> string
-decision_errored: kubernetes.authorization.Decision errored() -> bool
-decision_error: kubernetes.authorization.Decision error() -> string
-"""
 SCOPE = "kubernetes.authorization."
+OVERLOADS = """
+authorizer_path: @Authorizer path(string) -> @PathCheck
+authorizer_group: @Authorizer group(string) -> @GroupCheck
+authorizer_serviceaccount: @Authorizer serviceAccount(string, string) -> @Authorizer
+groupcheck_resource: @GroupCheck resource(string) -> @ResourceCheck
+resourcecheck_subresource: @ResourceCheck subresource(string) -> @ResourceCheck
+resourcecheck_namespace: @ResourceCheck namespace(string) -> @ResourceCheck
+resourcecheck_name: @ResourceCheck name(string) -> @ResourceCheck
+authorizer_fieldselector: @ResourceCheck fieldSelector(string) -> @ResourceCheck
+authorizer_labelselector: @ResourceCheck labelSelector(string) -> @ResourceCheck
+pathcheck_check: @PathCheck check(string) -> @Decision
+resourcecheck_check: @ResourceCheck check(string) -> @Decision
+decision_allowed: @Decision allowed() -> bool
+decision_reason: @Decision reason() -> string
+decision_errored: @Decision errored() -> bool
+decision_error: @Decision error() -> string
+""".replace("@", SCOPE)
 AUTHORIZER = types.struct(SCOPE + "Authorizer")
 RESOURCE_CHECK = types.struct(SCOPE + "ResourceCheck")
 
@@ -144,6 +144,4 @@ def _selector_cost(operands: list[Any], result: Any) -> int:
 
 
 _COSTS: dict[str, Any] = {"check": CHECK, "fieldSelector": _selector_cost, "labelSelector": _selector_cost}
-_NAMES = ("Authorizer", "PathCheck", "GroupCheck", "ResourceCheck", "Decision")
-_TYPES = {SCOPE + name: types.struct(SCOPE + name) for name in _NAMES}
-LIBRARY = library(OVERLOADS, _FUNCTIONS, _COSTS, _TYPES)
+LIBRARY = library(OVERLOADS, _FUNCTIONS, _COSTS)

@@ -128,7 +128,7 @@ def _real(verb: str, precision: int, arg: Any) -> str:
         return f"{arg:,.{precision}f}"
     digits, _, power = f"{arg:.{precision}e}".partition("e")
     raised = "".join("⁰¹²³⁴⁵⁶⁷⁸⁹"[int(char)] if char.isdigit() else "⁻" for char in f"{abs(int(power)):02}")
-    return f"{digits}\u202f×\u202f10{'⁻' if int(power) < 0 else ''}{raised}"
+    return f"{digits}×10{'⁻' if int(power) < 0 else ''}{raised}"
 
 
 def text(arg: Any) -> str:

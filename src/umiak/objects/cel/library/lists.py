@@ -1,6 +1,7 @@
 """Functions of lists: Kubernetes' own, cel-go's lists library (version 3) and sets."""
 
 from functools import cmp_to_key
+from itertools import pairwise
 from typing import Any
 
 from umiak.objects.cel import operators
@@ -46,7 +47,7 @@ def _all_overloads() -> str:
 
 
 def _is_sorted(values: list[Any]) -> bool:
-    return all(compare(a, b) <= 0 for a, b in zip(values, values[1:], strict=False))
+    return all(compare(a, b) <= 0 for a, b in pairwise(values))
 
 
 def _extreme(name: str, wanted: int) -> Function:
@@ -92,14 +93,18 @@ def _includes(target: Any, value: Any) -> bool:
     return equal(target, value)
 
 
+def _by_key(one: tuple[Any, Any], other: tuple[Any, Any]) -> int:
+    return compare(one[0], other[0])
+
+
 def _sorted_by(values: list[Any], keys: list[Any]) -> list[Any]:
     if len(values) != len(keys):
         text = "expected a list of the same size as the associated keys list, but got"
         raise EvaluationError(f"@sortByAssociatedKeys() {text} {len(values)} and {len(keys)} elements respectively")
     if len(values) > 1 and len({type_name(key) for key in keys}) > 1:
         raise EvaluationError("list elements must have the same type")
-    order = sorted(range(len(keys)), key=cmp_to_key(lambda a, b: compare(keys[a], keys[b])))
-    return [values[at] for at in order]
+    pairs = sorted(zip(keys, values, strict=True), key=cmp_to_key(_by_key))
+    return [value for _, value in pairs]
 
 
 def _range(count: int) -> list[int]:
@@ -123,7 +128,9 @@ def _slice(values: list[Any], start: int, end: int) -> list[Any]:
     return list(values[start:end])
 
 
-def _flatten(values: list[Any], depth: int = 1) -> list[Any]:
+def _flatten(values: Any, depth: int = 1) -> list[Any]:
+    if not isinstance(values, list):
+        raise no_overload()
     if depth < 0:
         raise EvaluationError("level must be non-negative")
     found: list[Any] = []
@@ -183,7 +190,8 @@ def _compared(index: int) -> Function:
 
 
 def _flatten_cost(operands: list[Any], result: Any) -> int:
-    return _new_list(len(operands[0]) * max(operands[1] if len(operands) == 2 else 1, 0))
+    depth = operands[1] if len(operands) == 2 and isinstance(operands[1], int) else 1
+    return _new_list(len(operands[0]) * max(depth, 0))
 
 
 _FUNCTIONS: dict[str, Function] = {

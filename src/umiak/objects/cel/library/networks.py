@@ -7,7 +7,7 @@ from typing import Any
 
 from umiak.objects.cel import types
 from umiak.objects.cel.declarations import library
-from umiak.objects.cel.errors import EvaluationError
+from umiak.objects.cel.errors import EvaluationError, no_overload
 from umiak.objects.cel.library.standard import text_cost
 from umiak.objects.cel.values import Function, Opaque
 from umiak.objects.go_text import quoted
@@ -134,13 +134,51 @@ def _fault_of_v4(text: str) -> str | None:
     return None if fields == 3 else "IPv4 address too short"
 
 
+_GROUP = re.compile("[0-9a-fA-F]*")
+
+
 def _fault_of_v6(text: str) -> str:
-    bad = re.search("[^0-9a-fA-F:.]", text)
-    if bad and bad.start() and text[bad.start() - 1] != ":":
-        return f"unexpected character, want colon (at {quoted(text[bad.start() :])})"
-    if bad:
-        return f"each colon-separated field must have at least one digit (at {quoted(text[bad.start() :])})"
-    return "address string too short" if text.count(":") < 7 and "::" not in text else "unable to parse IP"
+    """The first fault on the way through the groups."""
+    rest = text.removeprefix("::")
+    ellipsis, groups = rest != text, 0
+    while groups < 8:
+        digits = _GROUP.match(rest).group()  # type: ignore[union-attr]
+        fault = "" if digits else "each colon-separated field must have at least one digit"
+        if len(digits) > 4:
+            fault = "each group must have 4 or less digits"
+        if not fault and rest[len(digits) : len(digits) + 1] == ".":
+            return _fault_of_embedded(text, rest, ellipsis, groups)
+        groups += 1
+        after = rest[len(digits) :]
+        if not fault and not after:
+            break
+        if not fault and (after[0] != ":" or len(after) == 1):
+            bad = after[0] != ":"
+            fault, rest = (
+                "unexpected character, want colon" if bad else "colon must be followed by more characters",
+                after,
+            )
+        elif not fault:
+            rest = after[1:]
+            if rest[0] == ":":
+                fault = "multiple :: in address" if ellipsis else ""
+                ellipsis, rest = True, rest if fault else rest[1:]
+                if not rest:
+                    break
+        if fault:
+            return f"{fault} (at {quoted(rest)})"
+    else:
+        if rest:
+            return f"trailing garbage after address (at {quoted(rest)})"
+    return "the :: must expand to at least one field of zeros" if groups == 8 else "address string too short"
+
+
+def _fault_of_embedded(text: str, rest: str, ellipsis: bool, groups: int) -> str:
+    if not ellipsis and groups != 6:
+        return f"embedded IPv4 address must replace the final 2 fields of the address (at {quoted(rest)})"
+    if groups > 6:
+        return f"too many hex fields to fit an embedded IPv4 at the end of the address (at {quoted(rest)})"
+    return _fault_of_v4(rest) or "address string too short"
 
 
 def _parse_ip(text: str) -> IP:
@@ -211,7 +249,12 @@ def _is_global_unicast(ip: IP) -> bool:
 
 
 def _contains_ip(cidr: CIDR, other: IP | str) -> bool:
-    return cidr.holds((_parse_ip(other) if isinstance(other, str) else other).address)
+    if not isinstance(other, str):
+        return cidr.holds(other.address)
+    try:
+        return cidr.holds(_parse_ip(other).address)
+    except EvaluationError:
+        raise no_overload() from None  # the reference forgets why
 
 
 def _contains_cidr(cidr: CIDR, other: CIDR | str) -> bool:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from umiak.objects import quantity as quantities
-from umiak.objects.cel import types
 from umiak.objects.cel.declarations import library
 from umiak.objects.cel.errors import EvaluationError
 from umiak.objects.cel.library.standard import text_cost
@@ -94,4 +93,4 @@ _FUNCTIONS: dict[str, Function] = {
     "sub": lambda a, b: Quantity(a.amount - _amount(b)),
 }
 _COSTS: dict[str, Any] = dict.fromkeys(["quantity", "isQuantity"], text_cost())
-LIBRARY = library(OVERLOADS, _FUNCTIONS, _COSTS, {"kubernetes.Quantity": types.struct("kubernetes.Quantity")})
+LIBRARY = library(OVERLOADS, _FUNCTIONS, _COSTS)

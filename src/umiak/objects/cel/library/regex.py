@@ -6,6 +6,7 @@ from umiak.objects import go_regexp
 from umiak.objects.cel.declarations import library
 from umiak.objects.cel.errors import EvaluationError
 from umiak.objects.cel.library.standard import pattern_cost
+from umiak.objects.cel.values import Function
 
 OVERLOADS = """
 string_find_string: string find(string) -> string
@@ -32,5 +33,5 @@ def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
     return found if limit < 0 else found[:limit]
 
 
-_FUNCTIONS = {"find": _find, "findAll": _find_all}
+_FUNCTIONS: dict[str, Function] = {"find": _find, "findAll": _find_all}
 LIBRARY = library(OVERLOADS, _FUNCTIONS, dict.fromkeys(_FUNCTIONS, pattern_cost))

@@ -3,7 +3,6 @@
 from functools import total_ordering
 from typing import Any
 
-from umiak.objects.cel import types
 from umiak.objects.cel.declarations import library
 from umiak.objects.cel.errors import EvaluationError
 from umiak.objects.cel.library.standard import text_cost
@@ -135,4 +134,4 @@ _FUNCTIONS: dict[str, Function] = {
     "patch": lambda version: version.numbers[2],
 }
 _COSTS: dict[str, Any] = dict.fromkeys(["semver", "isSemver"], text_cost())
-LIBRARY = library(OVERLOADS, _FUNCTIONS, _COSTS, {"kubernetes.Semver": types.struct("kubernetes.Semver")})
+LIBRARY = library(OVERLOADS, _FUNCTIONS, _COSTS)

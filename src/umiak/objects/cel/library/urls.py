@@ -4,7 +4,6 @@ import re
 from typing import Any
 from urllib.parse import quote, unquote
 
-from umiak.objects.cel import types
 from umiak.objects.cel.declarations import library
 from umiak.objects.cel.errors import EvaluationError
 from umiak.objects.cel.library.standard import text_cost
@@ -175,5 +174,5 @@ _FUNCTIONS: dict[str, Function] = {
     "getQuery": _query,
 }
 _COSTS: dict[str, Any] = {"url": text_cost()}
-LIBRARY = library(OVERLOADS, _FUNCTIONS, _COSTS, {"kubernetes.URL": types.struct("kubernetes.URL")})
+LIBRARY = library(OVERLOADS, _FUNCTIONS, _COSTS)
 JSON_PATCH = library(PATCH, {"jsonpatch.escapeKey": _escape_key}, {"jsonpatch.escapeKey": text_cost()})
