@@ -4,6 +4,7 @@ A request is authenticated, perhaps impersonated, authorized, and then answered 
 belongs to no resource. `handler` is what an HTTP server calls.
 """
 
+import asyncio
 import logging
 import random
 import ssl
@@ -202,16 +203,16 @@ class ApiServer:
             answer = refused(request, internal(f"{type(error).__name__}: {error}"))
         if answer is None or exchange.answered:
             return
-        self.reply(request, exchange, answer)
+        await self.reply(request, exchange, answer)
 
-    def reply(self, request: Request, exchange: Exchange, answer: Answer) -> None:
+    async def reply(self, request: Request, exchange: Exchange, answer: Answer) -> None:
         headers = [*self.standard_headers(request), *answer.headers]
         if answer.type:
             headers.append(("Content-Type", answer.type))
         body = answer.body
         if len(body) > paths.GZIP_ABOVE and "gzip" in request.header("accept-encoding"):
             headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
-            body = paths.gzipped(body)
+            body = await asyncio.to_thread(paths.gzipped, body)  # a long list would hold up everybody else
         exchange.reply(answer.status, headers, body)
 
     def standard_headers(self, request: Request) -> list[tuple[str, str]]:
