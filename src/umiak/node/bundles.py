@@ -16,6 +16,8 @@ async def certificates(tools: "Tools", source: Object) -> bytes | None:
     if name := source.get("name"):
         found = await tools.fetch.find(KIND, "", name)
         bundles = [found] if found else []
+    elif source.get("labelSelector") is None:
+        bundles = []  # as the API has it: no selector matches nothing, an empty one everything
     else:
         fields = f"spec.signerName={source.get('signerName', '')}"
         listed = await tools.client.list(KIND, labels=selector(source.get("labelSelector")), fields=fields)
@@ -23,13 +25,19 @@ async def certificates(tools: "Tools", source: Object) -> bytes | None:
     if not bundles:
         if source.get("optional"):
             return None
-        raise CannotMount(f"no ClusterTrustBundle matches {source.get('name') or source.get('signerName')}")
+        raise CannotMount(missing(source.get("name")))
     blocks: dict[str, None] = {}
     for bundle in bundles:
         text = (bundle.get("spec") or {}).get("trustBundle") or ""
         for part in text.split("-----END CERTIFICATE-----")[:-1]:
             blocks[part.strip() + "\n-----END CERTIFICATE-----\n"] = None
     return "".join(sorted(blocks)).encode()
+
+
+def missing(name: str | None) -> str:
+    if name:
+        return f'while getting ClusterTrustBundle: clustertrustbundle.certificates.k8s.io "{name}" not found'
+    return "combination of signerName and labelSelector matched zero ClusterTrustBundles"
 
 
 def selector(wanted: Object | None) -> str:
