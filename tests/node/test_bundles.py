@@ -7,8 +7,7 @@ import pytest
 from umiak.api.certificates import clustertrustbundle
 from umiak.node.bundles import certificates
 from umiak.node.volume import CannotMount
-from umiak.testing.clock import VirtualClock
-from umiak.testing.fakeapi import FakeApi
+from umiak.testing.cluster import Cluster
 
 ONE, TWO = ("-----BEGIN CERTIFICATE-----\n" + text + "\n-----END CERTIFICATE-----\n" for text in ("AA==", "BB=="))
 SIGNER = "a.example/b"
@@ -16,16 +15,16 @@ SIGNER = "a.example/b"
 
 @pytest.fixture
 async def tools():
-    client = FakeApi(VirtualClock())
-    for name, labels, text in (("one", {"n": "1"}, ONE), ("two", {"n": "2"}, TWO + ONE)):
-        about = {"name": f"a.example:b:{name}", "labels": labels}
-        spec = {"signerName": SIGNER, "trustBundle": text}
-        await client.create(clustertrustbundle.KIND, {"metadata": about, "spec": spec})
+    async with Cluster.real() as cluster:
+        for name, labels, text in (("one", {"n": "1"}, ONE), ("two", {"n": "2"}, TWO + ONE)):
+            about = {"name": f"a.example:b:{name}", "labels": labels}
+            spec = {"signerName": SIGNER, "trustBundle": text}
+            await cluster.create(clustertrustbundle.KIND, {"metadata": about, "spec": spec})
 
-    async def find(kind, namespace, name):
-        return next((o for o in (await client.list(kind)).items if o["metadata"]["name"] == name), None)
+        async def find(kind, namespace, name):
+            return await cluster.find(kind, name, namespace)
 
-    return SimpleNamespace(client=client, fetch=SimpleNamespace(find=find))
+        yield SimpleNamespace(client=cluster.client, fetch=SimpleNamespace(find=find))
 
 
 @pytest.mark.parametrize(
