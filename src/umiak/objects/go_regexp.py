@@ -317,7 +317,7 @@ def _ranges(pattern: re.Pattern[str]) -> str:
 def _joined(codes: list[int]) -> str:
     parts: list[str] = []
     start = previous = -2
-    for code in [*codes, 0x110000]:
+    for code in [*codes, -1]:
         if code != previous + 1:
             if start >= 0:
                 parts.append(f"\\U{start:08x}-\\U{previous:08x}")
