@@ -128,17 +128,19 @@ class SqliteJournal:
         return (Entry(*row) for row in self._reader.execute(_STATE, bounds))
 
     async def append(self, events: Sequence[Event]) -> None:
-        rows = [(e.revision, e.entry.key, e.entry.created, e.deleted, e.entry.value) for e in events]
-        await self._write(lambda: self._writer.executemany("INSERT INTO changes VALUES (?, ?, ?, ?, ?)", rows))
+        """One statement, which is a transaction of its own: each more would have to get hold of the interpreter's lock
+        again, for which it waits up to 5 ms while the event loop is busy."""
+        rows = ((e.revision, e.entry.key, e.entry.created, e.deleted, e.entry.value) for e in events)
+        values = [value for row in rows for value in row]
+        statement = "INSERT INTO changes VALUES " + ",".join(["(?,?,?,?,?)"] * len(events))
+        await self._write(lambda: self._writer.execute(statement, values))
 
     async def _write(self, work: Callable[[], object]) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, work)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._guarded, work)
 
-    def _transaction(self, work: Callable[[], object]) -> None:
+    def _guarded(self, work: Callable[[], object]) -> None:
         try:
-            self._writer.execute("BEGIN IMMEDIATE")
             work()
-            self._writer.execute("COMMIT")
         except sqlite3.Error as error:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
@@ -165,8 +167,10 @@ class SqliteJournal:
 
     async def _forget(self, after: int, until: int) -> None:
         def work() -> None:
+            self._writer.execute("BEGIN IMMEDIATE")
             self._writer.execute(_FORGET, {"after": after, "until": until})
             self._writer.execute(_FORGET_DELETED, {"after": after, "until": until})
+            self._writer.execute("COMMIT")
 
         await self._write(work)
 
