@@ -233,7 +233,7 @@ def decode(data: bytes) -> Object:
 
 def encode(obj: Object) -> bytes:
     """A whole body. Raises KeyError for a kind that has no message, as custom resources."""
-    api_version, kind = obj["apiVersion"], obj["kind"]
+    api_version, kind = obj.get("apiVersion", "v1"), obj["kind"]  # `/api` does not say its version
     name = message_of(api_version, kind)
     if not name:
         raise KeyError(kind)
@@ -265,9 +265,9 @@ def list_message(name: str, about: Object, items: Iterable[bytes]) -> bytes:
     return b"".join((beginning, *rest) if numbers["metadata"] < numbers["items"] else (*rest, beginning))
 
 
-def frame(type_: str, body: bytes) -> bytes:
+def frame(type_: bytes, body: bytes) -> bytes:
     """One event of a watch: four bytes of length, then a `WatchEvent` without an envelope around a whole body."""
-    event = part(1, type_.encode()) + part(2, part(1, body))
+    event = part(1, type_) + part(2, part(1, body))
     return len(event).to_bytes(4) + event
 
 

@@ -18,7 +18,7 @@ from umiak.kit.clock import Clock
 from umiak.kit.pki import Pair
 from umiak.objects.errors import StatusError, internal, unauthorized
 from umiak.objects.types import Object
-from umiak.server import metadata, paths, stored, warning
+from umiak.server import binary, metadata, paths, stored, warning
 from umiak.server.access.authorization import refusal
 from umiak.server.answer import Answer, indented, no_such_resource, page_not_found
 from umiak.server.call import Call, Exchange, Gate
@@ -36,7 +36,7 @@ from umiak.server.contract import (
 from umiak.server.dispatch import Dispatch
 from umiak.server.impersonation import impersonated, is_asked
 from umiak.server.metrics import Metrics
-from umiak.server.negotiation import negotiate, wants_pretty
+from umiak.server.negotiation import FAILURE, negotiate, wants_pretty
 from umiak.server.resources import Resources
 from umiak.server.route import Route, route
 from umiak.server.settings import Settings
@@ -83,6 +83,7 @@ class ApiServer:
         self.paths = paths.Paths()
         self.metrics = Metrics(self)
         self.watchers: set[Any] = set()
+        self.messages = binary.Messages()
         self.custom: dict[tuple[str, str, str], Kind] = {}
         """Kinds that custom resource definitions brought, by group, version and plural."""
         self.on_start: list[Step] = []
@@ -283,15 +284,19 @@ def request_of(incoming: Any) -> Request:
 
 
 def refused(request: Request, error: StatusError) -> Answer:
-    """An error as a `Status`, in YAML where only that is accepted."""
+    """An error as a `Status`; in JSON for who accepts nothing we have."""
     import msgspec
 
     headers = [("Retry-After", str(error.retry_after))] if error.retry_after else []
     encoded = msgspec.json.encode(error.status())
-    media = negotiate(request.header("accept"))
-    if media is not None and media.format == "yaml" and not media.target:
+    media = negotiate(request.header("accept"), FAILURE)
+    if media is None:
+        return Answer(error.code, indented(encoded), headers=headers)
+    if media.format == "yaml":
         from umiak.objects.encoding import to_yaml
 
         return Answer(error.code, to_yaml(error.status()), media.type, headers)
-    body = indented(encoded) if wants_pretty(request) else encoded + b"\n"
+    if media.is_binary:
+        return Answer(error.code, binary.body(encoded), media.type, headers)
+    body = indented(encoded) if media.pretty or wants_pretty(request) else encoded + b"\n"
     return Answer(error.code, body, headers=headers)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from umiak.api import registry
 from umiak.api.kind import Kind, Subresource
 from umiak.objects.types import Object
+from umiak.server import binary
 from umiak.server.answer import Answer, encode, no_such_resource, page_not_found
 from umiak.server.bootstrap.objects import GROUP_PRIORITIES, VERSION_PRIORITIES
 from umiak.server.contract import Request
-from umiak.server.negotiation import media_of, negotiate
+from umiak.server.negotiation import Media, media_of, negotiate
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 VERSION = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
@@ -182,6 +183,12 @@ def wants_aggregated(accept: str) -> bool | None:
     return None
 
 
+def _answer(document: bytes, media: Media) -> Answer:
+    if media.is_binary:
+        return Answer(200, binary.body(document), media.type)
+    return Answer(200, document)
+
+
 class Discovery:
     """Answers `/api`, `/apis` and what is below them down to the version."""
 
@@ -202,10 +209,10 @@ class Discovery:
         path = request.path.rstrip("/")
         if path in ("/api", "/apis") and wants_aggregated(request.header("accept")):
             return self._in_one(request, path)
-        media_of(request)
+        media = media_of(request)
         document = self._plain().get(path)
         if document is not None:
-            return Answer(200, document)
+            return _answer(document, media)
         if path.count("/") > 2 and any(path.startswith(known + "/") for known in self._plain() if known != "/apis"):
             raise no_such_resource()
         return page_not_found()

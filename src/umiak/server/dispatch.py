@@ -13,7 +13,7 @@ from umiak.server.answer import Answer, method_not_allowed, no_such_resource
 from umiak.server.call import Call, Exchange, Handler
 from umiak.server.contract import Request
 from umiak.server.deprecation import warnings
-from umiak.server.negotiation import PLAIN, media_of, negotiate, routable, unroutable
+from umiak.server.negotiation import CUSTOM, EVERYTHING, PLAIN, media_of, negotiate, routable, unroutable
 from umiak.server.part import SubresourceHandlers
 from umiak.server.route import Route
 from umiak.server.verbs.get import get
@@ -56,7 +56,8 @@ class Dispatch:
             return Call(app, request, found, kind, media, exchange, warnings(kind)), _in_a_task(run)
         if not routable(accept):
             raise unroutable(found.verb in ("list", "watch"))
-        return Call(app, request, found, kind, media_of(request), exchange, warnings(kind)), run
+        media = media_of(request, CUSTOM if kind.is_custom else EVERYTHING)
+        return Call(app, request, found, kind, media, exchange, warnings(kind)), run
 
     def _connects(self, kind: Kind, name: str) -> bool:
         sub = self.subresource(kind, name)

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from umiak.objects.errors import StatusError
 from umiak.server.answer import ACCEPTED_TYPES, generic
 from umiak.server.contract import Request
 from umiak.server.route import truth
 
-TYPES = {"application/json": "json", "application/yaml": "yaml"}
-BODY_TYPES = {**TYPES, "application/vnd.kubernetes.protobuf": "protobuf"}
-STREAM_TYPES = ", ".join(f"{name};stream=watch" for name in ACCEPTED_TYPES.split(", "))
+TYPES = {"application/json": "json", "application/yaml": "yaml", "application/vnd.kubernetes.protobuf": "protobuf"}
+STREAM_TYPES = ", ".join(f"{name};stream=watch" for name, form in TYPES.items() if form != "yaml")
 META_GROUP = "meta.k8s.io"
 CONVERTIBLE = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
 IMPATIENT = ("curl", "Wget", "Mozilla/5.0")
@@ -19,7 +19,8 @@ IMPATIENT = ("curl", "Wget", "Mozilla/5.0")
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """`format` is json or yaml; `target` the kind to convert to, in `meta.k8s.io/<target_version>`, or empty."""
+    """`format` is json, yaml or protobuf; `target` the kind to convert to, in `meta.k8s.io/<target_version>`, or
+    empty."""
 
     type: str = "application/json"
     format: str = "json"
@@ -31,8 +32,25 @@ class Media:
     def is_plain(self) -> bool:
         return self.format == "json" and not self.target and not self.pretty
 
+    @property
+    def is_binary(self) -> bool:
+        return self.format == "protobuf"
+
 
 PLAIN = Media()
+
+
+class Offer(NamedTuple):
+    """What an endpoint can answer. Custom resources have no message, but their metadata has."""
+
+    has_message: bool = True
+    converts: bool = True
+
+
+EVERYTHING = Offer()
+CUSTOM = Offer(has_message=False)
+FAILURE = Offer(converts=False)
+"""What a Status is answered in."""
 
 
 def _clauses(header: str) -> list[tuple[float, str, dict[str, str]]]:
@@ -58,26 +76,35 @@ def _matches(wanted: str, offered: str) -> bool:
     return wanted in ("*/*", offered) or (wanted.endswith("/*") and offered.startswith(wanted[:-1]))
 
 
-def _accepted(name: str, parameters: dict[str, str]) -> Media | None:
+def _accepted(name: str, parameters: dict[str, str], offer: Offer) -> Media | None:
     target = parameters.get("as", "")
     group, version = parameters.get("g", ""), parameters.get("v", "")
     if target or group or version:
-        known = group == META_GROUP and version in ("v1", "v1beta1") and target in CONVERTIBLE
+        known = offer.converts and group == META_GROUP and version in ("v1", "v1beta1") and target in CONVERTIBLE
         if not known or (target == "Table" and name not in ("application/json", "application/yaml")):
             return None
-    if parameters.get("stream", "watch") != "watch" or parameters.get("sv", "v1") not in ("", "v1"):
+    elif TYPES[name] == "protobuf" and not offer.has_message:
+        return None
+    return _parametrized(name, parameters, offer, target, version)
+
+
+def _parametrized(name: str, parameters: dict[str, str], offer: Offer, target: str, version: str) -> Media | None:
+    streams = ("",) if TYPES[name] == "yaml" else ("", "watch")
+    if parameters.get("stream", "") not in streams:
+        return None
+    if parameters.get("sv", "") not in (("", "v1") if offer.converts else ("",)):
         return None
     return Media(name, TYPES[name], target, version, parameters.get("pretty") == "1")
 
 
 @lru_cache(512)
-def negotiate(accept: str) -> Media | None:
+def negotiate(accept: str, offer: Offer = EVERYTHING) -> Media | None:
     """The first clause of an Accept header that can be served; None when there is none."""
     if not accept:
         return PLAIN
     for _, wanted, parameters in _clauses(accept):
         for name in TYPES:
-            if _matches(wanted, name) and (media := _accepted(name, parameters)) is not None:
+            if _matches(wanted, name) and (media := _accepted(name, parameters, offer)) is not None:
                 return media
     return None
 
@@ -98,12 +125,13 @@ def unroutable(is_list: bool) -> StatusError:
     return generic(406, "NotAcceptable", f"406: Not Acceptable\n\nAvailable representations: {types}")
 
 
-def media_of(request: Request) -> Media:
-    """What to answer in; raises 406."""
-    accept = request.header("accept")
-    media = negotiate(accept)
+def media_of(request: Request, offer: Offer = EVERYTHING) -> Media:
+    """What to answer in; raises 406. Nobody frames a stream of YAML."""
+    media = negotiate(request.header("accept"), offer)
     if media is None:
-        raise not_acceptable(STREAM_TYPES if truth(request.option("watch")) else ACCEPTED_TYPES)
+        raise not_acceptable()
+    if media.format == "yaml" and truth(request.option("watch")):
+        raise not_acceptable(STREAM_TYPES)
     if wants_pretty(request) and not media.pretty:
         return Media(media.type, media.format, media.target, media.target_version, True)
     return media
@@ -117,7 +145,7 @@ def wants_pretty(request: Request) -> bool:
 
 def body_format(content_type: str) -> str | None:
     """json, yaml or protobuf; None for anything else."""
-    return BODY_TYPES.get(content_type.partition(";")[0].strip().lower() or "application/json")
+    return TYPES.get(content_type.partition(";")[0].strip().lower() or "application/json")
 
 
 def unsupported_media(types: str = ACCEPTED_TYPES) -> StatusError:

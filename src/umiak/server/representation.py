@@ -1,4 +1,4 @@
-"""Objects and lists in the form the client asked for: JSON, YAML, tables, metadata alone."""
+"""Objects and lists in the form the client asked for: JSON, YAML, protobuf, tables, metadata alone."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from umiak.api.kind import Kind
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import resource_version
 from umiak.objects.types import Object
-from umiak.server import stored, tables
+from umiak.server import binary, stored, tables
 from umiak.server.answer import Answer, indented
 from umiak.server.call import Call
 from umiak.server.negotiation import Media
@@ -17,6 +17,8 @@ from umiak.server.negotiation import Media
 
 def text(media: Media, encoded: bytes) -> bytes:
     """One JSON value in the negotiated format."""
+    if media.is_binary:
+        return binary.body(encoded)
     if media.format == "yaml":
         from umiak.objects.encoding import to_yaml
 
@@ -46,7 +48,10 @@ def of_object(call: Call, value: bytes, status: int = 200, kind: Kind | None = N
     """One object, from its bytes in the kind's own form."""
     if call.media.is_plain:
         return Answer(status, value + b"\n")
-    return _answer(call, status, converted(call, value, kind or call.kind))
+    kind = kind or call.kind
+    if call.media.is_binary and not call.media.target:
+        return Answer(status, call.app.messages.body(kind, value), call.media.type)
+    return _answer(call, status, converted(call, value, kind))
 
 
 def converted(call: Call, value: bytes, kind: Kind, *, with_headers: bool = True) -> bytes:
@@ -67,6 +72,8 @@ def converted(call: Call, value: bytes, kind: Kind, *, with_headers: bool = True
 def of_list(call: Call, values: Sequence[bytes], about: Object) -> Answer:
     """A list, from its objects' bytes in the kind's own form; `about` is the list's metadata."""
     kind, media = call.kind, call.media
+    if media.is_binary and not media.target:
+        return Answer(200, call.app.messages.list_body(kind, values, about), media.type)
     if not media.target:
         if kind.is_custom:
             about.setdefault("continue", "")
@@ -82,20 +89,22 @@ def of_list(call: Call, values: Sequence[bytes], about: Object) -> Answer:
     if media.target == "PartialObjectMetadata":
         raise _mismatch(media.target, go_type(kind, "List"), "a list")
     if media.target == "PartialObjectMetadataList":
-        return _answer(call, 200, _partial_list(kind, values, media.target_version, about))
+        return _partial_list(call, values, about)
     include, now = tables.include_policy(call.request), call.app.clock.now().timestamp()
     table = tables.table(kind, media.target_version, values, about, include, now)
     return _answer(call, 200, msgspec.json.encode(table))
 
 
-def _partial_list(kind: Kind, values: Sequence[bytes], version: str, about: Object) -> bytes:
+def _partial_list(call: Call, values: Sequence[bytes], about: Object) -> Answer:
     """An empty one has no items at all, as in the reference."""
-    items = [msgspec.Raw(tables.partial(kind, value, version)) for value in values]
-    return msgspec.json.encode(
-        {
-            "kind": "PartialObjectMetadataList",
-            "apiVersion": f"meta.k8s.io/{version}",
-            "metadata": about,
-            "items": items or None,
-        }
-    )
+    version = call.media.target_version
+    items = [tables.partial(call.kind, value, version) for value in values]
+    if call.media.is_binary:
+        return Answer(200, binary.partial_list(version, items, about), call.media.type)
+    shown = {
+        "kind": "PartialObjectMetadataList",
+        "apiVersion": f"meta.k8s.io/{version}",
+        "metadata": about,
+        "items": [msgspec.Raw(item) for item in items] or None,
+    }
+    return _answer(call, 200, msgspec.json.encode(shown))

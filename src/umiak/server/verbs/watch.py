@@ -1,7 +1,7 @@
-"""Watch: an endless answer of what happens to objects, one JSON line each.
+"""Watch: an endless answer of what happens to objects, one JSON line or protobuf frame each.
 
-A watcher gets what the store tells, in order. Plain lines are encoded once per change and shared by all watchers. Who
-does not keep up is dropped, and comes back with the version it has seen.
+A watcher gets what the store tells, in order. Plain lines and frames are encoded once per change and shared by
+all watchers. Who does not keep up is dropped, and comes back with the version it has seen.
 """
 
 import asyncio
@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import msgspec
 
 from umiak.api import schema
-from umiak.api.kind import Kind
 from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
-from umiak.server import representation, stored
+from umiak.server import binary, representation, stored
 from umiak.server.call import Call, Stream
 from umiak.server.metadata import is_custom
 from umiak.server.options import ListOptions, list_options, too_large, version_number
@@ -73,7 +72,9 @@ class Watcher:
         self.options = options
         self.wanted = wanted
         self.kind = call.kind
-        self.is_shared = call.media.is_plain
+        self.is_binary = call.media.is_binary
+        self.is_shared = call.media.is_plain or (self.is_binary and not call.media.target)
+        self._form = f"{call.media.format} {call.kind.api_version}"
         self.selects = not wanted.is_everything
         self.seen = call.app.store.revision
         self._skipped = 0
@@ -126,8 +127,7 @@ class Watcher:
         if events[0].revision <= self._skipped:
             events = [event for event in events if event.revision > self._skipped]
         if self.is_shared and not self.selects:
-            kind = self.kind
-            self._write([_shared_line(kind, event) for event in events])
+            self._write([self._shared(event) for event in events])
             return
         lines = [self._event(event) for event in events]
         self._write([found for found in lines if found])
@@ -139,7 +139,7 @@ class Watcher:
         if now:
             type_ = MODIFIED if before else ADDED
             if self.is_shared and (event.previous is None) is not before:
-                return _shared_line(self.kind, event)
+                return self._shared(event)
             return self._shown(type_, event.entry.value)
         if not before:
             return b""
@@ -156,16 +156,27 @@ class Watcher:
     def _shown(self, type_: bytes, value: bytes) -> bytes:
         value = stored.shown(self.kind, value)
         if self.is_shared:
-            return line(type_, value)
+            return self._own(type_, value)
         value = representation.converted(self.call, value, self.kind, with_headers=not self._headers_sent)
         self._headers_sent = True
         return self._framed(type_, value)
 
     def _framed(self, type_: bytes, value: bytes) -> bytes:
-        encoded = line(type_, value)
-        if self.call.media.format == "yaml":
-            return representation.text(self.call.media, encoded) + b"---\n"
-        return encoded
+        return binary.event(type_, binary.body(value)) if self.is_binary else line(type_, value)
+
+    def _own(self, type_: bytes, value: bytes) -> bytes:
+        """The event of an object in the kind's form."""
+        if self.is_binary:
+            return binary.event(type_, self.call.app.messages.body(self.kind, value))
+        return line(type_, value)
+
+    def _shared(self, event: Event) -> bytes:
+        """A change, encoded for the first watcher that wants it so."""
+        found: bytes | None = event.memo.get(self._form)
+        if found is None:
+            type_ = DELETED if event.deleted else ADDED if event.previous is None else MODIFIED
+            found = event.memo[self._form] = self._own(type_, stored.shown(self.kind, event.entry.value))
+        return found
 
     def _write(self, lines: list[bytes]) -> None:
         if not lines or self.stream.closed:
@@ -192,7 +203,7 @@ class Watcher:
             self._write([self._framed(BOOKMARK, msgspec.json.encode(obj))])
 
     def _fail(self, error: StatusError) -> None:
-        self._write([line(ERROR, msgspec.json.encode(error.status()))])
+        self._write([self._framed(ERROR, msgspec.json.encode(error.status()))])
         self.close()
 
     def close(self) -> None:
@@ -205,12 +216,3 @@ class Watcher:
         if self._cancel is not None:
             self._cancel()
             self._cancel = None
-
-
-def _shared_line(kind: Kind, event: Event) -> bytes:
-    """The plain line of a change, made for the first watcher that needs it."""
-    found: bytes | None = event.memo.get(kind.api_version)
-    if found is None:
-        type_ = DELETED if event.deleted else ADDED if event.previous is None else MODIFIED
-        found = event.memo[kind.api_version] = line(type_, stored.shown(kind, event.entry.value))
-    return found
