@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
+
 Render = Callable[[int], bytes]
 """Makes the value once its revision is known, so that an object's bytes carry their own resourceVersion."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One key's state. `created` and `modified` are revisions."""
 
     key: str
@@ -37,8 +38,7 @@ class Event:
         return self.entry.modified
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(msgspec.Struct, frozen=True):
     """A page of entries in key order, true at `revision`; `remaining` counts what follows the page."""
 
     entries: list[Entry]

@@ -40,6 +40,8 @@ class Index:
         """Entries in key order and how many remain after the page."""
         found: list[Entry] = []
         remaining = 0
+        if (bucket := bucket_of(prefix)) and bucket not in self._keys:
+            return found, remaining  # what most lists of admission come to
         for keys, low, high in self._spans(prefix, start):
             room = high - low if limit == 0 else min(high - low, limit - len(found))
             found.extend([self.entries[k] for k in keys[low : low + room]])

@@ -31,7 +31,9 @@ def is_resource(request: Admitted, group: str, resource: str, *operations: str, 
 
 
 def is_pod(request: Admitted, *operations: str, subresource: str = "") -> bool:
-    return is_resource(request, "", "pods", *operations, subresource=subresource)
+    asked = request.attributes
+    is_one = asked.resource == "pods" and not asked.group and asked.subresource == subresource
+    return is_one and request.operation in operations
 
 
 def is_mirror(pod: Object) -> bool:
