@@ -154,6 +154,10 @@ def _schema_faults(schema: Object, path: str, has_status: bool) -> list[FieldErr
     if not shapeless:
         found += _structural.faults(schema, inner) or _default_values.faults(schema, inner)
     found += _schema.faults(schema, inner)
+    if not found and not shapeless and _structural.has_rules(schema):
+        from umiak.api.apiextensions import _rules  # brings the expression language
+
+        found += _rules.faults(schema, inner)
     return found if found or not shapeless else [invalid_value(inner, "", shapeless)]
 
 

@@ -53,6 +53,18 @@ def unsupported(schema: Object) -> str:
     return next(filter(None, map(unsupported, parts(schema))), "")
 
 
+RULES = "x-kubernetes-validations"
+
+
+def has_rules(schema: Object) -> bool:
+    """Whether there are rules in a schema or below."""
+    if schema.get(RULES):
+        return True
+    inner = [*(schema.get("properties") or {}).values(), *(schema.get("allOf") or ())]
+    inner += [part for part in (schema.get("items"), schema.get("additionalProperties")) if isinstance(part, dict)]
+    return any(map(has_rules, inner))
+
+
 def parts(schema: Object) -> Iterator[Object]:
     """All schemas right inside one."""
     for field in ("items", "not", "additionalProperties"):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from umiak.api.apiextensions import _embedded as embedded
+from umiak.api.apiextensions._structural import has_rules
 from umiak.objects import names
 from umiak.objects.errors import FieldError, invalid_value
 from umiak.objects.go_text import plain, quoted, type_name
@@ -32,8 +33,13 @@ UNCHECKED = (
 )
 
 
-def no_rules(schema: Object) -> None:
-    """For schemas whose rules nobody evaluates."""
+def rules_of(schema: Object) -> RuleCheck | None:
+    """Evaluates rules; the expression language is loaded with the first schema that has any."""
+    if not has_rules(schema):
+        return None
+    from umiak.server.custom.rules import rules
+
+    return rules(schema)
 
 
 @dataclass(frozen=True, slots=True)

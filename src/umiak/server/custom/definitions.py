@@ -19,7 +19,7 @@ from umiak.objects.errors import StatusError, forbidden
 from umiak.objects.types import Object
 from umiak.server import stored
 from umiak.server.custom import conditions
-from umiak.server.custom.checks import Rules, no_rules
+from umiak.server.custom.checks import Rules, rules_of
 from umiak.server.custom.kinds import kinds
 from umiak.server.custom.removal import remove_all
 from umiak.server.special import Reserved, Special
@@ -46,7 +46,7 @@ class Defined:
 class Definitions:
     """All definitions. `put` and `drop` are told by the store; a task of its own does what has to be written."""
 
-    def __init__(self, app: "ApiServer", changed: Callable[[], None], rules: Rules = no_rules) -> None:
+    def __init__(self, app: "ApiServer", changed: Callable[[], None], rules: Rules = rules_of) -> None:
         """`changed` is called whenever the kinds served change."""
         self._app = app
         self._changed = changed
