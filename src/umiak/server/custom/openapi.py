@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from umiak.api.apiextensions._embedded import OBJECT_META
+from umiak.api.common.cells import documented
 from umiak.api.kind import Kind
 from umiak.objects.structural.prune import EMBEDDED, PRESERVE
 from umiak.objects.types import Object
@@ -55,6 +56,15 @@ def definitions(kinds: Iterable[Kind], reference: Reference, version: int) -> di
             found[kind.schema.definition] = _object(kind, reference, version)
             found[list_definition(kind)] = _list(kind, reference, version)
     return found
+
+
+def explained(object_meta: Object) -> Object:
+    """ObjectMeta with what the API's documentation says of the fields that tables show."""
+    properties = {
+        name: {"description": text, **part} if (text := documented(f"ObjectMeta.{name}")) else part
+        for name, part in object_meta["properties"].items()
+    }
+    return {**object_meta, "properties": properties}
 
 
 def _type_meta() -> dict[str, Object]:

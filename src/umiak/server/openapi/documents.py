@@ -76,7 +76,8 @@ def writer_of(version: int, kinds: list[Kind]) -> Writer:
     if any(kind.is_custom for kind in kinds):
         from umiak.server.custom import openapi
 
-        writer.own = openapi.definitions(kinds, writer.reference, version)
+        explained = openapi.explained(writer.definition(openapi.OBJECT_META))
+        writer.own = openapi.definitions(kinds, writer.reference, version) | {openapi.OBJECT_META: explained}
     return writer
 
 
