@@ -28,6 +28,7 @@ from umiak.server.keys import Keys
 from umiak.server.settings import Settings
 from umiak.server.special import Special
 from umiak.server.tokens import Issuer
+from umiak.server.upkeep import Upkeep
 from umiak.store.contract import Store
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ def _prepare(app: ApiServer, allocator: ServiceAllocator, secrets: Secrets) -> N
         await allocator.start(app.store)
         await allocator.repair(app.objects)
         tasks.append(asyncio.create_task(keep_alive(app.objects, server, app.clock)))
+        tasks.append(asyncio.create_task(Upkeep(app.store, app.clock).run()))
 
     async def stop() -> None:
         allocator.stop()
