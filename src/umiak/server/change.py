@@ -91,7 +91,7 @@ async def _replace(call: Call, wanted: Change, entry: Entry) -> Changed:
         tracking.track_change(call, part.body_kind(kind), part.name, part.live(kind, old), sent, wanted.manager)
     admitted = call.admitted("UPDATE", sent, part.view(kind, old), wanted.options, wanted.dry_run)
     try:
-        await call.app.gate.pass_through(admitted, Phase.MUTATE)
+        await tracking.mutate(call, admitted)
         call.warn(metadata.without_duplicate_owners(metadata.of(sent), after_admission=True))
         _check_version(call, kind, sent, entry.modified)
         new = sent if part.merge is taken else part.merge(kind, sent, stored.read(kind, entry.value))

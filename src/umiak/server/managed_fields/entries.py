@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from umiak.objects import fieldset
 from umiak.objects.fieldset import FieldSet, InvalidFields
+from umiak.objects.go_text import quoted
 from umiak.objects.types import Object
 
 APPLY, UPDATE = "Apply", "Update"
@@ -40,9 +41,9 @@ Managers = dict[Owner, Held]
 def decode(entries: Sequence[Object], *, trusted: bool = False) -> Managers:
     """Raises InvalidFields. `trusted` are entries that this server wrote."""
     found: Managers = {}
-    for entry in entries:
+    for index, entry in enumerate(entries):
         if not trusted:
-            _check(entry)
+            _check(entry, index)
         operation, version = entry["operation"], entry["apiVersion"]
         owner = Owner(
             entry.get("manager", ""),
@@ -57,13 +58,15 @@ def decode(entries: Sequence[Object], *, trusted: bool = False) -> Managers:
     return found
 
 
-def _check(entry: Object) -> None:
+def _check(entry: Object, index: int) -> None:
     if entry.get("operation") not in (APPLY, UPDATE):
         raise InvalidFields("operation must be `Apply` or `Update`")
     if not entry.get("apiVersion"):
         raise InvalidFields("apiVersion must not be empty")
-    if entry.get("fieldsType") != FIELDS_TYPE:
-        raise InvalidFields("fieldsType must be FieldsV1")
+    kind = entry.get("fieldsType")
+    if kind != FIELDS_TYPE:
+        fault = f"invalid fieldsType {quoted(kind)}" if kind else "missing fieldsType"
+        raise InvalidFields(f"{fault} in managed fields entry {index}")
 
 
 def encode(managers: Managers, *, alphabetical: bool = False) -> list[Object]:

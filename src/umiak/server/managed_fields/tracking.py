@@ -5,14 +5,23 @@ from typing import TYPE_CHECKING
 
 from umiak.api import registry
 from umiak.api.kind import Kind
+from umiak.objects.fieldset import InvalidFields
 from umiak.objects.meta import format_time
 from umiak.objects.types import Object
+from umiak.server import metadata
+from umiak.server.contract import Admitted, Phase
 from umiak.server.managed_fields import manager
+from umiak.server.managed_fields.entries import decode
 from umiak.server.managed_fields.merging import Scope
 from umiak.server.metadata import is_custom
 
 if TYPE_CHECKING:
     from umiak.server.call import Call
+
+SPOILT = (
+    ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating "
+    "admission controller; please fix your requests: {}"
+)
 
 
 def scope(call: "Call", kind: Kind, subresource: str) -> Scope:
@@ -26,6 +35,22 @@ def _find(call: "Call", kind: Kind, api_version: str) -> Kind | None:
         return registry.find(api_version, kind.kind)
     except registry.UnknownKind:
         return call.app.custom.get((group, version, kind.plural))
+
+
+async def mutate(call: "Call", admitted: Admitted) -> None:
+    """Lets plugins change the object, but not make its managed fields invalid."""
+    assert admitted.new is not None
+    before = metadata.of(admitted.new).get("managedFields")
+    await call.app.gate.pass_through(admitted, Phase.MUTATE)
+    about = metadata.of(admitted.new)
+    entries = about.get("managedFields")
+    if entries is before or not entries:
+        return
+    try:
+        decode(entries)
+    except InvalidFields as error:
+        about["managedFields"] = before
+        call.warn([SPOILT.format(error)])
 
 
 def own_scope(kind: Kind, subresource: str) -> Scope:

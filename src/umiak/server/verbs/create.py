@@ -35,7 +35,7 @@ async def create_object(call: Call, obj: Object, options: Object, dry_run: bool)
     name = metadata.of(obj).get("name") or ""
     admitted = call.admitted("CREATE", obj, None, options, dry_run, name)
     try:
-        await call.app.gate.pass_through(admitted, Phase.MUTATE)
+        await tracking.mutate(call, admitted)
         assert admitted.new is not None
         about = metadata.of(admitted.new)
         call.warn(metadata.without_duplicate_owners(about, after_admission=True))
