@@ -6,10 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-import msgspec
-
 from umiak.client.contract import Response, Unreachable
-from umiak.objects.errors import StatusError
 from umiak.server.app import ApiServer
 from umiak.server.contract import Request, User
 
@@ -101,7 +98,9 @@ class LocalTransport:
         exchange = await self._exchange(method, target, headers, body)
         response = await exchange.response
         if response.status >= 300:
-            raise StatusError.from_status(msgspec.json.decode(response.body), response.status)
+            from umiak.client.http import error_of  # not every refusal is a Status
+
+            raise error_of(response, method)
         if exchange.stream is None:
             yield response.body
             return

@@ -4,6 +4,9 @@ import asyncio
 import subprocess
 import sys
 
+import pytest
+
+from umiak.objects.errors import StatusError
 from umiak.store.memory import MemoryStore
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -120,6 +123,12 @@ async def test_a_watch_ends_with_the_definition(api, kite):
     await api("DELETE", f"{DEFINITIONS}/kites.toys.example")
     lines = b"".join(await asyncio.wait_for(watching, 1)).splitlines()
     assert lines[0].startswith(b'{"type":"ADDED"')
+
+
+async def test_clients_in_the_same_process_are_told_that_there_is_no_such_kind(api):
+    with pytest.raises(StatusError) as error:
+        await api.lines(f"{KITES}?watch=true")
+    assert (error.value.code, error.value.reason) == (404, "NotFound")
 
 
 async def test_definitions_outlive_the_server(start, kite):
