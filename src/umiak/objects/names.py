@@ -32,13 +32,21 @@ def mismatch(text: str, pattern: str, *examples: str) -> str:
     return f"{text} (e.g. {shown}regex used for validation is '{pattern}')"
 
 
+_KEY_SHAPE = mismatch(
+    f"must consist of alphanumeric characters, '-', '_' or '.', {ALPHANUMERIC_ENDS}",
+    LABEL_KEY,
+    "MyName",
+    "my.name",
+    "123-abc",
+)
+
+
 def label_key(value: str) -> list[str]:
     """Also what the reference calls a qualified name: `name` or `example.com/name`."""
-    rule = f"must consist of alphanumeric characters, '-', '_' or '.', {ALPHANUMERIC_ENDS}"
-    shape = mismatch(rule, LABEL_KEY, "MyName", "my.name", "123-abc")
     prefix, slash, name = value.rpartition("/")
     if "/" in prefix:
-        return [f"a valid label key {shape} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"]
+        tail = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+        return [f"a valid label key {_KEY_SHAPE} {tail}"]
     faults = []
     if slash:
         texts = dns_subdomain(prefix, "bytes") if prefix else ["must be non-empty"]
@@ -48,7 +56,7 @@ def label_key(value: str) -> list[str]:
     elif len(name.encode()) > 63:
         faults.append(f"name part {too_long(63)}")
     if not _label_key(name):
-        faults.append(f"name part {shape}")
+        faults.append(f"name part {_KEY_SHAPE}")
     return faults
 
 

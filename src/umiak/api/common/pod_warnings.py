@@ -61,9 +61,7 @@ def pod_warnings(metadata: Object, spec: Object, prefix: str) -> list[str]:
     found += _node_affinity(((spec.get("affinity") or {}).get("nodeAffinity")) or {}, f"{path}.affinity.nodeAffinity")
     found += _spreading(spec, path)
     for index, volume in enumerate(spec.get("volumes") or ()):
-        found += [
-            f"{path}.volumes[{index}].{text}" for name, text in OLD_VOLUMES.items() if volume.get(name) is not None
-        ]
+        found += [f"{path}.volumes[{index}].{OLD_VOLUMES[name]}" for name in volume if name in OLD_VOLUMES]
     found += _repeated(spec, path)
     for container, where in _containers(spec, path):
         found += _container(container, where)
