@@ -233,8 +233,8 @@ def decode(data: bytes) -> Object:
 
 def encode(obj: Object) -> bytes:
     """A whole body. Raises KeyError for a kind that has no message, as custom resources."""
-    api_version, kind = obj.get("apiVersion", "v1"), obj["kind"]  # `/api` does not say its version
-    name = message_of(api_version, kind)
+    api_version, kind = obj.get("apiVersion", ""), obj["kind"]
+    name = message_of(api_version or "v1", kind)  # `/api` does not say its version
     if not name:
         raise KeyError(kind)
     return wrapped(api_version, kind, message(name, obj))

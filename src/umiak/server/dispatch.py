@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from umiak.api.kind import Kind
 from umiak.kit.modules import exported
-from umiak.server.answer import Answer, method_not_allowed, no_such_resource
+from umiak.server.answer import ACCEPTED_TYPES, Answer, method_not_allowed, no_such_resource
 from umiak.server.call import Call, Exchange, Handler
 from umiak.server.contract import Request
 from umiak.server.deprecation import warnings
-from umiak.server.negotiation import CUSTOM, EVERYTHING, PLAIN, media_of, negotiate, routable, unroutable
+from umiak.server.negotiation import CUSTOM, EVERYTHING, LISTED_TYPES, PLAIN, media_of, negotiate, routable, unroutable
 from umiak.server.part import SubresourceHandlers
 from umiak.server.route import Route
 from umiak.server.verbs.get import get
@@ -55,7 +55,7 @@ class Dispatch:
             media = negotiate(accept) or PLAIN
             return Call(app, request, found, kind, media, exchange, warnings(kind)), _in_a_task(run)
         if not routable(accept):
-            raise unroutable(found.verb in ("list", "watch"))
+            raise unroutable(LISTED_TYPES if found.verb in ("list", "watch") else ACCEPTED_TYPES)
         media = media_of(request, CUSTOM if kind.is_custom else EVERYTHING)
         return Call(app, request, found, kind, media, exchange, warnings(kind)), run
 

@@ -7,6 +7,7 @@ import msgspec
 
 from umiak.server.answer import Answer, indented
 from umiak.server.contract import Request
+from umiak.server.negotiation import json_only
 from umiak.server.settings import VERSION
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ async def listing(app: "ApiServer", request: Request) -> Answer:
 
 
 async def version(app: "ApiServer", request: Request) -> Answer:
+    json_only(request)
     major, minor, _ = VERSION.removeprefix("v").split(".")
     told = {
         "major": major,

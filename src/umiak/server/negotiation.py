@@ -5,12 +5,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from umiak.objects.errors import StatusError
-from umiak.server.answer import ACCEPTED_TYPES, generic
+from umiak.server.answer import ACCEPTED_TYPES, JSON, generic
 from umiak.server.contract import Request
 from umiak.server.route import truth
 
 TYPES = {"application/json": "json", "application/yaml": "yaml", "application/vnd.kubernetes.protobuf": "protobuf"}
 STREAM_TYPES = ", ".join(f"{name};stream=watch" for name, form in TYPES.items() if form != "yaml")
+LISTED_TYPES = f"{ACCEPTED_TYPES}, {STREAM_TYPES}"
 META_GROUP = "meta.k8s.io"
 CONVERTIBLE = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
 IMPATIENT = ("curl", "Wget", "Mozilla/5.0")
@@ -114,15 +115,20 @@ def not_acceptable(types: str = ACCEPTED_TYPES) -> StatusError:
 
 
 @lru_cache(512)
-def routable(accept: str) -> bool:
+def routable(accept: str, types: frozenset[str] = frozenset(TYPES)) -> bool:
     """The reference's router has a first, coarser look: no partial wildcards."""
     names = [part.partition(";")[0].strip() for part in accept.split(",")]
-    return not accept or any(name == "*/*" or name in TYPES for name in names)
+    return not accept or any(name == "*/*" or name in types for name in names)
 
 
-def unroutable(is_list: bool) -> StatusError:
-    types = f"{ACCEPTED_TYPES}, {STREAM_TYPES}" if is_list else ACCEPTED_TYPES
+def unroutable(types: str) -> StatusError:
     return generic(406, "NotAcceptable", f"406: Not Acceptable\n\nAvailable representations: {types}")
+
+
+def json_only(request: Request) -> None:
+    """Raises 406 for who wants something else."""
+    if not routable(request.header("accept"), frozenset({JSON})):
+        raise unroutable(JSON)
 
 
 def media_of(request: Request, offer: Offer = EVERYTHING) -> Media:

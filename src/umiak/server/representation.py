@@ -10,7 +10,7 @@ from umiak.objects.errors import StatusError
 from umiak.objects.meta import resource_version
 from umiak.objects.types import Object
 from umiak.server import binary, stored, tables
-from umiak.server.answer import Answer, indented
+from umiak.server.answer import Answer, indented, unknown_failure
 from umiak.server.call import Call
 from umiak.server.negotiation import Media
 
@@ -37,6 +37,8 @@ def of_value(call: Call, value: Any, status: int = 200) -> Answer:
 
 def go_type(kind: Kind, suffix: str = "") -> str:
     """How the reference names the type inside its errors."""
+    if kind.is_custom:
+        return f"*unstructured.Unstructured{suffix}"
     return f"*{kind.group.partition('.')[0] or 'core'}.{kind.kind}{suffix}"
 
 
@@ -62,6 +64,8 @@ def converted(call: Call, value: bytes, kind: Kind, *, with_headers: bool = True
     if target == "PartialObjectMetadata":
         return tables.partial(kind, value, version)
     if target == "PartialObjectMetadataList":
+        if kind.is_custom:
+            raise unknown_failure("content is not a list")
         raise _mismatch(target, go_type(kind), "not a list")
     about = {"resourceVersion": resource_version({"metadata": msgspec.json.decode(stored.metadata_of(value))})}
     now = call.app.clock.now().timestamp()
@@ -91,7 +95,7 @@ def of_list(call: Call, values: Sequence[bytes], about: Object) -> Answer:
     if media.target == "PartialObjectMetadataList":
         return _partial_list(call, values, about)
     include, now = tables.include_policy(call.request), call.app.clock.now().timestamp()
-    table = tables.table(kind, media.target_version, values, about, include, now)
+    table = tables.table(kind, media.target_version, values, about, include, now, is_list=True)
     return _answer(call, 200, msgspec.json.encode(table))
 
 

@@ -145,7 +145,7 @@ async def test_watchers_share_their_lines(api, server, watching):
     server.store.watch("/core/configmaps/", server.store.revision, events.extend)
     await api("POST", CMS, {"metadata": {"name": "a"}})
     assert [(await w)[0] for w in both] == ["ADDED", "ADDED"]
-    assert list(events[0].memo) == ["v1"]
+    assert list(events[0].memo) == ["json v1"]
 
 
 async def test_slow_watchers_are_dropped(api, server, watching):
