@@ -108,6 +108,8 @@ class Kind:
     from_storage: Callable[[Object], Object] | None = None
 
     columns: Sequence[Column] = ()
+    marked_default: Callable[[Sequence[Object]], str] | None = None
+    """The name of the object of a list that `kubectl get` marks as the default, "" for none."""
     selectable: Mapping[str, Callable[[Object], str]] = field(default_factory=dict)
     """Field selectors beyond metadata.name and metadata.namespace, each with what it reads."""
     scale: Scale | None = None

@@ -53,16 +53,27 @@ def table(
     now: float,
     *,
     with_headers: bool = True,
+    is_list: bool = False,
 ) -> Object:
     """`about` is the table's own metadata; `version` that of `meta.k8s.io`; `values` are objects in the kind's form."""
     columns = kind.columns or DEFAULT_COLUMNS
+    rows = [_row(kind, version, value, include, now) for value in values]
+    if is_list and kind.marked_default is not None:
+        _mark(rows, kind.marked_default([msgspec.json.decode(value) for value in values]))
     return {
         "kind": "Table",
         "apiVersion": f"meta.k8s.io/{version}",
         "metadata": about,
         "columnDefinitions": [_definition(c) for c in columns] if with_headers else None,
-        "rows": [_row(kind, version, value, include, now) for value in values],
+        "rows": rows,
     }
+
+
+def _mark(rows: Sequence[Object], name: str) -> None:
+    """The first column is the name."""
+    for row in rows:
+        if row["cells"][0] == name:
+            row["cells"][0] += " (default)"
 
 
 def _definition(column: Column) -> Object:

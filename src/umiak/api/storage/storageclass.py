@@ -1,5 +1,7 @@
 """StorageClass: how volumes are made."""
 
+from collections.abc import Sequence
+
 from umiak.api.common.cells import AGE, NAME, column, reads
 from umiak.api.common.checks import check, duplicates, one_of
 from umiak.api.common.metadata import label_key
@@ -78,6 +80,25 @@ def warnings(new: Object, old: Object | None) -> list[str]:
     ]
 
 
+DEFAULT_ANNOTATIONS = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)
+
+
+def effective_default(classes: Sequence[Object]) -> str:
+    """The newest of those annotated as the default, by name where they are equally new."""
+    marked = [c for c in classes if _is_default(c)]
+    marked.sort(key=lambda c: str(c["metadata"]["name"]))
+    newest = max(marked, key=lambda c: str(c["metadata"].get("creationTimestamp") or ""), default=None)
+    return str(newest["metadata"]["name"]) if newest else ""
+
+
+def _is_default(storage_class: Object) -> bool:
+    notes = storage_class["metadata"].get("annotations") or {}
+    return any(notes.get(name) == "true" for name in DEFAULT_ANNOTATIONS)
+
+
 KIND = builtin(
     "storage.k8s.io/v1",
     "StorageClass",
@@ -97,5 +118,6 @@ KIND = builtin(
         ),
         AGE,
     ),
+    marked_default=effective_default,
     deletion_returns_object=True,
 )
