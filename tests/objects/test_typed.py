@@ -116,6 +116,18 @@ def test_filled_is_what_is_modified_or_added(zero, value):
 
 
 @pytest.mark.parametrize(
+    ("zero", "value", "wanted"),
+    [
+        ({"ports": None}, {"ports": []}, {"f:ports": {}}),
+        ({"ports": None}, {"ports": None}, {}),
+        ({"spec": {"rules": None, "n": 0}}, {"spec": {"rules": {}, "n": 0, "x": []}}, {"f:spec": {"f:rules": {}}}),
+    ],
+)
+def test_emptied(zero, value, wanted):
+    assert typed.emptied(zero, value) == wanted
+
+
+@pytest.mark.parametrize(
     ("value", "wanted"),
     [
         pytest.param({"nonsense": 1}, [".nonsense: field not declared in schema"], id="unknown field"),

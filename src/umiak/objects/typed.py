@@ -120,6 +120,19 @@ def filled(shape: Shape, zero: Any, value: Any) -> FieldSet | None:
     return None if zero == value and type(zero) is type(value) else LEAF
 
 
+def emptied(zero: Any, value: Any) -> FieldSet:
+    """Lists and maps that `value` says are empty, where `zero` has null. Decoding makes no difference between both, but
+    who sent an empty one has set it."""
+    out: FieldSet = {}
+    for name, before in zero.items():
+        item = value.get(name)
+        if before is None and (item == [] or item == {}):
+            out["f:" + name] = LEAF
+        elif type(before) is dict and type(item) is dict and (below := emptied(before, item)):
+            out["f:" + name] = below
+    return out
+
+
 def zero_is_full(shape: Shape, zero: Any) -> bool:
     return shape.atomic_map or not (zero is None or type(zero) is dict)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from umiak.api.kind import Kind
 from umiak.objects import encoding, fieldset, typed
 from umiak.objects.errors import StatusError, bad_request
 from umiak.objects.fieldset import FieldSet, InvalidFields, Path
@@ -53,8 +54,13 @@ def name_of(asked: str, user_agent: str) -> str:
     return printable.encode()[:LONGEST_NAME].decode(errors="ignore") or UNNAMED
 
 
-def created(scope: Scope, obj: Object, manager: str, now: str) -> None:
-    """Everything in a new object is set by its creator."""
+def emptied(kind: Kind, sent: Object) -> FieldSet:
+    """What a body that is not decoded yet says is empty."""
+    return typed.emptied(zero(kind), sent)
+
+
+def created(scope: Scope, obj: Object, manager: str, now: str, emptied: FieldSet = fieldset.NONE) -> None:
+    """Everything in a new object is set by its creator, also what was sent empty."""
     given = metadata.of(obj).pop("managedFields", None)
     if given and not _is_reset(given):
         _update(scope, zero(scope.kind), obj, _decoded(given) or {}, manager, now)
@@ -63,6 +69,8 @@ def created(scope: Scope, obj: Object, manager: str, now: str) -> None:
         fields = typed.filled(shape_of(scope.kind), zero(scope.kind), obj) or fieldset.NONE
     except Mismatch:
         return
+    if emptied:
+        fields = fieldset.ordered(fieldset.union(fields, emptied))
     fields = fieldset.difference(scope.managed(scope.kind, fields), NEVER_MANAGED)
     if fields:
         owner = Owner(manager, UPDATE, scope.version, scope.subresource)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from umiak.api import registry
 from umiak.api.kind import Kind
-from umiak.objects.fieldset import InvalidFields
+from umiak.objects.fieldset import NONE, FieldSet, InvalidFields
 from umiak.objects.meta import format_time
 from umiak.objects.types import Object
 from umiak.server import metadata
@@ -65,10 +65,17 @@ def own_scope(kind: Kind, subresource: str) -> Scope:
     return Scope(kind, subresource, find)
 
 
-def track_creation(call: "Call", obj: Object, asked: str, kind: Kind | None = None, subresource: str = "") -> None:
+def track_creation(
+    call: "Call",
+    obj: Object,
+    asked: str,
+    kind: Kind | None = None,
+    subresource: str = "",
+    emptied: FieldSet = NONE,
+) -> None:
     """`asked` is the manager's name from the request's options, or empty; `kind` is that of the call if not given."""
-    name = manager.name_of(asked, call.request.header("user-agent"))
-    manager.created(scope(call, kind or call.kind, subresource), obj, name, format_time(call.app.clock.now()))
+    name, now = manager.name_of(asked, call.request.header("user-agent")), format_time(call.app.clock.now())
+    manager.created(scope(call, kind or call.kind, subresource), obj, name, now, emptied)
 
 
 def track_change(call: "Call", kind: Kind, subresource: str, old: Object, new: Object, asked: str) -> None:

@@ -5,13 +5,14 @@ from contextlib import asynccontextmanager
 from copy import deepcopy
 
 from umiak.api.kind import Kind
+from umiak.objects import fieldset
 from umiak.objects.errors import FieldError, StatusError, already_exists, invalid
 from umiak.objects.types import Object
 from umiak.server import bodies, metadata, representation, stored
 from umiak.server.answer import Answer, unknown_failure
 from umiak.server.call import Call, undo
 from umiak.server.contract import Admitted, Phase
-from umiak.server.managed_fields import tracking
+from umiak.server.managed_fields import manager, tracking
 from umiak.server.options import write_options
 from umiak.store.contract import Mismatch
 
@@ -20,12 +21,14 @@ NAME_ATTEMPTS = 8
 
 async def create(call: Call) -> Answer:
     options = write_options(call.request, "CreateOptions")
-    obj = bodies.read_object(call, call.kind, options.directive)
+    obj = bodies.parse(call, call.kind, options.directive)
+    emptied = manager.emptied(call.kind, obj) if b"[]" in call.request.body else fieldset.NONE
+    obj = bodies.as_kind(call, obj, call.kind, options.directive)
     about = metadata.of(obj)
     metadata.wipe(about)
     metadata.ensure_namespace(about, call.namespace)
     call.warn(metadata.without_duplicate_owners(about, after_admission=False))
-    tracking.track_creation(call, obj, options.manager)
+    tracking.track_creation(call, obj, options.manager, emptied=emptied)
     value = await create_object(call, obj, options.as_object("CreateOptions"), options.dry_run)
     return representation.of_object(call, value, 201)
 
