@@ -75,6 +75,17 @@ async def test_a_protected_group_needs_approval(api):
     assert found["KubernetesAPIApprovalPolicyConformant"] == ("False", "UnapprovedAnnotation")
 
 
+async def test_each_version_has_its_api_service(api):
+    services = "/apis/apiregistration.k8s.io/v1/apiservices"
+    await api.define()
+    _, found = await api("GET", f"{services}/v1.toys.example")
+    assert (found["spec"]["groupPriorityMinimum"], found["spec"]["versionPriority"]) == (1000, 100)
+    assert found["metadata"]["labels"] == {"kube-aggregator.kubernetes.io/automanaged": "true"}
+    await api("DELETE", f"{DEFINITIONS}/kites.toys.example")
+    await api.settled()
+    assert (await api("GET", f"{services}/v1.toys.example"))[0] == 404
+
+
 async def test_objects_go_before_their_definition(api, kite):
     await api.define()
     held = kite("held")

@@ -21,6 +21,7 @@ from umiak.server import stored
 from umiak.server.custom import conditions
 from umiak.server.custom.checks import Rules, rules_of
 from umiak.server.custom.kinds import kinds
+from umiak.server.custom.registration import register, unregister
 from umiak.server.custom.removal import remove_all
 from umiak.server.special import Reserved, Special
 from umiak.store.contract import Cancel, Event, Mismatch
@@ -32,6 +33,10 @@ log = logging.getLogger(__name__)
 TRY_AGAIN = 1.0
 """Seconds to wait after a failure, such as a full disk."""
 ENDING_TEXT = "create not allowed while custom resource definition is terminating"
+
+
+Work = str | tuple[str, str]
+"""The name of a definition, or a group and version whose APIService has to come or go."""
 
 
 @dataclass(slots=True, eq=False)
@@ -52,7 +57,7 @@ class Definitions:
         self._changed = changed
         self._rules = rules
         self._known: dict[str, Defined] = {}
-        self._due: dict[str, None] = {}
+        self._due: dict[Work, None] = {}
         self._task: asyncio.Task[None] | None = None
 
     def put(self, name: str, value: bytes) -> None:
@@ -61,9 +66,10 @@ class Definitions:
         if known is None:
             known = self._known[name] = Defined(definition)
             self._publish(known, [])
+            self._later([name, *group_versions(definition)])
         else:
             self._learn(known, definition)
-        self._later([name])
+            self._later([name])
 
     def _learn(self, known: Defined, definition: Object) -> None:
         """Takes news of a definition, unless they are old."""
@@ -73,6 +79,7 @@ class Definitions:
         known.definition = definition
         if _served_from(before) != _served_from(definition):
             self._publish(known, known.kinds)
+            self._later({*group_versions(before), *group_versions(definition)})
 
     def drop(self, name: str) -> None:
         known = self._known.pop(name, None)
@@ -83,7 +90,7 @@ class Definitions:
         gone = known.definition["spec"]
         self._app.specials.pop((gone["group"], gone["names"]["plural"]), None)
         self._replace(known.kinds, [])
-        self._later(self._neighbours(gone["group"]))
+        self._later([*self._neighbours(gone["group"]), *group_versions(known.definition)])
 
     def stop(self) -> None:
         if self._task is not None:
@@ -130,27 +137,35 @@ class Definitions:
         """The other definitions of a group, whose names may have become free, or not."""
         return [other for other, d in self._known.items() if d.definition["spec"]["group"] == group and other != name]
 
-    def _later(self, names: Iterable[str]) -> None:
-        self._due.update(dict.fromkeys(names))
+    def _later(self, work: Iterable[Work]) -> None:
+        self._due.update(dict.fromkeys(work))
         if self._due and (self._task is None or self._task.done()):
             self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def _work(self) -> None:
         while self._due:
-            name = next(iter(self._due))
-            del self._due[name]
+            work = next(iter(self._due))
+            del self._due[work]
             try:
-                await self._settle(name)
+                await self._do(work)
             except StatusError as error:
                 if error.reason != "NotFound":
-                    await self._failed(name, error)
+                    await self._failed(work, error)
             except Exception as error:
-                await self._failed(name, error)
+                await self._failed(work, error)
 
-    async def _failed(self, name: str, error: Exception) -> None:
-        log.error("custom resource definition %s: %s", name, error)
+    async def _do(self, work: Work) -> None:
+        if isinstance(work, str):
+            await self._settle(work)
+        elif any(work in group_versions(known.definition) for known in self._known.values()):
+            await register(self._app, *work)
+        else:
+            await unregister(self._app, *work)
+
+    async def _failed(self, work: Work, error: Exception) -> None:
+        log.error("custom resource definition %s: %s", work, error)
         await self._app.clock.sleep(TRY_AGAIN)
-        self._due[name] = None
+        self._due[work] = None
 
     async def _settle(self, name: str) -> None:
         known = self._known.get(name)
@@ -231,6 +246,12 @@ class Definitions:
             except Mismatch:
                 continue
             return
+
+
+def group_versions(definition: Object) -> list[tuple[str, str]]:
+    """What a definition wants to be served under."""
+    spec = definition["spec"]
+    return [(spec["group"], version["name"]) for version in spec["versions"] if version.get("served")]
 
 
 def _served_from(definition: Object) -> tuple[object, ...]:
