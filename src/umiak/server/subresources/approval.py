@@ -8,16 +8,12 @@ from umiak.server.call import Call
 from umiak.server.part import Part, SubresourceHandlers
 from umiak.server.verbs.get import get
 
-DECISIONS = ("Approved", "Denied")
-
 
 def prepare(kind: Kind, new: Object, old: Object) -> None:
-    """Only approving and denying conditions may change here."""
-    status, before = new.get("status") or {}, old.get("status") or {}
-    decided = [c for c in status.get("conditions") or () if c.get("type") in DECISIONS]
-    others = [c for c in before.get("conditions") or () if c.get("type") not in DECISIONS]
+    """Only conditions may change here."""
+    status = {**(old.get("status") or {}), "conditions": (new.get("status") or {}).get("conditions")}
     new["spec"] = old["spec"]
-    new["status"] = {**before, "conditions": [*others, *decided]} if others or decided else before
+    new["status"] = {name: value for name, value in status.items() if value is not None}
 
 
 def validate(kind: Kind, new: Object, old: Object) -> list[FieldError]:
