@@ -178,6 +178,14 @@ async def test_a_change_is_encoded_once(api, server, jar):
 # What is remembered
 
 
+async def test_a_long_list_lets_others_have_a_turn():
+    kind, turns = registry.find("v1", "ConfigMap"), []
+    values = [a_config_map(str(number), 1) for number in range(401)]
+    asyncio.get_running_loop().call_soon(turns.append, 1)
+    body = await Messages().list_body(kind, values, {})
+    assert (turns, len(protobuf.decode(body)["items"])) == ([1], 401)
+
+
 def a_config_map(name, size):
     obj = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": name}, "data": {"x": "y" * size}}
     return msgspec.json.encode(obj)

@@ -1,5 +1,6 @@
 """Stored objects as protobuf. Each state of an object is encoded once for all who read it, as long as it is recent."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -8,8 +9,10 @@ from umiak.api import protobuf
 from umiak.api.kind import Kind
 from umiak.objects.types import Object
 
-ROOM = 8 * 1024 * 1024
+ROOM = 16 * 1024 * 1024
 """Bytes of messages that are kept at most."""
+TURN = 200
+"""Objects encoded without a pause."""
 
 
 class Messages:
@@ -42,8 +45,13 @@ class Messages:
         """A whole answer."""
         return protobuf.wrapped(kind.api_version, kind.kind, self.of(kind, value))
 
-    def list_body(self, kind: Kind, values: Sequence[bytes], about: Object) -> bytes:
-        items = (self.of(kind, value) for value in values)
+    async def list_body(self, kind: Kind, values: Sequence[bytes], about: Object) -> bytes:
+        """Lets others have a turn now and then: thousands of objects take a while."""
+        items: list[bytes] = []
+        for start in range(0, len(values), TURN):
+            if start:
+                await asyncio.sleep(0)
+            items += [self.of(kind, value) for value in values[start : start + TURN]]
         return _list(kind.api_version, kind.list_kind, about, items)
 
 

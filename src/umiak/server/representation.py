@@ -73,11 +73,11 @@ def converted(call: Call, value: bytes, kind: Kind, *, with_headers: bool = True
     return msgspec.json.encode(tables.table(kind, version, [value], about, include, now, with_headers=with_headers))
 
 
-def of_list(call: Call, values: Sequence[bytes], about: Object) -> Answer:
+async def of_list(call: Call, values: Sequence[bytes], about: Object) -> Answer:
     """A list, from its objects' bytes in the kind's own form; `about` is the list's metadata."""
     kind, media = call.kind, call.media
     if media.is_binary and not media.target:
-        return Answer(200, call.app.messages.list_body(kind, values, about), media.type)
+        return Answer(200, await call.app.messages.list_body(kind, values, about), media.type)
     if not media.target:
         if kind.is_custom:
             about.setdefault("continue", "")

@@ -25,4 +25,4 @@ async def delete_collection(call: Call) -> Answer:
             if error.reason != "NotFound":
                 raise
     values = [stored.shown(call.kind, entry.value) for entry in page.entries]
-    return representation.of_list(call, values, page.metadata())
+    return await representation.of_list(call, values, page.metadata())

@@ -35,7 +35,7 @@ async def list_objects(call: Call) -> Answer:
     values = [entry.value for entry in page.entries]
     if not stored.is_direct(call.kind):
         values = [stored.shown(call.kind, value) for value in values]
-    return representation.of_list(call, values, page.metadata())
+    return await representation.of_list(call, values, page.metadata())
 
 
 @dataclass(frozen=True, slots=True)
