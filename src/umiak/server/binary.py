@@ -45,13 +45,17 @@ class Messages:
         """A whole answer."""
         return protobuf.wrapped(kind.api_version, kind.kind, self.of(kind, value))
 
-    async def list_body(self, kind: Kind, values: Sequence[bytes], about: Object) -> bytes:
+    async def all_of(self, kind: Kind, values: Sequence[bytes]) -> list[bytes]:
         """Lets others have a turn now and then: thousands of objects take a while."""
-        items: list[bytes] = []
+        found: list[bytes] = []
         for start in range(0, len(values), TURN):
             if start:
                 await asyncio.sleep(0)
-            items += [self.of(kind, value) for value in values[start : start + TURN]]
+            found += [self.of(kind, value) for value in values[start : start + TURN]]
+        return found
+
+    async def list_body(self, kind: Kind, values: Sequence[bytes], about: Object) -> bytes:
+        items = await self.all_of(kind, values)
         return _list(kind.api_version, kind.list_kind, about, items)
 
 

@@ -42,11 +42,20 @@ async def watch(call: Call) -> None:
     after = version_number(options.resource_version)
     if options.initial_events and after > call.app.store.revision:
         raise too_large(after, call.app.store.revision)
+    if options.initial_events and call.media.is_binary and not call.media.target:
+        await _ready(call, wanted)
     watcher = Watcher(call, options, wanted)
     watcher.check_form()
     media = "application/json" if call.media.format == "json" else f"{call.media.type};stream=watch"
     watcher.stream = call.exchange.start(200, [*call.app.common_headers(call), ("Content-Type", media)])
     watcher.begin(after)
+
+
+async def _ready(call: Call, wanted: Selection) -> None:
+    """Has what the watch begins with encoded beforehand: it is sent in one go."""
+    entries, _ = call.app.present(*prefix(call.kind, call.namespace, wanted))
+    values = [stored.shown(call.kind, entry.value) for entry in entries if wanted.matches(entry.value)]
+    await call.app.messages.all_of(call.kind, values)
 
 
 @dataclass(slots=True, eq=False)
