@@ -251,6 +251,11 @@ class ApiServer:
             if self.serves(found.group, found.version):
                 raise no_such_resource()
             return page_not_found()
+        if kind.is_custom:
+            from umiak.server.custom.paths import leads_nowhere
+
+            if leads_nowhere(found, kind):
+                return page_not_found()
         started = self.clock.monotonic()
         call, run = self.dispatch.prepare(self, request, found, kind, exchange)
         try:

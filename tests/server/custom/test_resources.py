@@ -100,6 +100,20 @@ async def test_without_a_status_part_the_status_counts(api, kite):
     assert (await api("GET", f"{KITES}/a/status"))[0] == 404
 
 
+async def test_paths_that_lead_nowhere(kites, kite):
+    await kites("POST", KITES, kite())
+    nowhere = (404, "404 page not found\n")
+    assert await kites("GET", "/apis/toys.example/v1/kites/a") == nowhere
+    assert await kites("GET", f"{KITES.replace('/v1/', '/v2/')}") == nowhere
+    status, answer = await kites("GET", f"{KITES}/a/nothing")
+    assert (status, answer["message"]) == (404, 'kites.toys.example "a" not found')
+    status, answer = await kites("POST", f"{KITES}/a/status", kite())
+    assert (status, answer["message"]) == (
+        405,
+        'create is not supported on resources of kind "kites.toys.example"',
+    )
+
+
 async def test_scale(kites, kite):
     await kites("POST", KITES, kite())
     _, scaled = await kites.patch(f"{KITES}/a/scale", {"spec": {"replicas": 5}})

@@ -57,6 +57,9 @@ def faults_of_status(definition: Object) -> list[FieldError]:
 
 
 def _name(definition: Object) -> Iterator[FieldError]:
+    """Of a new definition, which has no version yet; later the parts of its name can not change."""
+    if definition["metadata"].get("resourceVersion"):
+        return
     name, spec = definition["metadata"].get("name") or "", definition["spec"]
     wanted = f"{(spec.get('names') or {}).get('plural') or ''}.{spec.get('group') or ''}"
     if name and name != wanted:

@@ -27,6 +27,8 @@ HINT = (
 CONTRIBUTED = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"
 TOTAL = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema"
 SELF, OLD_SELF = "self", "oldSelf"
+SELF_TYPE = "selfType"
+"""Starts the names of the object types; expressions cannot see it, since no variable is called so."""
 
 
 @dataclass(slots=True)
@@ -89,7 +91,7 @@ def part_of(declared: Declared | None, key: str, schema: Object) -> Declared | N
     """The type of a property whose schema is given."""
     name = escape(key)
     if name is None:
-        return of_schema(schema, SELF, bool(schema.get(EMBEDDED)))
+        return of_schema(schema, SELF_TYPE, bool(schema.get(EMBEDDED)))
     if declared is None or name not in declared.fields:
         return None
     return declared.fields[name][1]
@@ -98,7 +100,7 @@ def part_of(declared: Declared | None, key: str, schema: Object) -> Declared | N
 def faults(schema: Object, path: str) -> list[FieldError]:
     """What is wrong with the rules of a schema that is otherwise well formed."""
     check = _Check()
-    found = list(check.node(schema, path, of_schema(schema, SELF, is_root=True), _Place(1)))
+    found = list(check.node(schema, path, of_schema(schema, SELF_TYPE, is_root=True), _Place(1)))
     if check.total > SCHEMA_LIMIT:
         found += [field_forbidden(where, CONTRIBUTED) for _, where in check.expensive]
         found.append(field_forbidden(path, _over(TOTAL, check.total, SCHEMA_LIMIT)))

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 from umiak.api.apiextensions._field_paths import NoSuchField, resolve
-from umiak.api.apiextensions._rules import OLD_SELF, SELF, Rule, compiled, part_of
+from umiak.api.apiextensions._rules import OLD_SELF, SELF, SELF_TYPE, Rule, compiled, part_of
 from umiak.api.apiextensions._structural import RULES, has_rules
 from umiak.objects.cel.declared import Declared, of_schema
 from umiak.objects.cel.environment import PER_CALL_LIMIT, RUNTIME_BUDGET
@@ -38,7 +38,7 @@ def rules(schema: Object) -> RuleCheck | None:
 
     def check(new: Object, old: Object | None) -> list[FieldError]:
         if not validators:
-            validators.append(_Validator(schema, schema, True, of_schema(schema, SELF, is_root=True)))
+            validators.append(_Validator(schema, schema, True, of_schema(schema, SELF_TYPE, is_root=True)))
         run = _Run()
         run.node(validators[0], "", new, old, _Match(new, old, schema, old is not None))
         return run.faults
