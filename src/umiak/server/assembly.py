@@ -25,10 +25,13 @@ from umiak.server.contract import Request
 from umiak.server.custom.follow import follow as follow_definitions
 from umiak.server.discovery import Discovery
 from umiak.server.keys import Keys
+from umiak.server.resources import Resources
 from umiak.server.settings import Settings
 from umiak.server.special import Special
 from umiak.server.tokens import Issuer
 from umiak.server.upkeep import Upkeep
+from umiak.server.webhooks import plugins as webhooks
+from umiak.server.webhooks.sender import Sender
 from umiak.store.contract import Store
 
 if TYPE_CHECKING:
@@ -60,13 +63,14 @@ async def assemble(
     authorization = await setup.authorization(store)
     allocator = ServiceAllocator(settings.service_cidr, settings.node_ports, chance)
     app: ApiServer
+    hooks, asking = webhooks.plugins(lambda: app, Sender(Resources(store, clock, chance), chance))
     app = ApiServer(
         store,
         clock=clock,
         random=chance,
         authenticators=(authentication,),
         authorizer=authorization,
-        admission=exported("umiak.server.admission", "ADMISSION").values(),
+        admission=[*exported("umiak.server.admission", "ADMISSION").values(), *asking],
         settings=settings,
         specials={("", "services"): _services(allocator, lambda: app)},
         rules=authorization,
@@ -74,6 +78,7 @@ async def assemble(
     )
     app.kubelet_client = secrets.kubelet_client
     app.on_close.append(_stopping(authorization.stop))
+    webhooks.hang_in(app, hooks)
     _hang_in(app)
     _prepare(app, allocator, secrets)
     return app

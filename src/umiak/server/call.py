@@ -109,6 +109,10 @@ class Gate:
         for plugin in self._phases[phase]:
             if plugin.concerns(admitted):
                 await plugin.run(self._surroundings, admitted, phase)
+        if phase is Phase.MUTATE and admitted.changed_by_webhook:
+            for plugin in self._phases[phase]:
+                if plugin.name != "MutatingAdmissionWebhook" and plugin.concerns(admitted):
+                    await plugin.run(self._surroundings, admitted, phase)
 
 
 async def undo(admitted: Admitted) -> None:

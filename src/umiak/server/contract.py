@@ -163,6 +163,8 @@ class Admitted:
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
     """For the audit log."""
+    changed_by_webhook: bool = False
+    """Then the plugins that change objects get a second look."""
     undo: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """Called when the write fails after all, e.g. to release an allocated address."""
 

@@ -38,6 +38,7 @@ class WriteOptions:
     manager: str = ""
     force: bool = False
     dry_run_values: tuple[str, ...] = ()
+    names_directive: bool = False
 
     def as_object(self, kind: str) -> Object:
         found: Object = {"kind": kind, "apiVersion": "meta.k8s.io/v1"}
@@ -45,7 +46,7 @@ class WriteOptions:
             found["dryRun"] = list(self.dry_run_values)
         if self.manager:
             found["fieldManager"] = self.manager
-        if self.directive:
+        if self.directive and self.names_directive:
             found["fieldValidation"] = self.directive
         return found
 
@@ -89,7 +90,8 @@ def write_options(request: Request, kind: str, *, apply: bool = False) -> WriteO
     if directive not in DIRECTIVES:
         faults.append(not_supported("fieldValidation", directive, DIRECTIVES))
     _refuse(kind, faults)
-    return WriteOptions(bool(dry_run), directive or "Warn", manager, boolean(query.get("force") or ()), dry_run)
+    force = boolean(query.get("force") or ())
+    return WriteOptions(bool(dry_run), directive or "Warn", manager, force, dry_run, bool(directive))
 
 
 NO_WRITE_OPTIONS = WriteOptions()

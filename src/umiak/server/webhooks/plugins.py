@@ -1,0 +1,316 @@
+"""The two admission plugins, MutatingAdmissionWebhook and ValidatingAdmissionWebhook.
+
+They follow the configurations in the store, so that a write which concerns no webhook costs a look at an empty list.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from umiak.api import schema
+from umiak.api.core.namespace import KIND as NAMESPACE
+from umiak.api.kind import Kind
+from umiak.objects import encoding, json_patch
+from umiak.objects.errors import StatusError, bad_request, forbidden, internal, not_found
+from umiak.objects.go_text import quoted
+from umiak.objects.types import Object
+from umiak.server import metadata
+from umiak.server.access.feed import follow
+from umiak.server.contract import Admission, Admitted, Phase, Surroundings
+from umiak.server.webhooks import matching, review
+from umiak.server.webhooks.matching import Target
+from umiak.server.webhooks.review import Seen, Unintelligible, Verdict
+from umiak.server.webhooks.sender import CallFailed, Sender
+
+if TYPE_CHECKING:
+    from umiak.server.app import ApiServer
+
+log = logging.getLogger(__name__)
+
+MUTATING, VALIDATING = "mutatingwebhookconfigurations", "validatingwebhookconfigurations"
+ORDERS = {MUTATING: 34, VALIDATING: 36}
+NO_SIDE_EFFECTS = ("None", "NoneOnDryRun")
+Call = Callable[[Surroundings, Admitted, Object, Target], Awaitable[None]]
+
+
+class Failed(Exception):
+    """A webhook could not be asked, or gave no proper answer; its failurePolicy says what comes of that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """A webhook that a write concerns, and the name of its resource under which it does."""
+
+    webhook: Object
+    target: Target
+
+
+class Configured:
+    """The webhooks of one kind of configuration, in the order in which they are called."""
+
+    def __init__(self, plural: str) -> None:
+        self.prefix = f"/{matching.EXEMPT_GROUP}/{plural}/"
+        self.webhooks: list[Object] = []
+        self._found: dict[str, list[Object]] = {}
+
+    def changed(self, name: str, value: bytes | None) -> None:
+        if value is None:
+            self._found.pop(name, None)
+        else:
+            self._found[name] = msgspec.json.decode(value).get("webhooks") or []
+        self.webhooks = [webhook for key in sorted(self._found) for webhook in self._found[key]]
+
+
+class Webhooks:
+    """`others` gives the further names of a resource: other versions and groups that store the same objects;
+    `find_kind` the kind behind such a name."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        others: Callable[[Admitted], tuple[Target, ...]],
+        find_kind: Callable[[Target], Kind],
+    ) -> None:
+        self.sender = sender
+        self.others = others
+        self.find_kind = find_kind
+        self.configured = {plural: Configured(plural) for plural in ORDERS}
+
+    def plugin(self, plural: str, name: str, phase: Phase) -> Admission:
+        found = self.configured[plural]
+        run = self.mutate if phase is Phase.MUTATE else self.validate
+        return Admission(
+            name=name,
+            order=ORDERS[plural],
+            phases=(phase,),
+            run=run,
+            concerns=lambda request: bool(found.webhooks) and not matching.is_exempt(request),
+        )
+
+    async def mutate(self, around: Surroundings, request: Admitted, phase: Phase) -> None:
+        """One after the other; a webhook that asks for it is called again when a later one changed the object."""
+        eager: list[Invited] = []
+        due: list[Invited] = []
+        for webhook in self.configured[MUTATING].webhooks:
+            invited = await self._invited(around, request, webhook)
+            if invited is None:
+                continue
+            if await self._change(around, request, invited):
+                due, request.changed_by_webhook = list(eager), True
+            if webhook.get("reinvocationPolicy") == "IfNeeded":
+                eager.append(invited)
+        for invited in due:
+            await self._change(around, request, invited)
+
+    async def validate(self, around: Surroundings, request: Admitted, phase: Phase) -> None:
+        """All at once; the first in order that refuses has its say."""
+        candidates = [await self._invited(around, request, w) for w in self.configured[VALIDATING].webhooks]
+        calls = [self._judge(around, request, invited) for invited in candidates if invited is not None]
+        for outcome in await asyncio.gather(*calls, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
+
+    async def _invited(self, around: Surroundings, request: Admitted, webhook: Object) -> Invited | None:
+        """Raises 404 for a namespace that is not there, 403 for conditions that cannot be judged."""
+        others = self.others(request) if webhook.get("matchPolicy") == "Equivalent" else ()
+        target = matching.concerned(webhook, request, others)
+        if target is None or not matching.object_matches(webhook, request):
+            return None
+        if matching.needs_namespace(webhook, request):
+            labels = matching.own_namespace_labels(request)
+            if labels is None:
+                labels = await _namespace_labels(around, matching.namespace_of(request))
+            if not matching.namespace_matches(webhook, labels):
+                return None
+        return Invited(webhook, target) if self._conditions_hold(request, webhook, target) else None
+
+    def _conditions_hold(self, request: Admitted, webhook: Object, target: Target) -> bool:
+        conditions = webhook.get("matchConditions")
+        if not conditions:
+            return True
+        from umiak.server.webhooks.conditions import Undecided, hold
+
+        seen = self._seen(request, target)
+        described = review.question(request, target, seen, "", review.VERSIONS[0])["request"]
+        plain = {name: value for name, value in described.items() if name not in ("uid", "object", "oldObject")}
+        try:
+            return hold(conditions, {"object": seen.new, "oldObject": seen.old, "request": plain})
+        except Undecided as error:
+            if webhook.get("failurePolicy") == "Ignore":
+                return False
+            asked = request.attributes
+            raise forbidden(asked.group, asked.resource, asked.name, str(error)) from None
+
+    def _seen(self, request: Admitted, target: Target) -> Seen:
+        kind, new = _kind_of(request), request.new if request.operation != "DELETE" else None
+        if target == matching.target_of(request):
+            return Seen(kind, kind, new, request.old)
+        other = self.find_kind(target)
+        told = {"group": other.group, "version": other.version, "kind": other.kind}
+        new, old = (_as_other(request.kind, other, obj) for obj in (new, request.old))
+        return Seen(told, kind, new, old)
+
+    async def _change(self, around: Surroundings, request: Admitted, invited: Invited) -> bool:
+        """Whether the webhook changed the object."""
+        verdict = await self._verdict(around, request, invited, may_patch=True)
+        if verdict is None or not verdict.patch:
+            return False
+        return _patched(request, invited.webhook, verdict.patch)
+
+    async def _judge(self, around: Surroundings, request: Admitted, invited: Invited) -> None:
+        await self._verdict(around, request, invited, may_patch=False)
+
+    async def _verdict(
+        self, around: Surroundings, request: Admitted, invited: Invited, may_patch: bool
+    ) -> Verdict | None:
+        """None when there is no answer and that does not matter. Raises the webhook's refusal, or 500."""
+        webhook = invited.webhook
+        if request.dry_run and webhook.get("sideEffects") not in NO_SIDE_EFFECTS:
+            raise bad_request(f"admission webhook {quoted(webhook['name'])} does not support dry run")
+        try:
+            verdict = await self._asked(around, request, invited, may_patch)
+        except Failed as error:
+            told = f"failed calling webhook {quoted(webhook['name'])}: {error}"
+            if webhook.get("failurePolicy") == "Ignore":
+                log.warning("%s; it does not insist", told)
+                return None
+            raise internal(told) from error
+        request.warnings += [text for text in verdict.warnings if text not in request.warnings]
+        request.annotations.update({f"{webhook['name']}/{k}": v for k, v in verdict.annotations.items()})
+        if not verdict.allowed:
+            raise review.refusal(webhook["name"], verdict.result)
+        return verdict
+
+    async def _asked(self, around: Surroundings, request: Admitted, invited: Invited, may_patch: bool) -> Verdict:
+        webhook, uid = invited.webhook, metadata.new_uid(around.chance)
+        version = review.version_of(webhook)
+        asked = review.question(request, invited.target, self._seen(request, invited.target), uid, version)
+        try:
+            said = await self.sender.ask(webhook["clientConfig"], asked, webhook.get("timeoutSeconds") or 10)
+        except CallFailed as error:
+            raise Failed(f"failed to call webhook: {error}") from error
+        finally:
+            await self.sender.tidy()
+        try:
+            return review.answer(said, uid, version, may_patch)
+        except Unintelligible as error:
+            raise Failed(f"received invalid webhook response: {error}") from error
+
+
+def _kind_of(request: Admitted) -> Object:
+    """Group, version and kind of the object, which for some subresources is not that of the resource."""
+    shown = request.new or request.old or {}
+    version = shown.get("apiVersion") or request.kind.api_version
+    group, _, number = version.rpartition("/")
+    return {"group": group, "version": number, "kind": shown.get("kind") or request.kind.kind}
+
+
+def _as_other(kind: Kind, other: Kind, obj: Object | None) -> Object | None:
+    """The object in another version of its kind."""
+    if obj is None:
+        return None
+    kept = kind.to_storage(encoding.copy(obj)) if kind.to_storage else encoding.copy(obj)
+    found = other.from_storage(kept) if other.from_storage else kept
+    return {**found, "kind": other.kind, "apiVersion": other.api_version}
+
+
+async def _namespace_labels(around: Surroundings, name: str) -> dict[str, str]:
+    found = await around.objects.find(NAMESPACE, "", name)
+    if found is None:
+        raise not_found("", "namespaces", name)
+    labels: dict[str, str] = found["metadata"].get("labels") or {}
+    return labels
+
+
+def _patched(request: Admitted, webhook: Object, patch: bytes) -> bool:
+    """Applies a JSON patch to the object of the request; whether that changed it. Raises 500."""
+    try:
+        operations = msgspec.json.decode(patch)
+    except msgspec.DecodeError as error:
+        raise internal(
+            f"failed calling webhook {quoted(webhook['name'])}: received undecodable patch in webhook response: {error}"
+        ) from None
+    if not operations:
+        return False
+    if request.new is None or request.operation == "DELETE":
+        named = quoted(webhook["name"])
+        raise internal(
+            f"admission webhook {named} attempted to modify the object, which is not supported for this operation"
+        )
+    before = request.new
+    after = _read(request, _applied(before, operations))
+    changed = after != before
+    before.clear()
+    before.update(after)
+    return bool(changed)
+
+
+def _applied(obj: Object, operations: list[Any]) -> Any:
+    """One operation after the other, so that an error can name the one that failed."""
+    outcome: Any = encoding.copy(obj)
+    for operation in operations:
+        try:
+            outcome = json_patch.apply(outcome, [operation])
+        except json_patch.InvalidPatch as error:
+            raise internal(str(error)) from None
+        except json_patch.PatchFailed as error:
+            if operation.get("op") == "remove":
+                raise internal(f"error in remove for path: '{operation['path']}': {error}: missing value") from None
+            raise internal(str(error)) from None
+    return outcome
+
+
+def _read(request: Admitted, patched: Object) -> Object:
+    """The object's fields by the schema, with defaults, as if it had been sent so."""
+    kind = request.kind
+    if patched.get("kind") != kind.kind:
+        return patched  # a subresource's own kind
+    try:
+        found, _ = schema.decode(kind.schema, patched, kind.kind, kind.version)
+    except StatusError as error:
+        raise internal(error.message) from None
+    kind.default(found)
+    return found
+
+
+def plugins(app: "Callable[[], ApiServer]", sender: Sender) -> tuple[Webhooks, tuple[Admission, Admission]]:
+    def others(request: Admitted) -> tuple[Target, ...]:
+        kind, asked = request.kind, request.attributes
+        place = kind.store_prefix()
+        return tuple(
+            Target(other.group, other.version, other.plural, asked.subresource)
+            for other in app().kinds()
+            if other.store_prefix() == place and (other.group, other.version) != (asked.group, asked.version)
+        )
+
+    def find_kind(target: Target) -> Kind:
+        found = app().kind(target.group, target.version, target.resource)
+        assert found is not None  # `others` named it
+        return found
+
+    found = Webhooks(sender, others, find_kind)
+    return found, (
+        found.plugin(MUTATING, "MutatingAdmissionWebhook", Phase.MUTATE),
+        found.plugin(VALIDATING, "ValidatingAdmissionWebhook", Phase.VALIDATE),
+    )
+
+
+def hang_in(app: "ApiServer", webhooks: Webhooks) -> None:
+    """Follows the configurations while the server runs."""
+    stops: list[Callable[[], None]] = []
+
+    async def start() -> None:
+        for found in webhooks.configured.values():
+            stops.append(await follow(app.store, found.prefix, found.changed))
+
+    async def stop() -> None:
+        for end in stops:
+            end()
+        await webhooks.sender.close()
+
+    app.on_start.append(start)
+    app.on_close.append(stop)

@@ -1,0 +1,156 @@
+"""Calls webhooks over HTTPS: at their URL, or at an endpoint of their service."""
+
+import asyncio
+import base64
+import random
+import ssl
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from umiak.api.core.service import KIND as SERVICE
+from umiak.api.discovery.endpointslice import KIND as ENDPOINT_SLICE
+from umiak.objects.errors import StatusError
+from umiak.objects.types import Object
+from umiak.server.bodies import HEAD_TYPE, SCHEME, go_kind
+from umiak.server.contract import Objects
+from umiak.server.subresources.service_proxy import SERVICE_NAME, endpoints, port_name
+
+if TYPE_CHECKING:
+    from umiak.kit.http.client import HttpClient
+
+MOST_CLIENTS = 64
+HEADERS = {"content-type": "application/json", "accept": "application/json", "user-agent": "kube-apiserver-admission"}
+REFUSALS = {
+    401: "the server has asked for the client to provide credentials",
+    403: "forbidden",
+    404: "the server could not find the requested resource",
+    405: "the server does not allow this method on the requested resource",
+}
+
+
+class CallFailed(Exception):
+    """A webhook gave no answer; the text says why, in the reference's words."""
+
+
+class _Nowhere(Exception):
+    """There is nobody to call."""
+
+
+class Sender:
+    """Keeps connections to the webhooks asked last."""
+
+    def __init__(self, objects: Objects, dice: random.Random) -> None:
+        self._objects = objects
+        self._dice = dice
+        self._clients: OrderedDict[tuple[str, str, str], HttpClient] = OrderedDict()
+
+    async def ask(self, config: Object, body: Object, seconds: int) -> Any:
+        """What the webhook with this clientConfig answers, as JSON data. Raises CallFailed."""
+        from umiak.kit.http.client import HttpError  # most clusters have no webhooks
+
+        url, place, sent = url_of(config), "", msgspec.json.encode(body)
+        target = f"{urlsplit(url).path}?timeout={seconds}s"
+        try:
+            async with asyncio.timeout(seconds):
+                place = await self._place(config)
+                client = self._client(place, config)
+                status, headers, data = await client.request("POST", target, HEADERS, sent, seconds)
+        except (TimeoutError, HttpError, StatusError, _Nowhere) as error:
+            raise CallFailed(f'Post "{url}?timeout={seconds}s": {_reason(error, place)}') from error
+        return _read(status, data, headers.get("content-type", ""))
+
+    async def _place(self, config: Object) -> str:
+        """Host and port to connect to. Raises _Nowhere, or StatusError."""
+        service = config.get("service")
+        if service is None:
+            netloc = urlsplit(config["url"]).netloc
+            return netloc if urlsplit(config["url"]).port else f"{netloc}:443"
+        name, namespace, port = service["name"], service["namespace"], service.get("port") or 443
+        found = await self._objects.find(SERVICE, namespace, name)
+        if found is None:
+            raise _Nowhere(f'service "{name}" not found')
+        if found["spec"].get("type") == "ExternalName":
+            return f"{found['spec'].get('externalName')}:{port}"
+        slices = await self._objects.list(ENDPOINT_SLICE, namespace)
+        own = [s for s in slices if (s["metadata"].get("labels") or {}).get(SERVICE_NAME) == name]
+        places = endpoints(own, port_name(found, str(port)))
+        if not places:
+            raise _Nowhere(f'no endpoints available for service "{name}"')
+        address, number = self._dice.choice(places)
+        return f"[{address}]:{number}" if ":" in address else f"{address}:{number}"
+
+    def _client(self, place: str, config: Object) -> "HttpClient":
+        from umiak.kit.http.client import HttpClient
+
+        bundle = config.get("caBundle") or ""
+        name = "" if config.get("service") is None else urlsplit(url_of(config)).hostname or ""
+        key = (place, name, bundle)
+        found = self._clients.pop(key, None)
+        if found is None:
+            try:
+                trust = ssl.create_default_context(cadata=base64.b64decode(bundle).decode() if bundle else None)
+            except ssl.SSLError:
+                raise _Nowhere("unable to load root certificates: unable to parse bytes as PEM block") from None
+            found = HttpClient(f"https://{place}", trust, server_name=name)
+        self._clients[key] = found
+        return found
+
+    async def close(self) -> None:
+        clients, self._clients = list(self._clients.values()), OrderedDict()
+        for client in clients:
+            await client.close()
+
+    async def tidy(self) -> None:
+        """Closes the connections used longest ago, when there are too many."""
+        while len(self._clients) > MOST_CLIENTS:
+            _, oldest = self._clients.popitem(last=False)
+            await oldest.close()
+
+
+def url_of(config: Object) -> str:
+    """Where the webhook is, as errors show it."""
+    service = config.get("service")
+    if service is None:
+        url = urlsplit(config["url"])
+        return f"{url.scheme}://{url.netloc}{url.path or '/'}"
+    host = f"{service['name']}.{service['namespace']}.svc"
+    return f"https://{host}:{service.get('port') or 443}{service.get('path') or '/'}"
+
+
+def _reason(error: Exception, place: str) -> str:
+    """As Go words it."""
+    cause = error.__cause__
+    if isinstance(error, StatusError | _Nowhere):
+        return str(error)
+    if isinstance(error, TimeoutError) or isinstance(cause, TimeoutError):
+        return "context deadline exceeded"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        unknown = cause.verify_code in (18, 19, 20, 21)
+        why = "certificate signed by unknown authority" if unknown else cause.verify_message
+        return f"tls: failed to verify certificate: x509: {why}"
+    if isinstance(cause, ConnectionRefusedError):
+        return f"dial tcp {place}: connect: connection refused"
+    return "EOF" if cause is None or isinstance(cause, ConnectionError) else str(error)
+
+
+def _read(status: int, data: bytes, content_type: str) -> Any:
+    if not 200 <= status < 300:
+        is_text = not content_type or content_type.startswith("text/")
+        shown = data.decode(errors="replace").strip() if is_text else "unknown"
+        if status >= 500:
+            raise CallFailed(f'an error on the server ("{shown}") has prevented the request from succeeding')
+        raise CallFailed(REFUSALS.get(status, "the server rejected our request for an unknown reason"))
+    try:
+        found = msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        found = data.decode(errors="replace")  # YAML's word for it
+    if not isinstance(found, dict):
+        why = f"json: cannot unmarshal {go_kind(found)} into {HEAD_TYPE}"
+        raise CallFailed(f"couldn't get version/kind; json parse error: {why}")
+    version, kind = found.get("apiVersion") or "", found.get("kind") or ""
+    if kind != "AdmissionReview":
+        raise CallFailed(f'no kind "{kind}" is registered for version "{version}" {SCHEME}')
+    return found
