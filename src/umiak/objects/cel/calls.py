@@ -108,7 +108,23 @@ def _is_certain(wanted: Type, given: Type) -> bool:
     return wanted.kind in ("param", "dyn") or wanted.kind == given.kind
 
 
+def _on_texts(function: Function, fallback: Function) -> Function:
+    """For functions of two strings, the most frequent of those whose operands may be anything."""
+
+    def run(a: Any, b: Any) -> Any:
+        return function(a, b) if type(a) is str and type(b) is str else fallback(a, b)
+
+    return run
+
+
 def _dispatch(name: str, candidates: list[tuple[Overload, Function | None]]) -> Function:
+    first, function = candidates[0]
+    if len(candidates) == 1 and function is not None and [arg.kind for arg in first.args] == ["string", "string"]:
+        return _on_texts(function, _by_types(name, candidates))
+    return _by_types(name, candidates)
+
+
+def _by_types(name: str, candidates: list[tuple[Overload, Function | None]]) -> Function:
     def run(*operands: Any) -> Any:
         for overload, function in candidates:
             if function is not None and all(map(matches, overload.args, operands)):
@@ -128,6 +144,8 @@ def _named(value: Any) -> str:
 def _call(runs: list[Run], function: Function, cost: Cost | int) -> Run:
     constant = cost if isinstance(cost, int) else 0
     reckon = None if isinstance(cost, int) else cost
+    if len(runs) == 2 and reckon is not None:
+        return _call_of_two(runs[0], runs[1], function, reckon)
 
     def run(f: Frame) -> Any:
         try:
@@ -145,6 +163,28 @@ def _call(runs: list[Run], function: Function, cost: Cost | int) -> Run:
             raise
         if reckon is not None:
             f[COST] += reckon(operands, result)
+        return result
+
+    return run
+
+
+def _call_of_two(left: Run, right: Run, function: Function, reckon: Cost) -> Run:
+    """The same for the usual number of operands."""
+
+    def run(f: Frame) -> Any:
+        try:
+            operands = [left(f), right(f)]
+        except EvaluationError:
+            f[COST] += 1
+            raise
+        try:
+            result = function(operands[0], operands[1])
+        except FAULTS:
+            raise no_overload() from None
+        except EvaluationError:
+            f[COST] += reckon(operands, "")
+            raise
+        f[COST] += reckon(operands, result)
         return result
 
     return run

@@ -10,6 +10,7 @@ from typing import Any
 
 from umiak.objects.cel import types
 from umiak.objects.cel.types import Type
+from umiak.objects.cel.values import type_name
 
 STRUCTS = re.compile(r"kubernetes\.[A-Za-z.]+")
 _OVERLOAD = re.compile(
@@ -104,15 +105,15 @@ def library(
     return Library(tuple(parse_overload(line) for line in lines if line), functions, costs or {}, types or {})
 
 
+_RUNTIME = {"timestamp": "google.protobuf.Timestamp", "duration": "google.protobuf.Duration", "null": "null_type"}
+
+
 def matches(type: Type, value: Any) -> bool:
     """Whether a value at run time is of a declared type, as far as its outside tells."""
-    from umiak.objects.cel.values import type_name
-
     if type.kind in ("dyn", "param", "any"):
         return True
     name = type_name(value)
     if type.kind in ("list", "map") and name == type.kind:
         parts = next(iter(value.items()), ()) if name == "map" else value[:1]
         return all(map(matches, type.params, parts))
-    wanted = {"timestamp": "google.protobuf.Timestamp", "duration": "google.protobuf.Duration", "null": "null_type"}
-    return name == (wanted.get(type.kind) or (type.name if type.kind in ("struct", "opaque") else type.kind))
+    return name == (_RUNTIME.get(type.kind) or (type.name if type.kind in ("struct", "opaque") else type.kind))

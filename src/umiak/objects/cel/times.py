@@ -41,7 +41,7 @@ def parse_duration(text: str) -> int | None:
 def duration(nanos: int) -> Duration:
     """Raises EvaluationError beyond the bounds."""
     if not -LONGEST <= nanos < LONGEST:
-        raise EvaluationError("duration overflow")
+        raise EvaluationError("integer overflow")
     return Duration(nanos)
 
 
