@@ -74,16 +74,11 @@ def test_a_costly_rule_ends_it_all():
 
 
 def test_all_rules_share_a_budget():
-    each = {
-        "type": "array",
-        "items": {"type": "integer"},
-        "x-kubernetes-validations": [{"rule": "self.all(x, self.all(y, x < 900 || y < 900))"}],
-    }
-    schema = spec({"rows": {"type": "array", "items": each}})
-    found = texts(schema, {"rows": [list(range(200))] * 40})
+    each = {"type": "integer", "x-kubernetes-validations": [{"rule": "self >= 0"}]}
+    check = rules(spec({"rows": {"type": "array", "items": each}}), budget=5)
     why = "validation failed due to running out of cost budget, no further validation rules will be run"
-    assert len(found) == 1
-    assert found[0].endswith(f'Invalid value: "array": {why}')
+    found = check({"spec": {"rows": [1, 2, 3, 4]}}, None)
+    assert [str(fault) for fault in found] == [f'spec.rows[2]: Invalid value: "integer": {why}']
 
 
 STAYS = {"rule": "self.hull == oldSelf.hull", "message": "hull stays"}
