@@ -30,8 +30,9 @@ LONGEST_MESSAGE = 5 * 1024
 OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
 
 
-def rules(schema: Object) -> RuleCheck | None:
-    """The check of a schema's rules, None when it has none. Rules are compiled when first needed."""
+def rules(schema: Object, budget: int = RUNTIME_BUDGET) -> RuleCheck | None:
+    """The check of a schema's rules, None when it has none; `budget` is for one object. Rules are compiled when first
+    needed."""
     if not has_rules(schema):
         return None
     validators: list[_Validator] = []
@@ -39,7 +40,7 @@ def rules(schema: Object) -> RuleCheck | None:
     def check(new: Object, old: Object | None) -> list[FieldError]:
         if not validators:
             validators.append(_Validator(schema, schema, True, of_schema(schema, SELF_TYPE, is_root=True)))
-        run = _Run()
+        run = _Run(budget)
         run.node(validators[0], "", new, old, _Match(new, old, schema, old is not None))
         return run.faults
 
@@ -129,7 +130,7 @@ class _Stop(Exception):
 class _Run:
     """One pass over an object."""
 
-    left: int = RUNTIME_BUDGET
+    left: int
     faults: list[FieldError] = field(default_factory=list)
 
     def node(self, validator: _Validator, path: str, new: Any, old: Any, match: _Match) -> None:
