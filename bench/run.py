@@ -1,5 +1,7 @@
 """umiak's API server beside kube-apiserver, in one run with the same load generator: start, memory, rates.
 
+Rates depend on what else the machine does; the second table, CPU time per request of the server with its store, hardly.
+
 usage: bench/run.py [--count 2000] [--list 5000] [--only umiak|reference] [--ops create,get,...]
 
 The load generator (bench/apiload, Go) is built on first use. The reference (kube-apiserver and etcd) is taken from
@@ -28,18 +30,22 @@ HERE = Path(__file__).resolve().parent
 REFERENCE = Path(os.environ.get("REFERENCE", Path.home() / ".cache" / "reference")) / "bin"
 TOKEN = "benchtoken"
 READY_SECONDS = 60
-OPERATIONS = "create,get,list,patch,status,apply,watch,delete"
+OPERATIONS = "list,create,get,patch,status,apply,watch,delete"
+LISTS, EVENTS = 10, 20_000
+"""Lists that are asked for; events that 100 watchers get of 200 changes."""
 
 
 @dataclass
 class Measured:
-    """One server's figures: seconds to ready, MiB before and after the load, operations per second and p99 in ms."""
+    """One server's figures: seconds to ready, MiB before and after the load, operations per second and p99 in ms, CPU
+    time in microseconds per operation."""
 
     name: str
     start: float = 0.0
     idle: float = 0.0
     loaded: float = 0.0
     rates: dict[str, tuple[float, float, int]] = field(default_factory=dict)
+    cpu: dict[str, float] = field(default_factory=dict)
 
 
 def free_port() -> int:
@@ -56,6 +62,16 @@ def resident(processes: list[subprocess.Popen[bytes]]) -> float:
             if line.startswith("VmRSS:"):
                 total += int(line.split()[1])
     return total / 1024
+
+
+def cpu_time(processes: list[subprocess.Popen[bytes]]) -> float:
+    """Microseconds that all threads of the processes have run."""
+    total = 0
+    for process in processes:
+        for thread in Path(f"/proc/{process.pid}/task").iterdir():
+            with suppress(OSError):  # it has just ended
+                total += int((thread / "schedstat").read_text().split()[0])
+    return total / 1000
 
 
 def call(url: str, path: str, body: bytes | None = None) -> int:
@@ -174,13 +190,36 @@ def measure(name: str, options: argparse.Namespace) -> Measured:
             account = b'{"metadata":{"name":"default"}}'
             with suppress(urllib.error.HTTPError):  # it may be there already
                 call(url, "/api/v1/namespaces/default/serviceaccounts", account)
-            operations = options.ops.split(",")
-            if "list" in operations:
-                found.rates |= {"list": load(url, "create,list,delete", options.list, "-lists=10")["list"]}
-                operations.remove("list")
-            found.rates |= load(url, ",".join(operations), options.count)
+            for operation in options.ops.split(","):
+                measure_one(found, url, processes, operation, options)
             found.loaded = resident(processes)
     return found
+
+
+def measure_one(
+    found: Measured, url: str, processes: list[subprocess.Popen[bytes]], operation: str, options: argparse.Namespace
+) -> None:
+    """Lists have Pods of their own around them."""
+    count = options.list if operation == "list" else options.count
+    times = {"get": 3 * count, "list": LISTS, "watch": EVENTS}.get(operation, count)
+    if operation == "list":
+        load(url, "create", count)
+    before = cpu_time(processes)
+    found.rates |= load(url, operation, count, f"-lists={LISTS}")
+    found.cpu[operation] = (cpu_time(processes) - before) / times
+    if operation == "list":
+        load(url, "delete", count)
+
+
+def cpu_table(results: list[Measured]) -> Iterator[str]:
+    yield (
+        "| CPU µs per request | " + " | ".join(r.name for r in results) + (" | ratio |" if len(results) == 2 else " |")
+    )
+    yield "|---|" + "---|" * (len(results) + (len(results) == 2))
+    for operation in results[0].cpu:
+        figures = [r.cpu[operation] for r in results]
+        ratio = [f"{figures[1] / figures[0]:.1f} x"] if len(figures) == 2 else []
+        yield "| " + " | ".join([operation, *(f"{f:,.0f}" for f in figures), *ratio]) + " |"
 
 
 def table(results: list[Measured], options: argparse.Namespace) -> Iterator[str]:
@@ -216,7 +255,7 @@ def main() -> None:
         print(f"no kube-apiserver in {REFERENCE}: measuring umiak alone", file=sys.stderr)
         names.remove("reference")
     results = [measure(name, options) for name in names]
-    print("\n".join(table(results, options)))
+    print("\n".join([*table(results, options), "", *cpu_table(results)]))
 
 
 if __name__ == "__main__":
