@@ -1,5 +1,6 @@
 """Removes the objects of a kind that is going: each as a plain delete would, without asking anybody's leave."""
 
+import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,15 @@ from umiak.store.contract import Entry, Mismatch
 if TYPE_CHECKING:
     from umiak.server.app import ApiServer
 
+TOGETHER = 64
+"""Removals under way at once; the store commits them together."""
+
 
 async def remove_all(app: "ApiServer", kind: Kind, now: datetime) -> None:
     """Those that finalizers hold are marked, and stay until somebody takes the finalizers off."""
-    page = await app.store.range(kind.store_prefix())
-    for entry in page.entries:
-        await _remove(app, kind, entry.key, now)
+    keys = [entry.key for entry in (await app.store.range(kind.store_prefix())).entries]
+    for start in range(0, len(keys), TOGETHER):
+        await asyncio.gather(*(_remove(app, kind, key, now) for key in keys[start : start + TOGETHER]))
 
 
 async def _remove(app: "ApiServer", kind: Kind, key: str, now: datetime) -> None:
