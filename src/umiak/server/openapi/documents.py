@@ -74,10 +74,11 @@ def writer_of(version: int, kinds: list[Kind]) -> Writer:
     """One that knows the schemas of custom kinds, too."""
     writer = Writer(version)
     if any(kind.is_custom for kind in kinds):
+        from umiak.api.apiextensions._embedded import OBJECT_META
         from umiak.server.custom import openapi
 
-        explained = openapi.explained(writer.definition(openapi.OBJECT_META))
-        writer.own = openapi.definitions(kinds, writer.reference, version) | {openapi.OBJECT_META: explained}
+        explained = openapi.explained(writer.definition(OBJECT_META))
+        writer.own = openapi.definitions(kinds, writer.reference, version) | {OBJECT_META: explained}
     return writer
 
 
