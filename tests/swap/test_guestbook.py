@@ -18,7 +18,7 @@ JSON, PROTOBUF = "application/json", "application/vnd.kubernetes.protobuf"
 WEB, REDIS = "deployment/web", "statefulset/redis"
 
 
-def original_controllers_and_scheduler(cluster: Cluster, images: list[Path], content: str = JSON) -> None:
+def original_controllers_and_scheduler(cluster: Cluster, images: list[Path], content: str = PROTOBUF) -> None:
     cluster.runtime(major=1)
     cluster.our_apiserver()
     cluster.import_images(images)
@@ -28,7 +28,7 @@ def original_controllers_and_scheduler(cluster: Cluster, images: list[Path], con
     cluster.our_node()
 
 
-def original_node(cluster: Cluster, images: list[Path], content: str = JSON) -> None:
+def original_node(cluster: Cluster, images: list[Path], content: str = PROTOBUF) -> None:
     cluster.runtime(major=2)
     cluster.our_apiserver()
     cluster.import_images(images)
