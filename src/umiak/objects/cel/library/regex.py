@@ -1,12 +1,11 @@
 """Regular expressions, in RE2's syntax."""
 
-import re
-
-from umiak.objects import go_regexp
 from umiak.objects.cel.declarations import library
 from umiak.objects.cel.errors import EvaluationError
 from umiak.objects.cel.library.standard import pattern_cost
 from umiak.objects.cel.values import Function
+from umiak.objects.go_regexp import InvalidPattern
+from umiak.objects.linear_regexp import Matcher, matcher
 
 OVERLOADS = """
 string_find_string: string find(string) -> string
@@ -15,22 +14,21 @@ string_find_all_string_int: string findAll(string, int) -> list(string)
 """
 
 
-def compiled(pattern: str, prefix: str = "") -> re.Pattern[str]:
+def compiled(pattern: str, prefix: str = "") -> Matcher:
     """Raises EvaluationError; the fault as Go words it, whose prefix may be told apart."""
     try:
-        return go_regexp.compile(pattern)
-    except go_regexp.InvalidPattern as error:
+        return matcher(pattern)
+    except InvalidPattern as error:
         raise EvaluationError(prefix + str(error).removeprefix(prefix)) from None
 
 
 def _find(text: str, pattern: str) -> str:
-    match = compiled(pattern, "Illegal regex: ").search(text)
-    return match.group() if match else ""
+    found = compiled(pattern, "Illegal regex: ").find(text)
+    return text[found[0] : found[1]] if found else ""
 
 
 def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
-    found = [match.group() for match in compiled(pattern, "Illegal regex: ").finditer(text)]
-    return found if limit < 0 else found[:limit]
+    return compiled(pattern, "Illegal regex: ").find_all(text, limit)
 
 
 _FUNCTIONS: dict[str, Function] = {"find": _find, "findAll": _find_all}

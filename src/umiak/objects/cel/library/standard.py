@@ -95,7 +95,7 @@ def _matches(text: str, pattern: str) -> bool:
 
     if not isinstance(text, str) or not isinstance(pattern, str):
         raise no_overload()
-    return compiled(pattern, "error parsing regexp: ").search(text) is not None
+    return compiled(pattern, "error parsing regexp: ").matches(text)
 
 
 def _not_strictly_false(value: object) -> bool:
