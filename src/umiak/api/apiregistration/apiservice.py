@@ -23,7 +23,7 @@ def validate(obj: Object) -> list[FieldError]:
     errors: Errors = []
     spec, name = obj["spec"], (obj.get("metadata") or {}).get("name") or ""
     group, version = spec.get("group") or "", spec.get("version") or ""
-    if name and name != f"{version}.{group}":
+    if name and not path_segment(name, False) and name != f"{version}.{group}":
         text = f'must be `spec.version+"."+spec.group`: "{version}.{group}"'
         errors.append(invalid_value("metadata.name", name, text))
     if not group:

@@ -15,7 +15,15 @@ from umiak.api.common.pod_defaults import default_template
 from umiak.api.common.pod_validation import pod_template
 from umiak.api.common.pod_warnings import of_template
 from umiak.api.common.strategy import keep_status, only_status
-from umiak.api.common.workloads import NO_MATCH, counters, immutable, not_decremented, runs_for_ever, template_labels
+from umiak.api.common.workloads import (
+    NO_MATCH,
+    counters,
+    immutable,
+    not_decremented,
+    runs_for_ever,
+    shown_labels,
+    template_labels,
+)
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, invalid_value, not_supported, required
 from umiak.objects.types import Object
@@ -66,7 +74,7 @@ def validate(obj: Object) -> list[FieldError]:
     selector, labels = spec.get("selector"), template_labels(spec)
     label_selector(selector, "spec.selector", errors)
     if selector_matches(selector, labels) is False:
-        errors.append(invalid_value("spec.template.metadata.labels", labels, NO_MATCH))
+        errors.append(invalid_value("spec.template.metadata.labels", shown_labels(spec), NO_MATCH))
     if selector is not None and is_empty_selector(selector):
         errors.append(invalid_value("spec.selector", selector, "empty selector is invalid for daemonset"))
     pod_template(spec["template"], "spec.template", errors)

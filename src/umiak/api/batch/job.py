@@ -9,7 +9,7 @@ from umiak.api.common.job_defaults import default_job_spec
 from umiak.api.common.job_validation import job_spec
 from umiak.api.common.pod_warnings import of_template
 from umiak.api.common.strategy import keep_status, only_status
-from umiak.api.common.workloads import NO_MATCH, immutable, template_labels
+from umiak.api.common.workloads import NO_MATCH, immutable, shown_labels, template_labels
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, invalid_value, required
 from umiak.objects.types import Object
@@ -60,7 +60,7 @@ def validate(obj: Object) -> list[FieldError]:
         errors.append(required("spec.selector"))
     label_selector(selector, "spec.selector", errors)
     if selector_matches(selector, template_labels(spec)) is False:
-        errors.append(invalid_value("spec.template.metadata.labels", template_labels(spec), NO_MATCH))
+        errors.append(invalid_value("spec.template.metadata.labels", shown_labels(spec), NO_MATCH))
     return errors
 
 

@@ -1,6 +1,8 @@
 """Device requests, in claims and in their templates: defaults and validation."""
 
-from umiak.api.common.checks import Errors, check
+import re
+
+from umiak.api.common.checks import Errors, check, duplicates
 from umiak.api.common.metadata import label_key, label_value
 from umiak.objects import names
 from umiak.objects.errors import FieldError, duplicate, invalid_value, not_supported, required, too_long, too_many
@@ -31,6 +33,7 @@ def default_claim_spec(spec: Object) -> None:
 
 
 _MODES = ("All", "ExactCount")
+_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 _NOT_A_REQUEST = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
 _REQUESTS, _CONSTRAINTS, _CONFIGURATIONS, _CHOICES = 32, 32, 32, 8
 TAINT_EFFECTS = ("NoExecute", "NoSchedule", "None")
@@ -49,6 +52,41 @@ def driver(name: str, path: str, errors: Errors) -> None:
             "and must start and end with an alphanumeric character"
         )
         errors.append(invalid_value(path, name, names.mismatch(rule, names.DNS_SUBDOMAIN, "Example.com")))
+
+
+def pool_name(name: str, path: str, errors: Errors) -> None:
+    """Subdomains with slashes between them."""
+    if not name:
+        errors.append(required(path))
+        return
+    if len(name) > 253:
+        errors.append(too_long(path, 253))
+    for part in name.split("/"):
+        check(names.dns_subdomain, part, path, errors)
+
+
+def qualified_name(name: str, path: str, errors: Errors) -> None:
+    """A C identifier, perhaps after a domain and a slash."""
+    parts = name.split("/")
+    if len(parts) == 2 and not parts[0]:
+        errors.append(invalid_value(path, "", "the domain must not be empty"))
+    elif len(parts) == 2:
+        driver(parts[0], path, errors)
+    if len(parts) == 2 and not parts[1]:
+        errors.append(invalid_value(path, "", "the name must not be empty"))
+    elif len(parts) <= 2:
+        _identifier(parts[-1], path, errors)
+
+
+def _identifier(name: str, path: str, errors: Errors) -> None:
+    if len(name) > 32:
+        errors.append(too_long(path, 32))
+    if not re.fullmatch(_IDENTIFIER, name):
+        rule = (
+            "a valid C identifier must start with alphabetic character or '_', "
+            "followed by a string of alphanumeric characters or '_'"
+        )
+        errors.append(invalid_value(path, name, names.mismatch(rule, _IDENTIFIER, "my_name", "MY_NAME", "MyName")))
 
 
 def claim_spec(spec: Object, path: str) -> list[FieldError]:
@@ -145,9 +183,12 @@ def references(holder: Object, known: set[str], path: str, errors: Errors, singl
 
 def _constraint(constraint: Object, known: set[str], path: str, errors: Errors, late: Errors) -> None:
     references(constraint, known, path, errors)
+    for index, repeated in duplicates(constraint.get("requests") or ()):
+        late.append(duplicate(f"{path}.requests[{index}]", repeated))
     for field in ("matchAttribute", "distinctAttribute"):
         name = constraint.get(field)
         if name is not None:
+            qualified_name(name, f"{path}.{field}", late)
             if "/" not in name:
                 text = "a fully qualified name must be a domain and a name separated by a slash"
                 late.append(invalid_value(f"{path}.{field}", name, text))

@@ -49,6 +49,8 @@ def _capacity(capacity: Object, path: str, errors: Errors) -> None:
     if set(capacity) != {"storage"}:
         errors.append(not_supported(path, capacity, ("storage",)))
     for name, text in sorted(capacity.items()):
+        if parse(text) < ZERO:
+            errors.append(invalid_value(f"{path}[{name}]", parse(text).value(), "must be a valid resource quantity"))
         if parse(text) <= ZERO:
             errors.append(invalid_value(f"{path}[{name}]", text, NOT_POSITIVE))
 

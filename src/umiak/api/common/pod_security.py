@@ -64,10 +64,16 @@ _INTERNAL_NAMES = {
 }
 
 
+_PROFILE = {"type": "Type", "localhostProfile": "LocalhostProfile"}
+
+
 def _as_printed(context: Object) -> Object:
     """A security context as the reference's error texts print it, in the words of its internal version."""
     printed: Object = {internal: context.get(name) for name, internal in _INTERNAL_NAMES.items()}
     capabilities = context.get("capabilities")
+    for name in ("SeccompProfile", "AppArmorProfile"):
+        if printed[name] is not None:
+            printed[name] = {internal: printed[name].get(field) for field, internal in _PROFILE.items()}
     if capabilities is not None:
         printed["Capabilities"] = {"Add": capabilities.get("add"), "Drop": capabilities.get("drop")}
     return printed

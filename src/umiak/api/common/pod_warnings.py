@@ -5,6 +5,8 @@ Source: `pkg/api/pod/warnings.go`.
 
 from collections.abc import Callable, Iterator
 
+from umiak.api.common.volume_path_warnings import overlapping_paths
+from umiak.api.common.volume_sources import claim_warnings
 from umiak.objects import names
 from umiak.objects.quantity import parse
 from umiak.objects.types import Object
@@ -62,6 +64,9 @@ def pod_warnings(metadata: Object, spec: Object, prefix: str) -> list[str]:
     found += _spreading(spec, path)
     for index, volume in enumerate(spec.get("volumes") or ()):
         found += [f"{path}.volumes[{index}].{OLD_VOLUMES[name]}" for name in volume if name in OLD_VOLUMES]
+        claim = (volume.get("ephemeral") or {}).get("volumeClaimTemplate") or {}
+        found += claim_warnings(claim.get("spec") or {}, f"{path}.volumes[{index}].ephemeral.volumeClaimTemplate.spec")
+    found += overlapping_paths(spec.get("volumes") or ())
     found += _repeated(spec, path)
     for container, where in _containers(spec, path):
         found += _container(container, where)
@@ -144,8 +149,8 @@ def _app_armor(container: Object, spec: Object, metadata: Object, prefix: str) -
     key = APP_ARMOR + (container.get("name") or "")
     if key not in (metadata.get("annotations") or {}):
         return []
-    if prefix and (container.get("securityContext") or {}).get("appArmorProfile") is not None:
-        return []
+    if not prefix or (container.get("securityContext") or {}).get("appArmorProfile") is not None:
+        return []  # pods themselves are warned before the annotation becomes a field
     return [f"{prefix}metadata.annotations[{key}]: {APP_ARMOR_TEXT}"]
 
 

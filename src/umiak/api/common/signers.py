@@ -18,7 +18,7 @@ def signer_name(name: str, path: str, errors: Errors) -> None:
     for text in names.dns_subdomain(domain):
         errors.append(invalid_value(path, domain, f"validating label {_quoted(domain)}: {text}"))
     if "." not in domain:
-        errors.append(invalid_value(path, name, "should be a domain with at least two segments separated by dots"))
+        errors.append(invalid_value(path, domain, "should be a domain with at least two segments separated by dots"))
     for text in names.dns_subdomain(rest):
         errors.append(invalid_value(path, rest, f"validating label {_quoted(rest)}: {text}"))
     if len(name) > 571:

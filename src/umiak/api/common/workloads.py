@@ -18,9 +18,13 @@ IMMUTABLE = "field is immutable"
 
 
 def template_labels(spec: Object) -> dict[str, str]:
-    """Sorted, as they are printed."""
     labels: dict[str, str] = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
-    return dict(sorted(labels.items()))
+    return labels
+
+
+def shown_labels(spec: Object) -> dict[str, str]:
+    """The template's labels as they are printed."""
+    return dict(sorted(template_labels(spec).items()))
 
 
 def selector_of(spec: Object, noun: str, path: str, errors: Errors) -> bool:
@@ -42,7 +46,7 @@ def template_of(spec: Object, owner: str, path: str, errors: Errors, check_templ
     selector = spec.get("selector")
     is_empty = selector is not None and is_empty_selector(selector)
     if not is_empty and selector_matches(selector, template_labels(spec)) is False:
-        errors.append(invalid_value(f"{path}.template.metadata.labels", template_labels(spec), NO_MATCH))
+        errors.append(invalid_value(f"{path}.template.metadata.labels", shown_labels(spec), NO_MATCH))
     if check_template:
         pod_template(spec.get("template") or {}, f"{path}.template", errors)
     runs_for_ever(spec, owner, path, errors)

@@ -1,11 +1,14 @@
 """Namespace: a scope for names."""
 
 from umiak.api.common.cells import AGE, NAME, column, reads
-from umiak.api.common.metadata import label
+from umiak.api.common.checks import check
+from umiak.api.common.metadata import STANDARD_FINALIZERS, label, label_key
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError, invalid_value
 from umiak.objects.types import Object
 
+UNQUALIFIED = "name is neither a standard finalizer name nor is it fully qualified"
 NAME_LABEL = "kubernetes.io/metadata.name"
 
 
@@ -37,6 +40,15 @@ def prepare_update(new: Object, old: Object) -> None:
         new["spec"]["finalizers"] = finalizers
 
 
+def validate(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for name in (obj.get("spec") or {}).get("finalizers") or ():
+        check(label_key, name, "spec.finalizers", errors)
+        if "/" not in name and name not in STANDARD_FINALIZERS:
+            errors.append(invalid_value("spec.finalizers", name, UNQUALIFIED))
+    return errors
+
+
 def phase(obj: Object) -> str:
     return (obj.get("status") or {}).get("phase") or ""
 
@@ -48,6 +60,7 @@ KIND = builtin(
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     prepare_status=only_status,
+    validate=validate,
     validate_name=label,
     columns=(NAME, column("Status", reads("status", "phase"), "The status of the namespace"), AGE),
     selectable={"status.phase": phase, "name": lambda obj: obj["metadata"].get("name") or ""},

@@ -7,7 +7,14 @@ from umiak.api.common.pod_defaults import default_template
 from umiak.api.common.pod_validation import pod_template
 from umiak.api.common.pod_warnings import of_template
 from umiak.api.common.strategy import keep_status, only_status
-from umiak.api.common.workloads import NO_MATCH, at_most_replicas, counters, runs_for_ever, template_labels
+from umiak.api.common.workloads import (
+    NO_MATCH,
+    at_most_replicas,
+    counters,
+    runs_for_ever,
+    shown_labels,
+    template_labels,
+)
 from umiak.api.kind import Scale
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, invalid_value, required
@@ -45,7 +52,7 @@ def validate(obj: Object) -> list[FieldError]:
     else:
         labels = template_labels(spec)
         if any(labels.get(key) != value for key, value in selector.items()):
-            errors.append(invalid_value("spec.template.metadata.labels", labels, NO_MATCH))
+            errors.append(invalid_value("spec.template.metadata.labels", shown_labels(spec), NO_MATCH))
         pod_template(template, "spec.template", errors)
         runs_for_ever(spec, "ReplicationController", "spec", errors)
     nonnegative(spec, "replicas", "spec", errors)

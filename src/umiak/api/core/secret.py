@@ -6,6 +6,7 @@ import json
 from umiak.api.common.cells import AGE, NAME, column, counts, reads
 from umiak.api.common.checks import check, config_key_faults
 from umiak.api.common.workloads import immutable
+from umiak.api.faults import described
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value, required, too_long
 from umiak.objects.types import Object
@@ -76,7 +77,10 @@ def _json_fault(text: str) -> str:
         if at is None or not text.strip():
             return "unexpected end of JSON input"
         return f"invalid character '{text.strip()[at]}' looking for beginning of value"
-    return "json: cannot unmarshal into Go value of type map[string]interface {}"
+    value, end = json.JSONDecoder().raw_decode(text.strip())
+    if end < len(text.strip()):
+        return f"invalid character '{text.strip()[end]}' after top-level value"
+    return f"json: cannot unmarshal {described(value)} into Go value of type map[string]interface {{}}"
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:

@@ -45,8 +45,8 @@ def validate(obj: Object) -> list[FieldError]:
         errors.append(not_supported("spec.type", kind, ("Exempt", "Limited")))
     else:
         late.append(required("spec.type"))
-        if limited is not None:
-            _answer(limited, [], late)
+    if kind != "Limited" and limited is not None:
+        _answer(limited, [], late)
     members = (("exempt", "Exempt"), ("limited", "Limited"))
     unwanted = [_unwanted(f"spec.{field}") for field, owner in members if spec.get(field) is not None and kind != owner]
     return errors + unwanted + late

@@ -7,7 +7,7 @@ reference's generated rules say, after the written ones.
 from collections.abc import Iterable
 
 from umiak.api.common.checks import Errors, check
-from umiak.api.common.device_requests import configuration, driver, references, request_names
+from umiak.api.common.device_requests import configuration, driver, pool_name, references, request_names
 from umiak.api.common.pod_scheduling import node_selector
 from umiak.objects import names
 from umiak.objects.errors import (
@@ -91,10 +91,7 @@ def _devices(devices: list[Object], allocation: Object | None, errors: Errors, l
 def _place(device: Object, path: str, errors: Errors, covered: Errors) -> None:
     """Which device; `covered` takes what the generated rules say of driver and pool."""
     driver(device.get("driver") or "", f"{path}.driver", covered)
-    if not device.get("pool"):
-        covered.append(required(f"{path}.pool"))
-    for part in (device.get("pool") or "").split("/") if device.get("pool") else ():
-        check(names.dns_subdomain, part, f"{path}.pool", covered)
+    pool_name(device.get("pool") or "", f"{path}.pool", covered)
     if not device.get("device"):
         errors.append(required(f"{path}.device"))
     else:

@@ -4,7 +4,7 @@ from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, column, reads, since
 from umiak.api.common.checks import check
-from umiak.api.common.device_requests import taint
+from umiak.api.common.device_requests import driver, pool_name, taint
 from umiak.api.common.strategy import keep_status, nothing_but_status, reset_status
 from umiak.api.registry import builtin
 from umiak.objects import names
@@ -24,9 +24,13 @@ def validate(obj: Object) -> list[FieldError]:
     errors: list[FieldError] = []
     late: list[FieldError] = []
     spec = obj["spec"]
-    device = (spec.get("deviceSelector") or {}).get("device")
-    if device is not None:
-        check(names.dns_label, device, "spec.deviceSelector.device", errors)
+    selector, path = spec.get("deviceSelector") or {}, "spec.deviceSelector"
+    if selector.get("driver") is not None:
+        driver(selector["driver"], f"{path}.driver", errors)
+    if selector.get("pool") is not None:
+        pool_name(selector["pool"], f"{path}.pool", errors)
+    if selector.get("device") is not None:
+        check(names.dns_label, selector["device"], f"{path}.device", errors)
     taint(spec.get("taint") or {}, "spec.taint", errors, late)
     return errors + late
 

@@ -7,7 +7,7 @@ from umiak.api.common.pod_scheduling import node_selector
 from umiak.api.common.workloads import immutable
 from umiak.api.registry import builtin
 from umiak.objects import names
-from umiak.objects.errors import FieldError, duplicate, invalid_value, required, too_many
+from umiak.objects.errors import FieldError, duplicate, invalid_value, required, too_long, too_many
 from umiak.objects.types import Object
 
 _PLACES = ("nodeName", "nodeSelector", "allNodes", "perDeviceNodeSelection")
@@ -29,10 +29,11 @@ def validate(obj: Object) -> list[FieldError]:
     errors: Errors = []
     late: Errors = []
     spec = obj.get("spec") or {}
-    if spec.get("driver"):
-        check(names.dns_subdomain, spec["driver"], "spec.driver", errors)
-    else:
+    if not spec.get("driver"):
         errors.append(required("spec.driver"))
+    elif len(spec["driver"]) > 63:
+        errors.append(too_long("spec.driver", 63))
+    check(names.dns_subdomain, spec.get("driver") or "a", "spec.driver", errors)
     _pool(spec.get("pool") or {}, "spec.pool", errors)
     _place(spec, errors)
     devices = spec.get("devices") or []
@@ -69,15 +70,20 @@ def _pool(pool: Object, path: str, errors: Errors) -> None:
 def _place(spec: Object, errors: Errors) -> None:
     """Where the devices can be used."""
     given = [name for name in _PLACES if spec.get(name) not in (None, False, "")]
+    if spec.get("nodeName"):
+        check(names.dns_subdomain, spec["nodeName"], "spec.nodeName", errors)
+    elif spec.get("nodeName") is not None:
+        errors.append(invalid_value("spec.nodeName", "", "must be either unset or set to a non-empty string"))
+    if spec.get("nodeSelector") is not None:
+        node_selector(spec["nodeSelector"], "spec.nodeSelector", errors)
+    for name in ("allNodes", "perDeviceNodeSelection"):
+        if spec.get(name) is False:
+            errors.append(invalid_value(f"spec.{name}", False, "must be either unset or set to true"))
     if not given:
         errors.append(required("spec", _ONE_PLACE))
     elif len(given) > 1:
         shown = "{" + ", ".join(f"`{name}`" for name in given) + "}"
         errors.append(invalid_value("spec", shown, f"{_ONE_PLACE}, but multiple fields are set"))
-    if spec.get("nodeName"):
-        check(names.dns_subdomain, spec["nodeName"], "spec.nodeName", errors)
-    if spec.get("nodeSelector") is not None:
-        node_selector(spec["nodeSelector"], "spec.nodeSelector", errors)
 
 
 def _attributes(attributes: Object, path: str, errors: Errors) -> None:

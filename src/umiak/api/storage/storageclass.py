@@ -46,8 +46,14 @@ def validate(obj: Object) -> list[FieldError]:
     if obj["reclaimPolicy"]:
         one_of(obj["reclaimPolicy"], ("Delete", "Retain"), "reclaimPolicy", errors)
     one_of(obj["volumeBindingMode"], ("Immediate", "WaitForFirstConsumer"), "volumeBindingMode", errors)
+    before: list[Object] = [{}]
     for index, term in enumerate(obj.get("allowedTopologies") or ()):
-        _topology(term, f"allowedTopologies[{index}].matchLabelExpressions", errors)
+        path = f"allowedTopologies[{index}].matchLabelExpressions"
+        _topology(term, path, errors)
+        wanted = {e.get("key"): set(e.get("values") or ()) for e in term.get("matchLabelExpressions") or ()}
+        if wanted in before:
+            errors.append(duplicate(path, ""))
+        before.append(wanted)
     return errors + late
 
 
