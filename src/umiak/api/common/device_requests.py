@@ -39,13 +39,13 @@ _REQUESTS, _CONSTRAINTS, _CONFIGURATIONS, _CHOICES = 32, 32, 32, 8
 TAINT_EFFECTS = ("NoExecute", "NoSchedule", "None")
 
 
-def driver(name: str, path: str, errors: Errors) -> None:
-    """The name of a driver, in any case."""
+def driver(name: str, path: str, errors: Errors, unit: str = "bytes") -> None:
+    """The name of a driver, in any case; generated rules count characters."""
     if not name:
         errors.append(required(path))
         return
     if len(name) > 63:
-        errors.append(too_long(path, 63))
+        errors.append(FieldError("FieldValueTooLong", path, f"Too long: may not be more than 63 {unit}"))
     if names.dns_subdomain(name.lower()):
         rule = (
             "an RFC 1123 subdomain must consist of alphanumeric characters, '-' or '.', "
@@ -203,7 +203,7 @@ def configuration(config: Object, path: str, errors: Errors, late: Errors) -> No
     if opaque is None:
         errors.append(required(f"{path}.opaque"))
         return
-    driver(opaque.get("driver") or "", f"{path}.opaque.driver", late)
+    driver(opaque.get("driver") or "", f"{path}.opaque.driver", late, "characters")
     parameters = opaque.get("parameters")
     if parameters is None:
         errors.append(required(f"{path}.opaque.parameters"))

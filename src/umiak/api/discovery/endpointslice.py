@@ -1,5 +1,6 @@
 """EndpointSlice: a part of the addresses behind a Service."""
 
+from collections.abc import Callable
 from typing import Any
 
 from umiak.api.common.address_warnings import address_warnings
@@ -25,7 +26,7 @@ def default(obj: Object) -> None:
 
 
 _FAMILIES = ("FQDN", "IPv4", "IPv6")
-_ENDPOINTS, _ADDRESSES, _PORTS = 1000, 100, 20_000
+_ENDPOINTS, _ADDRESSES, _PORTS, _HINTS = 1000, 100, 20_000, 8
 
 
 def validate(obj: Object) -> list[FieldError]:
@@ -75,6 +76,24 @@ def _endpoint(endpoint: Object, family: str, path: str, errors: list[FieldError]
         check(names.dns_subdomain, endpoint["nodeName"], f"{path}.nodeName", errors)
     if endpoint.get("hostname") is not None:
         check(names.dns_label, endpoint["hostname"], f"{path}.hostname", errors)
+    for field, rule in (("forZones", names.label_value), ("forNodes", names.dns_subdomain)):
+        if not _hints((endpoint.get("hints") or {}).get(field) or [], rule, f"{path}.hints.{field}", errors):
+            break
+
+
+def _hints(hints: list[Object], rule: Callable[[str], list[str]], path: str, errors: list[FieldError]) -> bool:
+    """Whether there are few enough to look at what follows."""
+    if len(hints) > _HINTS:
+        errors.append(too_many(path, len(hints), _HINTS))
+        return False
+    seen: set[str] = set()
+    for index, hint in enumerate(hints):
+        where, name = f"{path}[{index}].name", hint.get("name") or ""
+        if name in seen:
+            errors.append(duplicate(where, name))
+        seen.add(name)
+        check(rule, name, where, errors)
+    return True
 
 
 def _address(address: str, family: str, path: str, index: int, errors: list[FieldError]) -> None:

@@ -4,7 +4,8 @@ from functools import cache
 
 from umiak.api import registry
 from umiak.api.kind import Kind
-from umiak.objects.errors import StatusError, bad_request, conflict, not_found
+from umiak.objects import names
+from umiak.objects.errors import StatusError, bad_request, conflict, invalid_value, not_found
 from umiak.objects.meta import format_time
 from umiak.objects.types import Object
 from umiak.server import bodies, metadata, representation, stored
@@ -38,6 +39,8 @@ async def create(call: Call) -> Answer:
     await call.app.gate.pass_through(admitted, Phase.VALIDATE)
     if not name:
         raise bad_request("Name parameter required.")
+    if odd := names.path_segment(name):
+        raise bad_request(f'Name parameter invalid: "{name}": {"; ".join(odd)}')
     await _assign(call, binding, name, options.dry_run)
     return representation.of_value(call, success(201), 201)
 
@@ -49,6 +52,8 @@ def _check_target(target: Object) -> None:
         faults.append(f'target.kind: Unsupported value: "{target["kind"]}": supported values: "Node", "<empty>"')
     if not target.get("name"):
         faults.append("target.name: Required value")
+    else:
+        faults += [str(invalid_value("target.name", target["name"], t)) for t in names.dns_subdomain(target["name"])]
     if faults:
         raise unknown_failure(faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]")
 
