@@ -39,7 +39,7 @@ class Patched:
     and strict faults of the patch itself."""
 
     obj: Object
-    shown: Callable[[], str]
+    shown: Callable[[Object], str]
     faults: list[str] = field(default_factory=list)
 
 
@@ -101,6 +101,7 @@ def _mechanism(call: Call) -> Mechanism:
 def read(call: Call, kind: Kind, patched: Patched, options: WriteOptions) -> Object:
     """The outcome as an object of its kind, with defaults. Raises 400 and 422."""
     obj = patched.obj
+    was = msgspec.json.encode(obj)  # reading takes out what is unknown, which errors have to show
     try:
         bodies.check_claim(obj, kind)
         obj["kind"], obj["apiVersion"] = kind.kind, kind.api_version
@@ -108,10 +109,10 @@ def read(call: Call, kind: Kind, patched: Patched, options: WriteOptions) -> Obj
         obj, faults = schema.decode(kind.schema, obj, kind.kind, kind.version)
     except StatusError as error:
         _, _, why = error.message.partition(f" cannot be handled as a {kind.kind}: ")
-        raise _unusable(patched, why or error.message) from None
+        raise _unusable(patched, was, why or error.message) from None
     faults = [*patched.faults, *faults]
     if faults and options.directive == "Strict":
-        raise _unusable(patched, f"strict decoding error: {', '.join(faults)}")
+        raise _unusable(patched, was, f"strict decoding error: {', '.join(faults)}")
     if faults and options.directive == "Warn":
         call.warn(faults)
     kind.default(obj)
@@ -122,9 +123,9 @@ def read(call: Call, kind: Kind, patched: Patched, options: WriteOptions) -> Obj
     return obj
 
 
-def _unusable(patched: Patched, why: str) -> StatusError:
+def _unusable(patched: Patched, was: bytes, why: str) -> StatusError:
     """The reference does not name the object here."""
-    return invalid("", "", "", [invalid_value("patch", patched.shown(), why)])
+    return invalid("", "", "", [invalid_value("patch", patched.shown(msgspec.json.decode(was)), why)])
 
 
 def _as_json(obj: Object, touched: Object) -> str:
@@ -172,7 +173,7 @@ def by_json_patch(asked: Asked, obj: Object) -> Patched:
     if not isinstance(outcome, dict):
         raise unprocessable()
     return Patched(
-        outcome, lambda: _as_json(outcome, _looked_into(operations)), _odd_keys(operations) if asked.strict else []
+        outcome, lambda obj: _as_json(obj, _looked_into(operations)), _odd_keys(operations) if asked.strict else []
     )
 
 
@@ -199,7 +200,7 @@ def by_merge_patch(asked: Asked, obj: Object) -> Patched:
     """RFC 7386."""
     sent = _map(asked, "error decoding patch: ")
     outcome = merge_patch.apply(obj, encoding.copy(sent))
-    return Patched(outcome, lambda: _as_json(outcome, sent), repeated(asked.body))
+    return Patched(outcome, lambda obj: _as_json(obj, sent), repeated(asked.body))
 
 
 def by_strategic_patch(asked: Asked, obj: Object) -> Patched:
@@ -209,7 +210,7 @@ def by_strategic_patch(asked: Asked, obj: Object) -> Patched:
     except strategic_merge.PatchError as error:
         failures = {400: bad_request(str(error)), 422: unprocessable()}
         raise failures.get(error.code) or unknown_failure(str(error)) from None
-    return Patched(outcome, lambda: go_text.plain(sent), repeated(asked.body))
+    return Patched(outcome, lambda obj: go_text.plain(sent), repeated(asked.body))
 
 
 def repeated(body: Any) -> list[str]:
