@@ -49,14 +49,11 @@ def test_a_reboot_heals(guestbook):
         os.kill(guestbook.pid(program), signal.SIGKILL)
     guestbook.umiak("down")
     guestbook.umiak("up")
-    machine.kubectl("-n", "guestbook", "rollout", "status", "statefulset/redis", "--timeout=90s")
+    count = ("exec", "redis-0", "--", "sh", "-c", 'redis-cli -a "$PASSWORD" --no-auth-warning llen entries')
+    # Until the agent is back the API shows what was: only an answer shows that Redis runs and kept its data.
+    assert int(eventually(lambda: machine.kubectl("-n", "guestbook", *count), 90)) >= 1
     eventually(lambda: "True" in ready_replicas(machine), 90)
     assert written in machine.kubectl("-n", "guestbook", "get", "configmap", "reboot", "-o", "yaml")
-    entries = machine.kubectl(
-        *("-n", "guestbook", "exec", "redis-0", "--", "sh", "-c"),
-        'redis-cli -a "$PASSWORD" --no-auth-warning llen entries',
-    )
-    assert int(entries) >= 1
 
 
 def ready_replicas(machine: Machine) -> str:
