@@ -3,6 +3,7 @@
 import re
 
 from umiak.api.common.checks import Errors, check, duplicates
+from umiak.api.common.expressions import device_selectors
 from umiak.api.common.metadata import label_key, label_value
 from umiak.objects import names
 from umiak.objects.errors import FieldError, duplicate, invalid_value, not_supported, required, too_long, too_many
@@ -36,6 +37,7 @@ _MODES = ("All", "ExactCount")
 _IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 _NOT_A_REQUEST = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
 _REQUESTS, _CONSTRAINTS, _CONFIGURATIONS, _CHOICES = 32, 32, 32, 8
+MOST_SELECTORS = 32
 TAINT_EFFECTS = ("NoExecute", "NoSchedule", "None")
 
 
@@ -90,7 +92,7 @@ def _identifier(name: str, path: str, errors: Errors) -> None:
 
 
 def claim_spec(spec: Object, path: str) -> list[FieldError]:
-    """The spec of a ResourceClaim, apart from what its expressions mean."""
+    """The spec of a ResourceClaim."""
     errors: Errors = []
     late: Errors = []
     devices, path = spec.get("devices") or {}, f"{path}.devices"
@@ -159,6 +161,10 @@ def _wanted(request: Object, path: str, errors: Errors, classes: Errors, late: E
         classes.append(required(f"{path}.deviceClassName"))
     else:
         check(names.dns_subdomain, request["deviceClassName"], f"{path}.deviceClassName", classes)
+    selectors = request.get("selectors") or []
+    device_selectors(selectors, f"{path}.selectors", errors)
+    if len(selectors) > MOST_SELECTORS:
+        late.append(too_many(f"{path}.selectors", len(selectors), MOST_SELECTORS))
     mode, count = request.get("allocationMode") or "", request.get("count") or 0
     if mode == "All" and count:
         text = "must not be specified when allocationMode is 'All'"

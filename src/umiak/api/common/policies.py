@@ -6,6 +6,7 @@ from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, UNSET, column, reads, selector_text
 from umiak.api.common.checks import Errors, check, label_selector, one_of
+from umiak.api.common.expressions import PolicyExpressions
 from umiak.api.common.metadata import label_key
 from umiak.api.common.webhooks import default_scopes, match_conditions, rule
 from umiak.api.kind import Column
@@ -75,7 +76,9 @@ BINDING_COLUMNS = (
 )
 
 
-_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
+_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
+_MUTABLE = ("*", "CONNECT", "CREATE", "UPDATE")
+_MOST_AUDITS = 20
 _RESERVED_WORDS = (
     "as break const continue else false for function if import in let loop namespace null package return true"
     " var void while"
@@ -97,12 +100,13 @@ def match_resources(match: Object, path: str, errors: Errors) -> None:
                     errors.append(duplicate(f"{where}.resourceNames[{at}]", name))
 
 
-def policy_head(spec: Object, errors: Errors) -> None:
-    """What validating and mutating policies have in common, up to their rules."""
+def _policy(spec: Object, errors: Errors, composes: bool) -> PolicyExpressions:
+    """What validating and mutating policies have in common, up to their rules. `composes` is whether expressions may
+    speak of variables even when there are none."""
     one_of(spec["failurePolicy"], ("Fail", "Ignore"), "spec.failurePolicy", errors)
-    kind = spec.get("paramKind")
-    if kind is not None:
-        _kind_of_params(kind, "spec.paramKind", errors)
+    has_params = spec.get("paramKind") is not None
+    if has_params:
+        _kind_of_params(spec["paramKind"], "spec.paramKind", errors)
     match = spec.get("matchConstraints")
     if match is None:
         errors.append(required("spec.matchConstraints"))
@@ -110,12 +114,21 @@ def policy_head(spec: Object, errors: Errors) -> None:
         match_resources(match, "spec.matchConstraints", errors)
         if not match.get("resourceRules"):
             errors.append(required("spec.matchConstraints.resourceRules"))
-    for index, variable in enumerate(spec.get("variables") or ()):
-        _variable(variable, f"spec.variables[{index}]", errors)
+        if composes:
+            _mutable_operations(match, "spec.matchConstraints", errors)
+    match_conditions(spec.get("matchConditions") or [], "spec.matchConditions", errors, has_params)
+    variables = spec.get("variables") or ()
+    expressions = PolicyExpressions(spec, composes or bool(variables))
+    for index, variable in enumerate(variables):
+        _variable(variable, f"spec.variables[{index}]", expressions, errors)
+    return expressions
 
 
-def policy_conditions(spec: Object, errors: Errors) -> None:
-    match_conditions(spec.get("matchConditions") or [], "spec.matchConditions", errors)
+def _mutable_operations(match: Object, path: str, errors: Errors) -> None:
+    """There is nothing to change when an object is deleted."""
+    for value in match.get("resourceRules") or ():
+        for operation in value.get("operations") or ():
+            one_of(operation, _MUTABLE, f"{path}.resourceRules.operations", errors)
 
 
 def _kind_of_params(kind: Object, path: str, errors: Errors) -> None:
@@ -125,6 +138,8 @@ def _kind_of_params(kind: Object, path: str, errors: Errors) -> None:
     elif version.count("/") > 1:
         text = f"unexpected GroupVersion string: {version}"
         errors.append(invalid_value(f"{path}.apiVersion", version, text))
+    else:
+        _version_of_params(version, f"{path}.apiVersion", errors)
     name = kind.get("kind") or ""
     if not name:
         errors.append(required(f"{path}.kind"))
@@ -133,7 +148,17 @@ def _kind_of_params(kind: Object, path: str, errors: Errors) -> None:
         errors.append(invalid_value(f"{path}.kind", name, text))
 
 
-def _variable(variable: Object, path: str, errors: Errors) -> None:
+def _version_of_params(text: str, path: str, errors: Errors) -> None:
+    group, _, version = text.rpartition("/")
+    if group and names.dns_subdomain(group):
+        errors.append(invalid_value(path, group, ",".join(names.dns_subdomain(group))))
+    if not version:
+        errors.append(invalid_value(path, text, "version must be specified"))
+    elif names.dns_1035_label(version):
+        errors.append(invalid_value(path, version, ",".join(names.dns_1035_label(version))))
+
+
+def _variable(variable: Object, path: str, expressions: PolicyExpressions, errors: Errors) -> None:
     name = variable.get("name") or ""
     if not name.strip():
         errors.append(required(f"{path}.name", "name is not specified"))
@@ -141,44 +166,75 @@ def _variable(variable: Object, path: str, errors: Errors) -> None:
         errors.append(invalid_value(f"{path}.name", name, "must be a valid CEL identifier"))
     if not (variable.get("expression") or "").strip():
         errors.append(required(f"{path}.expression", "expression is not specified"))
+    else:
+        expressions.variable(variable, f"{path}.expression", errors)
 
 
 def validate_validating(obj: Object) -> list[FieldError]:
-    """A ValidatingAdmissionPolicy, apart from what its expressions mean."""
+    """A ValidatingAdmissionPolicy."""
     errors: Errors = []
     spec = obj["spec"]
-    policy_head(spec, errors)
-    policy_conditions(spec, errors)
+    expressions = _policy(spec, errors, composes=False)
     validations, audits = spec.get("validations") or [], spec.get("auditAnnotations") or []
     if not validations and not audits:
         text = "validations or auditAnnotations must contain at least one item"
         errors += [required("spec.validations", text), required("spec.auditAnnotations", text)]
     for index, validation in enumerate(validations):
-        path = f"spec.validations[{index}]"
-        if not (validation.get("expression") or "").strip():
-            errors.append(required(f"{path}.expression", "expression is not specified"))
-        if validation.get("reason") is not None and validation["reason"] not in _REASONS:
-            errors.append(not_supported(f"{path}.reason", validation["reason"], _REASONS[:3]))
+        _validation(validation, f"spec.validations[{index}]", expressions, errors)
+    if len(audits) > _MOST_AUDITS:
+        text = f"must not have more than {_MOST_AUDITS} auditAnnotations"
+        errors.append(invalid_value("spec.auditAnnotations", audits, text))
+    seen: set[str] = set()
     for index, audit in enumerate(audits):
         path = f"spec.auditAnnotations[{index}]"
-        name = (obj.get("metadata") or {}).get("name") or "nometaname"
-        key = f"{name}/{audit.get('key') or ''}"
-        errors += [invalid_value(f"{path}.key", audit.get("key") or "", text) for text in label_key(key)]
-        if not (audit.get("valueExpression") or "").strip():
-            errors.append(required(f"{path}.valueExpression", "valueExpression is not specified"))
+        _audit(audit, (obj.get("metadata") or {}).get("name") or "", path, expressions, errors)
+        if (key := audit.get("key") or "") in seen:
+            errors.append(duplicate(f"{path}.key", key))
+        seen.add(key)
     return errors
 
 
+def _validation(validation: Object, path: str, expressions: PolicyExpressions, errors: Errors) -> None:
+    source, message = validation.get("expression") or "", validation.get("message") or ""
+    if not source.strip():
+        errors.append(required(f"{path}.expression", "expression is not specified"))
+    else:
+        expressions.validation(source, f"{path}.expression", errors)
+    worded = validation.get("messageExpression") or ""
+    if worded and not worded.strip():
+        errors.append(invalid_value(f"{path}.messageExpression", worded, "must be non-empty if specified"))
+    elif worded:
+        expressions.message(worded, f"{path}.messageExpression", errors)
+    if message and not message.strip():
+        errors.append(invalid_value(f"{path}.message", message, "must be non-empty if specified"))
+    elif re.search("[\n\r]", message.strip()):
+        errors.append(invalid_value(f"{path}.message", message, "must not contain line breaks"))
+    if validation.get("reason") is not None:
+        one_of(validation["reason"], _REASONS, f"{path}.reason", errors)
+
+
+def _audit(audit: Object, name: str, path: str, expressions: PolicyExpressions, errors: Errors) -> None:
+    key, value = audit.get("key") or "", audit.get("valueExpression") or ""
+    if name:
+        qualified = f"{name}/{key}"
+        errors += [invalid_value(f"{path}.key", qualified, text) for text in label_key(qualified)]
+    else:
+        errors.append(invalid_value(f"{path}.key", key, "requires metadata.name be non-empty"))
+    if not value.strip():
+        errors.append(required(f"{path}.valueExpression", "valueExpression is not specified"))
+    else:
+        expressions.audit_value(value, f"{path}.valueExpression", errors)
+
+
 def validate_mutating(obj: Object) -> list[FieldError]:
-    """A MutatingAdmissionPolicy, apart from what its expressions mean."""
+    """A MutatingAdmissionPolicy."""
     errors: Errors = []
     spec = obj["spec"]
-    policy_head(spec, errors)
-    policy_conditions(spec, errors)
+    expressions = _policy(spec, errors, composes=True)
     if not spec.get("mutations"):
         errors.append(required("spec.mutations", "mutations must contain at least one item"))
     for index, mutation in enumerate(spec.get("mutations") or ()):
-        _mutation(mutation, f"spec.mutations[{index}]", errors)
+        _mutation(mutation, f"spec.mutations[{index}]", expressions, errors)
     if spec.get("reinvocationPolicy"):
         one_of(spec["reinvocationPolicy"], ("IfNeeded", "Never"), "spec.reinvocationPolicy", errors)
     else:
@@ -186,18 +242,25 @@ def validate_mutating(obj: Object) -> list[FieldError]:
     return errors
 
 
-def _mutation(mutation: Object, path: str, errors: Errors) -> None:
+_FIELDS = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
+
+
+def _mutation(mutation: Object, path: str, expressions: PolicyExpressions, errors: Errors) -> None:
     kind = mutation.get("patchType") or ""
-    fields = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
-    field = fields.get(kind)
-    if not kind:
-        errors.append(required(f"{path}.patchType"))
-    elif field is None:
-        errors.append(not_supported(f"{path}.patchType", kind, tuple(fields)))
-    elif mutation.get(field) is None:
+    field = _FIELDS.get(kind)
+    if field is None:
+        errors.append(not_supported(f"{path}.patchType", kind, _FIELDS) if kind else required(f"{path}.patchType"))
+        return
+    if mutation.get(field) is None:
         errors.append(required(f"{path}.{field}", f"must be specified when patchType is {kind}"))
     elif not (mutation[field].get("expression") or "").strip():
         errors.append(required(f"{path}.{field}.expression"))
+    else:
+        expressions.mutation(mutation[field]["expression"], field, f"{path}.{field}.expression", errors)
+    for other in _FIELDS.values():
+        if other != field and mutation.get(other) is not None:
+            text = f"must not be specified when patchType is {kind}"
+            errors.append(invalid_value(f"{path}.{other}", f"{{{other}}}", text))
 
 
 def validate_policy_binding(obj: Object, has_actions: bool) -> list[FieldError]:
@@ -213,6 +276,8 @@ def validate_policy_binding(obj: Object, has_actions: bool) -> list[FieldError]:
         _params(spec["paramRef"], "spec.paramRef", errors)
     if spec.get("matchResources") is not None:
         match_resources(spec["matchResources"], "spec.matchResources", errors)
+        if not has_actions:
+            _mutable_operations(spec["matchResources"], "spec.matchResources", errors)
     if has_actions:
         _actions(spec.get("validationActions") or [], "spec.validationActions", errors)
     return errors + late

@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 from umiak.api.common.cells import AGE, NAME, column, counts
 from umiak.api.common.checks import Errors, check, label_selector, one_of
+from umiak.api.common.expressions import condition as condition_fault
 from umiak.api.common.metadata import label_key
 from umiak.objects import names
 from umiak.objects.errors import FieldError, duplicate, invalid_value, required, too_many
@@ -100,8 +101,8 @@ def _resources(values: list[str], path: str, errors: Errors) -> None:
         errors.append(invalid_value(path, values, text))
 
 
-def match_conditions(conditions: list[Object], path: str, errors: Errors) -> None:
-    """Names and presence; what an expression means is judged where it is compiled."""
+def match_conditions(conditions: list[Object], path: str, errors: Errors, params: bool = False) -> None:
+    """`params` is whether expressions may speak of a policy's parameters."""
     seen: set[str] = set()
     if len(conditions) > 64:
         errors.append(too_many(path, len(conditions), 64))
@@ -109,6 +110,8 @@ def match_conditions(conditions: list[Object], path: str, errors: Errors) -> Non
         where, name = f"{path}[{index}]", condition.get("name") or ""
         if not (condition.get("expression") or "").strip():
             errors.append(required(f"{where}.expression"))
+        else:
+            condition_fault(condition["expression"], f"{where}.expression", errors, params)
         if not name:
             errors.append(required(f"{where}.name"))
             continue

@@ -1,5 +1,6 @@
 """The environments of kube-apiserver's uses of expressions, beside the rules of custom resources."""
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -157,3 +158,31 @@ def review_type() -> Declared:
 def authorization() -> Environment:
     """Of match conditions of authorizing webhooks."""
     return Environment({"request": review_type().type}, Declarations(review_type()))
+
+
+ATTRIBUTE = Declared(types.ANY, 64)
+"""Of a device: text, number, truth or version, which the language is not told."""
+
+
+class _Devices(Declarations):
+    """Attributes are all of the same size, whatever they are called."""
+
+    def size_of(self, path: tuple[str, ...]) -> int | None:
+        found = super().size_of(path)
+        is_attribute = found is None and len(path) == 4 and path[:2] == ("device", "attributes")
+        return ATTRIBUTE.most if is_attribute else found
+
+
+@lru_cache(maxsize=1)
+def device() -> Environment:
+    """Of selectors of devices (dynamic-resource-allocation's `cel/compile.go`, without attributes that are lists)."""
+    domain, name = replace(STRING, most=63), replace(STRING, most=32)
+    amount = Declared(types.struct("kubernetes.Quantity"))
+    fields = {
+        "driver": replace(STRING, most=63),
+        "attributes": replace(map_of(replace(map_of(ATTRIBUTE, 32), key=name), 32), key=domain),
+        "capacity": replace(map_of(replace(map_of(amount, 32), key=name), 32), key=domain),
+        "allowMultipleAllocations": replace(BOOL, most=1),
+    }
+    declared = object_of("kubernetes.DRADevice", fields)
+    return Environment({"device": declared.type}, _Devices(root=declared), bind=True)
