@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from umiak.cli import _access
 from umiak.cli._part import run_until_stopped, say_ready
 from umiak.cli.command import Command, CommandError
 from umiak.client.kubeconfig import Config, write
@@ -37,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--advertise", default="", metavar="A", help="address others reach this server at")
     parser.add_argument("--service-cidr", default="10.96.0.0/16", metavar="CIDR")
     parser.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN")
+    _access.arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,6 +71,7 @@ def settings_of(args: argparse.Namespace) -> "Settings":
         cluster_domain=args.cluster_domain,
         issuer=f"https://kubernetes.default.svc.{args.cluster_domain}",
         token_file=args.token_file,
+        access=_access.access_settings(args),
     )
 
 
@@ -195,7 +198,7 @@ async def start(settings: "Settings", identity: "Identity", store: "Store") -> t
             ),
         )
     except ValueError as error:
-        raise CommandError(f"--token-file {settings.token_file}: {error}") from None
+        raise CommandError(str(error)) from None
     tls = server_context(str(identity.certificate_file), str(identity.key_file), str(identity.authority_file))
     try:
         limits = Limits(max_body=settings.max_body)

@@ -18,13 +18,13 @@ from umiak.api.core.service import KIND as SERVICE
 from umiak.client.contract import Client
 from umiak.kit import memory
 from umiak.kit.clock import Clock
+from umiak.kit.inotify import Watch
 from umiak.node import admit, facts, localpaths, manifests, pods
 from umiak.node.cgroups import MOUNT, Cgroups
 from umiak.node.configs import Machine
 from umiak.node.fetch import Fetcher
 from umiak.node.garbage import Garbage
 from umiak.node.hosts import Resolver, host_resolver
-from umiak.node.inotify import Watch
 from umiak.node.names import Paths
 from umiak.node.probes.manager import Prober
 from umiak.node.pull import Puller

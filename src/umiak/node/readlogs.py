@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from umiak.node.inotify import CHANGES, MODIFY, Watch
+from umiak.kit.inotify import CHANGES, MODIFY, Watch
 from umiak.node.logs import Entry, parse
 from umiak.objects import meta
 

@@ -10,7 +10,7 @@ import random
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from umiak.api import registry
 from umiak.api.kind import Kind
@@ -19,8 +19,8 @@ from umiak.kit.pki import Pair
 from umiak.objects.errors import StatusError, internal, unauthorized
 from umiak.objects.types import Object
 from umiak.server import binary, metadata, paths, stored, warning
-from umiak.server.access.authorization import refusal
-from umiak.server.answer import Answer, indented, no_such_resource, page_not_found
+from umiak.server.access.authorization import Unjudged, refusal, sanitized
+from umiak.server.answer import Answer, indented, no_such_resource, page_not_found, plain
 from umiak.server.call import Call, Exchange, Gate
 from umiak.server.contract import (
     ANONYMOUS,
@@ -49,6 +49,7 @@ from umiak.store.contract import Entry, Store, Unwritable
 log = logging.getLogger(__name__)
 
 DEFAULTS = Settings()
+SELECTIVE = ("list", "watch", "deletecollection")
 Step = Callable[[], Awaitable[None]]
 
 
@@ -154,9 +155,11 @@ class ApiServer:
         return page.entries, page.revision
 
     async def authorize(self, asked: Attributes) -> None:
-        """Raises 403."""
+        """Raises 403, or Unjudged."""
         decision = await self.authorizer.authorize(asked)
         if not decision.allowed:
+            if decision.error:
+                raise Unjudged(decision.error)
             raise refusal(asked, decision.reason)
 
     async def authorize_create(self, call: Call) -> None:
@@ -197,6 +200,8 @@ class ApiServer:
             answer = await step(request, exchange)
         except StatusError as error:
             answer = refused(request, error)
+        except Unjudged as error:
+            answer = unjudged(request, error)
         except Unwritable as error:
             answer = refused(request, StatusError(500, "InternalError", f"the store can not be written: {error}"))
         except Exception as error:
@@ -239,8 +244,11 @@ class ApiServer:
         if is_asked(request.headers):
             request.user = await impersonated(request, self.authorizer)
         found = route(request)
-        fields = request.option("fieldSelector") if found.verb in ("list", "watch", "deletecollection") else ""
-        await self.authorize(found.attributes(request.user, fields))
+        if found.verb in SELECTIVE:
+            selectors = request.option("fieldSelector"), request.option("labelSelector")
+            await self.authorize(found.attributes(request.user, *selectors))
+        else:
+            await self.authorize(found.attributes(request.user))
         if not found.is_resource:
             return await self.paths.answer(self, request)
         return await self._resource(request, found, exchange)
@@ -286,6 +294,14 @@ def request_of(incoming: Any) -> Request:
         incoming.peer_address,
         ANONYMOUS,
     )
+
+
+def unjudged(request: Request, error: Unjudged) -> Answer:
+    """No `Status`, as `responsewriters.InternalError` answers."""
+    log.error("authorizing %s %s: %s", request.method, request.path, error)
+    query = urlencode(request.query, doseq=True)
+    asked = f"{request.path}?{query}" if query else request.path
+    return plain(sanitized(f'Internal Server Error: "{asked}": {error}\n'), 500)
 
 
 def refused(request: Request, error: StatusError) -> Answer:

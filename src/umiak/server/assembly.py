@@ -3,7 +3,7 @@
 import asyncio
 import random
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
@@ -13,12 +13,13 @@ from umiak.api.kind import Kind
 from umiak.kit.clock import Clock
 from umiak.kit.modules import exported
 from umiak.kit.pki import Pair
+from umiak.kit.tasks import Tasks
 from umiak.objects.types import Object
 from umiak.server import issuer_discovery
 from umiak.server.access import setup
 from umiak.server.allocation.services import Given, ServiceAllocator
 from umiak.server.answer import Answer
-from umiak.server.app import ApiServer, Step
+from umiak.server.app import ApiServer
 from umiak.server.bootstrap.objects import Server
 from umiak.server.bootstrap.start import bootstrap, keep_alive
 from umiak.server.contract import Request
@@ -57,10 +58,10 @@ class Secrets:
 async def assemble(
     store: Store, *, clock: Clock, chance: random.Random, settings: Settings, secrets: Secrets
 ) -> ApiServer:
-    """A server ready to `start`. Raises OSError and ValueError when the token file is unreadable."""
+    """A server ready to `start`. Raises OSError and ValueError when a file it is configured by is unreadable."""
     keys = Keys(secrets.service_account_key, secrets.verification_keys)
     authentication = setup.authentication(store, clock, keys, settings.issuer, settings.audiences, settings.token_file)
-    authorization = await setup.authorization(store)
+    authorization, follow = await setup.authorization(store, settings.access, clock, chance)
     allocator = ServiceAllocator(settings.service_cidr, settings.node_ports, chance)
     app: ApiServer
     hooks, asking = webhooks.plugins(lambda: app, Sender(Resources(store, clock, chance), chance))
@@ -77,7 +78,9 @@ async def assemble(
         issuer=Issuer(keys, settings.issuer, settings.audiences, clock),
     )
     app.kubelet_client = secrets.kubelet_client
-    app.on_close.append(_stopping(authorization.stop))
+    app.on_close.append(authorization.close)
+    if follow is not None:
+        _run_along(app, follow)
     webhooks.hang_in(app, hooks)
     _hang_in(app)
     _prepare(app, allocator, secrets)
@@ -94,11 +97,15 @@ def _services(allocator: ServiceAllocator, app: Callable[[], ApiServer]) -> Spec
     return Special(reserve=reserve, released=released)
 
 
-def _stopping(stop: Callable[[], None]) -> Step:
-    async def step() -> None:
-        stop()
+def _run_along(app: ApiServer, work: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Does the work as long as the server runs."""
+    tasks = Tasks("server")
 
-    return step
+    async def start() -> None:
+        tasks.start("configuration", work())
+
+    app.on_start.append(start)
+    app.on_close.append(tasks.close)
 
 
 def _hang_in(app: ApiServer) -> None:

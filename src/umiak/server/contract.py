@@ -68,15 +68,19 @@ class Attributes(msgspec.Struct, frozen=True):
     is_resource: bool = True
     fields: str = ""
     """The field selector as it was sent; a node may list only its own pods."""
+    labels: str = ""
+    """The label selector as it was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`allowed`, or why not in the reference's words. `denied` stops later authorizers from having a say."""
+    """`allowed`, or why not in the reference's words. `denied` stops later authorizers from having a say; `error` says
+    that an authorizer could not do its work."""
 
     allowed: bool
     reason: str = ""
     denied: bool = False
+    error: str = ""
 
 
 class Authenticator(Protocol):

@@ -32,7 +32,7 @@ class Route(msgspec.Struct, frozen=True):
     watch_prefix: bool = False
     well_formed: bool = True
 
-    def attributes(self, user: User, fields: str = "") -> Attributes:
+    def attributes(self, user: User, fields: str = "", labels: str = "") -> Attributes:
         return Attributes(
             user,
             self.verb,
@@ -45,6 +45,7 @@ class Route(msgspec.Struct, frozen=True):
             self.path,
             self.is_resource,
             fields,
+            labels,
         )
 
 

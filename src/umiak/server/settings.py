@@ -1,7 +1,9 @@
 """What one API server is told about its surroundings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from umiak.server.access.settings import AccessSettings
 
 VERSION = "v1.37.1"
 """The Kubernetes release whose behaviour is served."""
@@ -31,6 +33,13 @@ class Settings:
     kubelet_ca: str = ""
     """PEM text of the CA that nodes' serving certificates are checked against; empty: they are not checked."""
 
+    access: AccessSettings = field(default_factory=AccessSettings)
+
+    @property
+    def issuers(self) -> tuple[str, ...]:
+        """Of service account tokens: the first signs, all are believed."""
+        return self.access.issuers or (self.issuer,)
+
     @property
     def audiences(self) -> tuple[str, ...]:
-        return (self.issuer,)
+        return self.access.api_audiences or self.issuers

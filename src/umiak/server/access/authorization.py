@@ -4,40 +4,38 @@ from collections.abc import Sequence
 
 from umiak.objects.errors import StatusError, forbidden
 from umiak.objects.types import Object
-from umiak.server.access.node import PREFIX, NodeAuthorizer, node_of
+from umiak.server.access.node import PREFIX, NodeAuthorizer
 from umiak.server.access.rbac import Policy, RoleRef
-from umiak.server.access.rules import Rule, plain
+from umiak.server.access.row import Row, Rules
+from umiak.server.access.rules import plain
+from umiak.server.configuration import together
 from umiak.server.contract import MASTERS, Attributes, Authorizer, Decision, User
 
 ALLOWED = Decision(True)
 
 
 class Authorization:
-    """Members of system:masters may do anything; for others the node authorizer speaks first, then the roles."""
+    """Members of system:masters may do anything; for others the row of authorizers is asked, usually the node
+    authorizer and then the roles."""
 
-    def __init__(self, policy: Policy, node: NodeAuthorizer) -> None:
+    def __init__(self, policy: Policy, node: NodeAuthorizer, row: Row) -> None:
+        """`policy` is there for checks of escalation even where `row` does not ask it."""
         self.policy = policy
         self._node = node
-        self._others: tuple[tuple[str, Authorizer], ...] = (("node", node), ("rbac", policy))
+        self.row = row
 
     async def authorize(self, attributes: Attributes) -> Decision:
         if MASTERS in attributes.user.groups:
             return ALLOWED
-        if attributes.user.name.startswith(PREFIX):
-            return await union(self._others, attributes)
+        if attributes.user.name.startswith(PREFIX) or not self.row.is_usual:
+            return await union(self.row.named, attributes)
         decision = self.policy.grants(attributes.user, attributes.namespace).decide(attributes)
         if decision.allowed or not decision.reason:
             return decision
         return Decision(False, f"rbac: {decision.reason}")
 
-    def rules_for(self, user: User, namespace: str) -> tuple[list[Rule], str, bool]:
-        """(the rules that apply to `user`, what went wrong finding them, whether there are more than rules can say)."""
-        grants = self.policy.grants(user, namespace)
-        rules = [rule for rule, _ in grants.rules]
-        faults = [grants.trouble()] if grants.missing else []
-        if node_of(user) is not None:
-            faults.insert(0, "node authorizer does not support user rule resolution")
-        return rules, ", ".join(faults) if len(faults) < 2 else f"[{', '.join(faults)}]", node_of(user) is not None
+    def rules_for(self, user: User, namespace: str) -> Rules:
+        return self.row.rules_for(user, namespace)
 
     def rules_of(self, user: User, namespace: str, resource: str) -> tuple[list[Object], str]:
         """As `contract.RuleBook`."""
@@ -52,31 +50,39 @@ class Authorization:
             return None
         return [plain(rule) for rule in rules]
 
-    def stop(self) -> None:
+    async def close(self) -> None:
         self.policy.stop()
         self._node.stop()
+        await self.row.close()
 
 
 async def union(authorizers: Sequence[tuple[str, Authorizer]], attributes: Attributes) -> Decision:
     """The first yes or explicit no; else no, with every reason on a line of its own, after its authorizer's name."""
-    reasons = []
+    reasons: list[str] = []
+    errors: list[str] = []
     for name, authorizer in authorizers:
         decision = await authorizer.authorize(attributes)
         if decision.allowed or decision.denied:
             return decision
         if decision.reason:
             reasons.append(f"{name}: {decision.reason}")
-    return Decision(False, "\n".join(reasons))
+        if decision.error:
+            errors.append(decision.error)
+    return Decision(False, "\n".join(reasons), error=together(errors) if errors else "")
 
 
-def _sanitized(text: str) -> str:
+class Unjudged(Exception):
+    """Authorization failed rather than refused."""
+
+
+def sanitized(text: str) -> str:
     """Nothing in a refusal may look like HTML."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def refusal(asked: Attributes, reason: str = "") -> StatusError:
     """The 403 for a request that was not allowed."""
-    why = _sanitized(refused(asked)) + (f": {reason}" if reason else "")
+    why = sanitized(refused(asked)) + (f": {reason}" if reason else "")
     if not asked.is_resource or not (asked.resource or asked.group):
         return StatusError(403, "Forbidden", f"forbidden: {why}", {})
     return forbidden(asked.group, asked.resource, asked.name, why)

@@ -4,7 +4,7 @@ from umiak.objects.errors import FieldError, StatusError, invalid, invalid_value
 from umiak.objects.types import Object
 from umiak.server.contract import Attributes, User
 from umiak.server.review import Asked, Judges
-from umiak.server.reviews._selectors import evaluation_errors, field_selector
+from umiak.server.reviews._selectors import evaluation_errors, field_selector, label_selector
 
 GROUP = "authorization.k8s.io"
 ONE_OF = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
@@ -25,6 +25,7 @@ def attributes(user: User, spec: Object) -> Attributes:
         about.get("namespace", ""),
         about.get("name", ""),
         fields=field_selector(about.get("fieldSelector"))[0],
+        labels=label_selector(about.get("labelSelector"))[0],
     )
 
 
@@ -36,8 +37,9 @@ async def judge(judges: Judges, asked: Asked, user: User) -> Object:
         status["denied"] = True
     if decision.reason:
         status["reason"] = decision.reason
-    if trouble := evaluation_errors((asked.obj.get("spec") or {}).get("resourceAttributes") or {}):
-        status["evaluationError"] = trouble
+    selectors = evaluation_errors((asked.obj.get("spec") or {}).get("resourceAttributes") or {})
+    if trouble := [text for text in (decision.error, selectors) if text]:
+        status["evaluationError"] = "; ".join(trouble)
     return {**asked.obj, "status": status}
 
 

@@ -5,7 +5,7 @@ Requirements that are not understood are left out, which makes the question broa
 
 from umiak.api.common.checks import selector_requirement
 from umiak.objects.errors import FieldError, field_forbidden, required
-from umiak.objects.selectors import InvalidSelector, escaped_field, parse_fields, parse_labels, requirement
+from umiak.objects.selectors import InvalidSelector, Requirement, escaped_field, parse_fields, parse_labels, requirement
 from umiak.objects.types import Object
 
 PATH = "spec.resourceAttributes"
@@ -72,33 +72,34 @@ def field_selector(selector: Object | None) -> tuple[str, bool]:
     return ",".join(terms), len(good) < len(wanted)
 
 
-def _label_selector(selector: Object | None) -> tuple[int, bool]:
-    """(how many requirements are understood, whether some are not)."""
+def label_selector(selector: Object | None) -> tuple[str, bool]:
+    """(what of it is understood, as text; whether something was not)."""
     if not selector:
-        return 0, False
+        return "", False
     wanted = selector.get("requirements") or []
     if not wanted:
+        raw = selector.get("rawSelector") or ""
         try:
-            parse_labels(selector.get("rawSelector") or "")
+            parse_labels(raw)
         except InvalidSelector:
-            return 0, True
-        return 1, False
-    good = sum(1 for one in wanted if _is_good(one))
-    return good, good < len(wanted)
+            return "", True
+        return raw, False
+    good = [found for one in wanted if (found := _requirement(one)) is not None]
+    return ",".join(map(str, good)), len(good) < len(wanted)
 
 
-def _is_good(one: Object) -> bool:
+def _requirement(one: Object) -> Requirement | None:
+    operator = LABEL_OPERATORS.get(one.get("operator") or "", "")
     try:
-        requirement(one.get("key") or "", LABEL_OPERATORS.get(one.get("operator") or "", ""), one.get("values") or ())
+        return requirement(one.get("key") or "", operator, one.get("values") or ())
     except InvalidSelector:
-        return False
-    return True
+        return None
 
 
 def evaluation_errors(about: Object) -> str:
     """Which selectors were not taken, or not whole."""
     fields, fields_failed = field_selector(about.get("fieldSelector"))
-    labels, labels_failed = _label_selector(about.get("labelSelector"))
+    labels, labels_failed = label_selector(about.get("labelSelector"))
     told = []
     for name, kept, failed in (("fieldSelector", fields, fields_failed), ("labelSelector", labels, labels_failed)):
         if failed:

@@ -59,7 +59,7 @@ class Sender:
                 client = self._client(place, config)
                 status, headers, data = await client.request("POST", target, HEADERS, sent, seconds)
         except (TimeoutError, HttpError, StatusError, _Nowhere) as error:
-            raise CallFailed(f'Post "{url}?timeout={seconds}s": {_reason(error, place)}') from error
+            raise CallFailed(f'Post "{url}?timeout={seconds}s": {reason(error, place)}') from error
         return _read(status, data, headers.get("content-type", ""))
 
     async def _place(self, config: Object) -> str:
@@ -120,7 +120,7 @@ def url_of(config: Object) -> str:
     return f"https://{host}:{service.get('port') or 443}{service.get('path') or '/'}"
 
 
-def _reason(error: Exception, place: str) -> str:
+def reason(error: Exception, place: str) -> str:
     """As Go words it."""
     cause = error.__cause__
     if isinstance(error, StatusError | _Nowhere):
@@ -136,13 +136,18 @@ def _reason(error: Exception, place: str) -> str:
     return "EOF" if cause is None or isinstance(cause, ConnectionError) else str(error)
 
 
+def refusal(status: int, data: bytes, content_type: str) -> str:
+    """What client-go says of an answer that is no success."""
+    is_text = not content_type or content_type.startswith("text/")
+    shown = data.decode(errors="replace").strip() if is_text else "unknown"
+    if status >= 500:
+        return f'an error on the server ("{shown}") has prevented the request from succeeding'
+    return REFUSALS.get(status, "the server rejected our request for an unknown reason")
+
+
 def _read(status: int, data: bytes, content_type: str) -> Any:
     if not 200 <= status < 300:
-        is_text = not content_type or content_type.startswith("text/")
-        shown = data.decode(errors="replace").strip() if is_text else "unknown"
-        if status >= 500:
-            raise CallFailed(f'an error on the server ("{shown}") has prevented the request from succeeding')
-        raise CallFailed(REFUSALS.get(status, "the server rejected our request for an unknown reason"))
+        raise CallFailed(refusal(status, data, content_type))
     try:
         found = msgspec.json.decode(data)
     except msgspec.DecodeError:

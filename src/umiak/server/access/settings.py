@@ -1,0 +1,62 @@
+"""What an API server is told about access: the reference's flags, with its defaults where ours do not differ.
+
+Ours: `--authorization-mode` defaults to Node,RBAC instead of AlwaysAllow, and bootstrap tokens are read.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcSettings:
+    """The `--oidc-*` flags, which describe one issuer."""
+
+    issuer_url: str = ""
+    client_id: str = ""
+    ca_file: str = ""
+    username_claim: str = "sub"
+    username_prefix: str = ""
+    groups_claim: str = ""
+    groups_prefix: str = ""
+    signing_algs: tuple[str, ...] = ("RS256",)
+    required_claims: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    """A server that is asked, named by a kubeconfig file. Times in seconds."""
+
+    file: str = ""
+    version: str = "v1beta1"
+    authorized_ttl: float = 300
+    """How long a yes is remembered; of token reviews, any answer."""
+    unauthorized_ttl: float = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessSettings:
+    authentication_config: Path | None = None
+    anonymous: bool | None = None
+    """None when the flag was not given, which lets a file decide."""
+    oidc: OidcSettings | None = None
+    token_webhook: WebhookSettings = field(default_factory=lambda: WebhookSettings(authorized_ttl=120))
+    bootstrap_tokens: bool = True
+
+    authorization_config: Path | None = None
+    authorization_modes: tuple[str, ...] = ("Node", "RBAC")
+    authorization_flags_given: bool = False
+    authorization_policy_file: str = ""
+    authorization_webhook: WebhookSettings = field(default_factory=WebhookSettings)
+
+    api_audiences: tuple[str, ...] = ()
+    """Empty: those of the issuers."""
+    issuers: tuple[str, ...] = ()
+    """The first signs, all are believed; empty: the server's own."""
+    jwks_uri: str = ""
+    key_files: tuple[str, ...] = ()
+    signing_key_file: str = ""
+    lookup: bool = True
+    """Whether the secret of an everlasting token must still be there."""
+    extend_expiration: bool = True
+    max_expiration: float = 0
+    """Seconds a token may be good for; 0 for as long as is asked."""
