@@ -181,8 +181,15 @@ class ApiServer:
 
     def handler(self, incoming: Any, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
         """Answers `incoming` (`kit.http.exchange.HttpRequest`); what it returns has to be run by a task."""
+        if self.store.behind:
+            return self._serve_when_caught_up(incoming, exchange)
         work = self._serve(request_of(incoming), exchange)
         return begin(work) if incoming.method == "GET" else work
+
+    async def _serve_when_caught_up(self, incoming: Any, exchange: Exchange) -> None:
+        """Somebody may have been told of a write that this process has not seen yet, and send this because of it."""
+        await self.store.caught_up()
+        await self._serve(request_of(incoming), exchange)
 
     async def serve_as(self, user: User, request: Request, exchange: Exchange) -> None:
         """Answers a request whose sender is known, e.g. because it comes from this very process."""

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import msgspec
 
 Render = Callable[[int], bytes]
-"""Makes the value once its revision is known, so that an object's bytes carry their own resourceVersion."""
+"""Makes the value once its revision is known, so that an object's bytes carry their own resourceVersion. It may be
+called with another number before, to see where the revision goes; the last call is the one that counts."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -101,10 +102,20 @@ class Store(Protocol):
         """The oldest revision that reads and watches may still name."""
         ...
 
+    @property
+    def behind(self) -> bool:
+        """Whether reads here may not see yet what somebody was told elsewhere; only where other processes write."""
+        ...
+
+    async def caught_up(self) -> None:
+        """Waits until reads see all that anybody was told of before the call."""
+        ...
+
     async def get(self, key: str) -> Entry | None: ...
 
     async def latest(self, key: str) -> Entry | None:
-        """The state that the next write will be judged against: committed or about to be."""
+        """The state that the next write will be judged against, as far as this process knows: committed or, where all
+        writes are its own, about to be."""
         ...
 
     async def range(self, prefix: str, *, start: str = "", limit: int = 0, revision: int = 0) -> Range:
@@ -119,7 +130,7 @@ class Store(Protocol):
     async def put(self, key: str, render: Render, *, expect: int | None = None) -> Entry:
         """Writes; `expect` 0: the key must not exist; N: it must be at revision N; None: whatever it is.
 
-        Raises Mismatch at once, Unwritable when the commit failed.
+        Raises Mismatch as soon as `latest` knows better, Unwritable when the commit failed.
         """
         ...
 

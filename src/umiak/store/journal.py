@@ -1,11 +1,13 @@
 """Where a store's changes are kept: the small part in which backends differ."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from umiak.store.contract import Entry, Event
+from umiak.store.view import History
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class Loaded:
     entries: Iterable[Entry]
 
 
-class Journal(Protocol):
+class Journal(History, Protocol):
     """Changes in the order of their revisions. Called by one `LoggedStore`, on its event loop."""
 
     def load(self) -> Loaded: ...
@@ -26,12 +28,8 @@ class Journal(Protocol):
         """All or nothing, durable on return. Raises Unwritable."""
         ...
 
-    def changes(self, prefix: str, after: int, until: int) -> list[Event]:
-        """Changes under `prefix` with after < revision <= until."""
-        ...
-
-    def state(self, prefix: str, start: str, limit: int, revision: int) -> tuple[list[Entry], int]:
-        """Entries as they were at `revision`, and how many remain after the page."""
+    def still(self) -> AbstractAsyncContextManager[None]:
+        """Nothing is being written inside, by no thread."""
         ...
 
     async def compact(self, oldest: int, revision: int) -> None:
@@ -53,6 +51,10 @@ class MemoryJournal:
 
     async def append(self, events: Sequence[Event]) -> None:
         self._events.extend(events)
+
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        yield
 
     def _slice(self, after: int, until: int) -> list[Event]:
         low = bisect_right(self._events, after, key=lambda e: e.revision)

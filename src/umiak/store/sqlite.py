@@ -8,8 +8,10 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import cached_property
 from pathlib import Path
 
 from umiak.store.contract import Entry, Event, StoreError, Unwritable, WrongFormat
@@ -99,52 +101,16 @@ def _lock(path: Path) -> int:
     return handle
 
 
-class SqliteJournal:
-    """Changes as rows. `path` is the database file; its folder must exist."""
+class SqliteHistory:
+    """Reads the changes in a file that another object, perhaps in another process, writes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._handle = _lock(path)
-        try:
-            self._writer = _connect(path)
-            _prepare(self._writer, path)
-            self._reader = _connect(path)
-        except sqlite3.Error as error:
-            os.close(self._handle)
-            raise StoreError(f"{path}: {error}") from error
-        except StoreError:
-            os.close(self._handle)
-            raise
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
 
-    def load(self) -> Loaded:
-        (oldest,) = self._reader.execute("SELECT value FROM meta WHERE name = 'oldest'").fetchone()
-        (newest,) = self._reader.execute("SELECT coalesce(max(revision), 1) FROM changes").fetchone()
-        revision = max(oldest, newest)
-        return Loaded(revision, oldest, self._entries("", "", revision))
-
-    def _entries(self, prefix: str, start: str, revision: int) -> Iterable[Entry]:
-        bounds = {"low": max(prefix, start), "high": prefix + _AFTER_ALL, "revision": revision}
-        return (Entry(*row) for row in self._reader.execute(_STATE, bounds))
-
-    async def append(self, events: Sequence[Event]) -> None:
-        """One statement, which is a transaction of its own: each more would have to get hold of the interpreter's lock
-        again, for which it waits up to 5 ms while the event loop is busy."""
-        rows = ((e.revision, e.entry.key, e.entry.created, e.deleted, e.entry.value) for e in events)
-        values = [value for row in rows for value in row]
-        statement = "INSERT INTO changes VALUES " + ",".join(["(?,?,?,?,?)"] * len(events))
-        await self._write(lambda: self._writer.execute(statement, values))
-
-    async def _write(self, work: Callable[[], object]) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._guarded, work)
-
-    def _guarded(self, work: Callable[[], object]) -> None:
-        try:
-            work()
-        except sqlite3.Error as error:
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
-            raise Unwritable(f"{self._path}: {error}") from error
+    @cached_property
+    def _reader(self) -> sqlite3.Connection:
+        """Opened when it is first needed: most processes never look back."""
+        return _connect(self._path)
 
     def changes(self, prefix: str, after: int, until: int) -> list[Event]:
         bounds = {"low": prefix, "high": prefix + _AFTER_ALL, "after": after, "until": until}
@@ -159,6 +125,60 @@ class SqliteJournal:
         entries = list(self._entries(prefix, start, revision))
         page = entries[:limit] if limit else entries
         return page, len(entries) - len(page)
+
+    def _entries(self, prefix: str, start: str, revision: int) -> Iterable[Entry]:
+        bounds = {"low": max(prefix, start), "high": prefix + _AFTER_ALL, "revision": revision}
+        return (Entry(*row) for row in self._reader.execute(_STATE, bounds))
+
+
+class SqliteJournal(SqliteHistory):
+    """Changes as rows. `path` is the database file; its folder must exist."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._handle = _lock(path)
+        try:
+            self._writer = _connect(path)
+            _prepare(self._writer, path)
+        except sqlite3.Error as error:
+            os.close(self._handle)
+            raise StoreError(f"{path}: {error}") from error
+        except StoreError:
+            os.close(self._handle)
+            raise
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
+        self._writing = asyncio.Lock()
+
+    def load(self) -> Loaded:
+        (oldest,) = self._reader.execute("SELECT value FROM meta WHERE name = 'oldest'").fetchone()
+        (newest,) = self._reader.execute("SELECT coalesce(max(revision), 1) FROM changes").fetchone()
+        revision = max(oldest, newest)
+        return Loaded(revision, oldest, self._entries("", "", revision))
+
+    async def append(self, events: Sequence[Event]) -> None:
+        """One statement, which is a transaction of its own: each more would have to get hold of the interpreter's lock
+        again, for which it waits up to 5 ms while the event loop is busy."""
+        rows = ((e.revision, e.entry.key, e.entry.created, e.deleted, e.entry.value) for e in events)
+        values = [value for row in rows for value in row]
+        statement = "INSERT INTO changes VALUES " + ",".join(["(?,?,?,?,?)"] * len(events))
+        await self._write(lambda: self._writer.execute(statement, values))
+
+    async def _write(self, work: Callable[[], object]) -> None:
+        async with self._writing:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._guarded, work)
+
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        async with self._writing:
+            yield
+
+    def _guarded(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except sqlite3.Error as error:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise Unwritable(f"{self._path}: {error}") from error
 
     async def compact(self, oldest: int, revision: int) -> None:
         await self._write(lambda: self._writer.execute("UPDATE meta SET value = ? WHERE name = 'oldest'", (revision,)))

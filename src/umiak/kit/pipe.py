@@ -1,0 +1,94 @@
+"""Frames of bytes in order over a connected stream socket, for processes on one machine that trust each other.
+
+A frame is sent within the call when the socket takes it, so that the other side can begin while we go on.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+HEAD = 4
+"""Bytes of a frame's length, which comes first."""
+_READ = 256 * 1024
+
+
+class Pipe:
+    """`received` gets each frame, `lost` is called once when the other side is gone."""
+
+    def __init__(self, sock: socket.socket, received: Callable[[memoryview], None], lost: Callable[[], None]) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._received = received
+        self._lost = lost
+        self._loop = asyncio.get_running_loop()
+        self._unsent = bytearray()
+        self._rest = bytearray()
+        self._open = True
+        self._loop.add_reader(sock.fileno(), self._readable)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the other side did not take yet."""
+        return len(self._unsent)
+
+    def send(self, *frames: bytes) -> None:
+        if not self._open:
+            return
+        data = b"".join([part for frame in frames for part in (len(frame).to_bytes(HEAD, "little"), frame)])
+        if self._unsent:
+            self._unsent += data
+            return
+        sent = self._write(data)
+        if sent < len(data):
+            self._unsent += memoryview(data)[sent:]
+            self._loop.add_writer(self._sock.fileno(), self._writable)
+
+    def _write(self, data: bytes | bytearray) -> int:
+        """How many bytes were taken; a broken socket takes all, since its end is told by reading."""
+        try:
+            return self._sock.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return len(data)
+
+    def _writable(self) -> None:
+        del self._unsent[: self._write(self._unsent)]
+        if not self._unsent:
+            self._loop.remove_writer(self._sock.fileno())
+
+    def _readable(self) -> None:
+        try:
+            data = self._sock.recv(_READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            self._lost()
+            return
+        if self._rest:
+            self._rest += data
+            data = bytes(self._rest)
+        self._rest = bytearray(data[self._take(data) :])
+
+    def _take(self, data: bytes) -> int:
+        """Hands on all frames that are there; returns how many bytes they were."""
+        view, at = memoryview(data), 0
+        while at + HEAD <= len(data):
+            end = at + HEAD + int.from_bytes(view[at : at + HEAD], "little")
+            if end > len(data):
+                break
+            self._received(view[at + HEAD : end])
+            at = end
+        return at
+
+    def close(self) -> None:
+        """Does not call `lost`."""
+        if self._open:
+            self._open = False
+            self._loop.remove_reader(self._sock.fileno())
+            if self._unsent:
+                self._loop.remove_writer(self._sock.fileno())
+            self._sock.close()

@@ -1,0 +1,174 @@
+"""The owner's side of a store shared by several processes: takes the replicas' writes, tells them what is committed.
+
+Order is all: a commit goes out to every replica, then its revision is published on the board, then anybody hears that
+it happened. So who was told of a write finds every replica either past it or knowing that it has to wait.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator, Sequence
+
+from umiak.kit.board import Board
+from umiak.kit.pipe import Pipe
+from umiak.store.contract import Compacted, Entry, Event, FutureRevision, Mismatch, StoreError, Unwritable
+from umiak.store.logged import LoggedStore
+from umiak.store.wire import ENCODER, WISHES, Change, Commit, Compact, Delete, Outcome, Put, stamped
+
+REVISION, OLDEST = 0, 1
+"""Words of the board."""
+LARGEST_FRAME = 1024 * 1024
+"""Bytes of values from which on a commit is told in several frames."""
+BACKLOG = 64 * 1024 * 1024
+"""Bytes; a replica that lets more pile up does not work any more, and is dropped."""
+
+
+class Hub:
+    """All replicas of `store`. Make it before the first replica is forked."""
+
+    def __init__(self, store: LoggedStore, board: Board) -> None:
+        self.store = store
+        self.board = board
+        self.links: list[Link] = []
+        board.words[REVISION], board.words[OLDEST] = store.revision, store.oldest
+        store.relay = self
+
+    def attach(self, sock: socket.socket, lost: Callable[[], None]) -> "Link":
+        """Takes up with a replica whose state is what is committed now."""
+        link = Link(self, sock, lost)
+        self.links.append(link)
+        return link
+
+    def committed(self, events: Sequence[Event]) -> None:
+        frames = [ENCODER.encode(Commit(part)) for part in _parts(events)]
+        for link in list(self.links):
+            link.tell(frames)
+        self.board.words[REVISION] = events[-1].revision
+
+    def failed(self) -> None:
+        for link in self.links:
+            link.tell([])
+
+    def compacted(self, oldest: int) -> None:
+        self.board.words[OLDEST] = oldest
+
+
+def _parts(events: Sequence[Event]) -> Iterator[list[Change]]:
+    """Bounded in size, so that neither side has to hold a whole large commit twice."""
+    part: list[Change] = []
+    size = 0
+    for event in events:
+        entry = event.entry
+        part.append(Change(entry.key, entry.value, entry.created, entry.modified, event.deleted))
+        size += len(entry.value)
+        if size > LARGEST_FRAME:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+class Link:
+    """One replica, as its owner sees it."""
+
+    def __init__(self, hub: Hub, sock: socket.socket, lost: Callable[[], None]) -> None:
+        self._hub = hub
+        self._lost = lost
+        self._pipe = Pipe(sock, self._received, self._gone)
+        self._refused: list[tuple[str, Outcome]] = []
+        self._outcomes: list[bytes] = []
+        self._compaction: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def tell(self, frames: Sequence[bytes]) -> None:
+        """Sends `frames`, then the refusals whose reason is settled by now."""
+        if self._refused:
+            waiting, self._refused = self._refused, []
+            for key, outcome in waiting:
+                if self._hub.store.is_pending(key):
+                    self._refused.append((key, outcome))
+                else:
+                    self._outcome(outcome)
+        if self._pipe.unsent > BACKLOG:
+            self.close()
+            self._lost()
+        elif frames:
+            self._pipe.send(*frames)
+
+    def _received(self, frame: memoryview) -> None:
+        wish = WISHES.decode(frame)
+        if isinstance(wish, Compact):
+            self._compaction = self._loop.create_task(self._compact(wish))
+            return
+        try:
+            self._submit(wish)
+        except Mismatch:
+            refusal = Outcome(wish.number, 0)
+            if self._hub.store.is_pending(wish.key):  # the replica has to see that first, to do better next time
+                self._refused.append((wish.key, refusal))
+            else:
+                self._outcome(refusal)
+        except Unwritable as error:
+            self._outcome(Outcome(wish.number, 0, 0, str(error)))
+
+    def _submit(self, wish: Put | Delete) -> None:
+        """Raises Mismatch and Unwritable."""
+        store, reply = self._hub.store, _Reply(self, wish.number)
+        render = None if wish.head is None else _rendering(wish.head, wish.tail)
+        if isinstance(wish, Delete):
+            store.submit_delete(wish.key, render, wish.expect, reply)
+        else:
+            assert render is not None
+            store.submit_put(wish.key, render, wish.expect, reply)
+
+    async def _compact(self, wish: Compact) -> None:
+        try:
+            await self._hub.store.compact(wish.revision)
+            self._outcome(Outcome(wish.number, wish.revision))
+        except Compacted as error:
+            self._outcome(Outcome(wish.number, 0, oldest=error.oldest))
+        except FutureRevision:
+            self._outcome(Outcome(wish.number, 0))
+        except StoreError as error:
+            self._outcome(Outcome(wish.number, 0, 0, str(error)))
+
+    def _outcome(self, outcome: Outcome) -> None:
+        """Goes out soon, together with others of the same commit, and after it."""
+        if not self._outcomes:
+            self._loop.call_soon(self._flush)
+        self._outcomes.append(ENCODER.encode(outcome))
+
+    def _flush(self) -> None:
+        outcomes, self._outcomes = self._outcomes, []
+        self._pipe.send(*outcomes)
+
+    def _gone(self) -> None:
+        self.close()
+        self._lost()
+
+    def close(self) -> None:
+        self._pipe.close()
+        if self in self._hub.links:
+            self._hub.links.remove(self)
+
+
+def _rendering(head: bytes, tail: bytes | None) -> Callable[[int], bytes]:
+    return lambda revision: stamped(head, tail, revision)
+
+
+class _Reply:
+    """Tells a replica what became of its write; does what a future does, without a turn of the loop for each."""
+
+    __slots__ = ("_link", "_number")
+
+    def __init__(self, link: Link, number: int) -> None:
+        self._link = link
+        self._number = number
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, entry: Entry) -> None:
+        self._link._outcome(Outcome(self._number, entry.modified, entry.created))
+
+    def set_exception(self, exception: Exception) -> None:
+        self._link._outcome(Outcome(self._number, 0, 0, str(exception) or type(exception).__name__))

@@ -1,0 +1,73 @@
+"""What a store's owner and its replicas say to each other: MessagePack arrays, told apart by their first element."""
+
+import msgspec
+
+
+class Put(msgspec.Struct, array_like=True, tag=1, gc=False):
+    """A write asked for under a `number` of the replica's. The value is `head`, the new revision, `tail`; or `head`
+    alone when it does not show its revision. `expect` as in `Store.put`."""
+
+    number: int
+    key: str
+    expect: int | None
+    head: bytes
+    tail: bytes | None
+
+
+class Delete(msgspec.Struct, array_like=True, tag=2, gc=False):
+    """`head` is None when the value stays as it is."""
+
+    number: int
+    key: str
+    expect: int | None
+    head: bytes | None
+    tail: bytes | None
+
+
+class Compact(msgspec.Struct, array_like=True, tag=3, gc=False):
+    """Forget history before `revision`."""
+
+    number: int
+    revision: int
+
+
+class Change(msgspec.Struct, array_like=True, gc=False):
+    """A committed change. What was there before, the replica knows."""
+
+    key: str
+    value: bytes
+    created: int
+    modified: int
+    deleted: bool
+
+
+class Commit(msgspec.Struct, array_like=True, tag=1, gc=False):
+    """Changes in the order of their revisions, which follow those told before."""
+
+    changes: list[Change]
+
+
+class Outcome(msgspec.Struct, array_like=True, tag=2, gc=False):
+    """What became of a wish. Told after the commit that has it, or after the one that the write conflicted with."""
+
+    number: int
+    revision: int
+    """0 when it failed."""
+    created: int = 0
+    fault: str = ""
+    """Why it could not be made durable; empty for a mismatch."""
+    oldest: int = 0
+    """Of a refused compaction: what is there still, or 0 for a revision that has not happened."""
+
+
+Wish = Put | Delete | Compact
+News = Commit | Outcome
+
+ENCODER = msgspec.msgpack.Encoder()
+WISHES: msgspec.msgpack.Decoder[Wish] = msgspec.msgpack.Decoder(Wish)
+NEWS: msgspec.msgpack.Decoder[News] = msgspec.msgpack.Decoder(News)
+
+
+def stamped(head: bytes, tail: bytes | None, revision: int) -> bytes:
+    """The value of a write that got `revision`."""
+    return head if tail is None else b"%b%d%b" % (head, revision, tail)
