@@ -12,6 +12,7 @@ from umiak.node.cgroups import Cgroups
 from umiak.node.configs import Machine
 from umiak.node.fetch import Fetcher
 from umiak.node.names import Paths
+from umiak.node.podcertificates import PodCertificates
 from umiak.node.probes.manager import Prober
 from umiak.node.pull import Puller
 from umiak.node.runtime import ExecResult, RuntimeFailure, State
@@ -54,6 +55,7 @@ class House:
             puller=Puller(self.runtime, self.clock),
             prober=Prober(self.runtime, self.clock, self.events, random.Random(1), "fake"),
             tokens=Tokens(self.api, self.clock),
+            certificates=PodCertificates(self.api, self.clock, random.Random(1), self.events, "n"),
             runtime_name="fake",
             host_ips=("192.0.2.1",),
         )

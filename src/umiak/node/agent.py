@@ -26,6 +26,7 @@ from umiak.node.fetch import Fetcher
 from umiak.node.garbage import Garbage
 from umiak.node.hosts import Resolver, host_resolver
 from umiak.node.names import Paths
+from umiak.node.podcertificates import PodCertificates
 from umiak.node.probes.manager import Prober
 from umiak.node.pull import Puller
 from umiak.node.register import Identity, Pressure, Registration
@@ -179,6 +180,7 @@ class Agent:
             puller=Puller(runtime, clock),
             prober=Prober(runtime, clock, self._recorder, self._random, runtime_name),
             tokens=Tokens(client, clock),
+            certificates=PodCertificates(client, clock, self._random, self._recorder, settings.name),
             runtime_name=runtime_name,
             node_name=settings.name,
             host_ips=settings.addresses,

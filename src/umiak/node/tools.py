@@ -10,6 +10,7 @@ from umiak.node.cgroups import Cgroups
 from umiak.node.configs import Machine
 from umiak.node.fetch import Fetcher
 from umiak.node.holdoff import Holdoff
+from umiak.node.podcertificates import PodCertificates
 from umiak.node.probes.manager import Prober
 from umiak.node.pull import Puller
 from umiak.node.runtime import Runtime
@@ -30,6 +31,7 @@ class Tools:
     puller: Puller
     prober: Prober
     tokens: Tokens
+    certificates: PodCertificates
     restarts: Holdoff = field(default_factory=Holdoff)
     runtime_name: str = "containerd"
     node_name: str = ""

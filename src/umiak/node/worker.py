@@ -507,6 +507,7 @@ class Worker:
         tools.restarts.forget(self.uid)
         tools.puller.forget(self.uid)
         tools.tokens.forget(self.uid)
+        tools.certificates.forget(self.uid)
         mounts.remove_pod_folder(tools.machine.paths, self.uid)
         logs = tools.machine.paths.pod_logs(meta.namespace(self.pod), meta.name(self.pod), self.uid)
         await asyncio.to_thread(mounts.remove_tree, logs)

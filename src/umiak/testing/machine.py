@@ -38,6 +38,58 @@ exec {python} -S -c "$INIT"
 """
 
 
+SWITCH = """set -e
+ip link set lo up
+ip link add lan0 type bridge
+ip address add {address}/24 dev lan0
+ip link set lan0 up
+exec {python} -S -c "$INIT"
+"""
+
+
+def _hold(kinds: Sequence[str], script: str) -> subprocess.Popen[bytes]:
+    """Starts the process that keeps new namespaces alive, and waits until they are set up."""
+    command = ["setpriv", "--pdeathsig", "KILL", "unshare", *kinds, "--fork", "--kill-child", "sh", "-c", script]
+    environment = {**os.environ, "INIT": INIT}
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+    assert holder.stdout is not None
+    if holder.stdout.readline() != b"up\n":
+        raise RuntimeError(f"the machine does not come up: {holder.stdout.read().decode()}")
+    return holder
+
+
+class Switch:
+    """A wire between machines, and their default gateway (which leads nowhere). Use it in a `with` statement."""
+
+    def __init__(self, address: str = "198.51.100.1") -> None:
+        self.address = address
+        self._holder: subprocess.Popen[bytes] | None = None
+        self._plugged = 0
+
+    def __enter__(self) -> "Switch":
+        self._holder = _hold(["--net"], SWITCH.format(address=self.address, python=sys.executable))
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        holder, self._holder = self._holder, None
+        if holder is not None:
+            holder.kill()
+            holder.communicate()
+
+    def plug(self, machine: "Machine") -> None:
+        """Puts the far end of the machine's cable into this switch."""
+        assert self._holder is not None, "the switch is not running"
+        port, self._plugged = f"port{self._plugged}", self._plugged + 1
+        there = ["nsenter", f"--net={machine.namespace('net')}", "ip", "link"]
+        here = ["nsenter", f"--net=/proc/{self._holder.pid}/ns/net", "ip", "link", "set", port]
+        for command in (
+            [*there, "set", "wire0", "netns", str(self._holder.pid), "name", port],
+            [*here, "master", "lan0"],
+            [*here, "up"],
+        ):
+            subprocess.run(command, check=True)
+
+
 class Machine:
     """Use it in a `with` statement. `folder` must be empty; its path should be short, for the sake of sockets."""
 
@@ -57,14 +109,8 @@ class Machine:
             gateway=self.address.rpartition(".")[0] + ".1",
             python=sys.executable,
         )
-        kinds = ("--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc")
-        command = ["setpriv", "--pdeathsig", "KILL", "unshare", *kinds, "--propagation", "slave", "sh", "-c", script]
-        self._holder = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "INIT": INIT}
-        )
-        assert self._holder.stdout is not None
-        if self._holder.stdout.readline() != b"up\n":
-            raise RuntimeError(f"the machine does not come up: {self._holder.stdout.read().decode()}")
+        kinds = ("--net", "--mount", "--uts", "--ipc", "--pid", "--mount-proc", "--propagation", "slave")
+        self._holder = _hold(kinds, script)
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
@@ -77,11 +123,14 @@ class Machine:
             program.wait()
         self.programs.clear()
 
+    def namespace(self, file: str) -> str:
+        """The path of one of the machine's namespaces; `file` is its name in /proc/PID/ns."""
+        assert self._holder is not None, "the machine is not running"
+        return f"/proc/{self._holder.pid}/ns/{file}"
+
     def inside(self, *command: str) -> list[str]:
         """The command line that runs `command` in the machine; its process ends with the one that started it."""
-        assert self._holder is not None, "the machine is not running"
-        own = f"/proc/{self._holder.pid}/ns"
-        names = [f"--{kind}={own}/{file}" for kind, file in NAMESPACES.items()]
+        names = [f"--{kind}={self.namespace(file)}" for kind, file in NAMESPACES.items()]
         return ["nsenter", *names, "--", "setpriv", "--pdeathsig", "TERM", *command]
 
     def run(self, *command: str, seconds: float = 60.0, check: bool = True, **more: str) -> str:

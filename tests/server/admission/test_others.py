@@ -7,6 +7,7 @@ import pytest
 from umiak.api.core.namespace import KIND as NAMESPACE
 from umiak.api.core.node import KIND as NODE
 from umiak.api.core.pod import KIND as POD
+from umiak.api.core.serviceaccount import KIND as SERVICE_ACCOUNT
 from umiak.api.storage.storageclass import KIND as STORAGE_CLASS
 
 NODES = {"user": "system:node:n1", "groups": ("system:nodes",)}
@@ -154,3 +155,42 @@ async def test_node_certificate_carries_its_own_name(gate):
     await gate("NodeRestriction", *CSRS, a_csr(a_request("system:node:n1"), signer), **group)
     said = await gate.refused("NodeRestriction", *CSRS, a_csr(a_request("system:node:n2"), signer), **group)
     assert said.endswith("can only create a node CSR with CN=system:node:n1")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        pytest.param({}, "", id="for a pod that asks for it"),
+        pytest.param({"nodeName": "n2"}, 'which is not the requesting node "n1"', id="as another node"),
+        pytest.param({"nodeUID": "x"}, 'names node UID "x", inconsistent', id="as an earlier node"),
+        pytest.param({"podUID": "x"}, 'contains pod UID ("x") which differs', id="for an earlier pod"),
+        pytest.param({"podName": "other"}, 'pod "hold/other" is not running on node "n1"', id="for another's pod"),
+        pytest.param({"serviceAccountName": "a"}, 'serviceAccountName ("a") that differs', id="as another account"),
+        pytest.param({"serviceAccountUID": "x"}, 'names service account UID "x"', id="as an earlier account"),
+        pytest.param({"signerName": "o.example/b"}, 'for signer "o.example/b"', id="from another signer"),
+    ],
+)
+async def test_a_node_asks_for_its_pods_certificates(gate, pod, change, why):
+    """NodeRestriction of the reference: plugin/pkg/admission/noderestriction, admitPodCertificateRequest."""
+    node = await gate.add(NODE, {"metadata": {"name": "n1"}})
+    account = await gate.add(SERVICE_ACCOUNT, {"metadata": {"name": "sa", "namespace": "hold"}})
+    volume = {"name": "v", "projected": {"sources": [{"podCertificate": {"signerName": "me.example/a"}}]}}
+    mine = await gate.add(POD, pod(nodeName="n1", serviceAccountName="sa", volumes=[volume]))
+    other = await gate.add(POD, pod("other", nodeName="n2", serviceAccountName="sa", volumes=[volume]))
+    pods = {"p": mine, "other": other}
+    spec = {
+        "signerName": "me.example/a",
+        "podName": "p",
+        "nodeName": "n1",
+        "nodeUID": node["metadata"]["uid"],
+        "serviceAccountName": "sa",
+        "serviceAccountUID": account["metadata"]["uid"],
+        **change,
+    }
+    spec.setdefault("podUID", pods[spec["podName"]]["metadata"]["uid"])
+    request = {"metadata": {"generateName": "req-", "namespace": "hold"}, "spec": spec}
+    asked = ("NodeRestriction", "podcertificaterequests", request)
+    if why:
+        assert why in await gate.refused(*asked, group="certificates.k8s.io", **NODES)
+    else:
+        await gate(*asked, group="certificates.k8s.io", **NODES)

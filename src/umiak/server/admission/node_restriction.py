@@ -9,6 +9,7 @@ from umiak.api.core.node import KIND as NODE
 from umiak.api.core.persistentvolume import KIND as VOLUME
 from umiak.api.core.persistentvolumeclaim import KIND as CLAIM
 from umiak.api.core.pod import KIND as POD
+from umiak.api.core.serviceaccount import KIND as SERVICE_ACCOUNT
 from umiak.api.storage.csidriver import KIND as CSI_DRIVER
 from umiak.objects.meta import labels, metadata, owners, uid
 from umiak.objects.types import Object
@@ -318,6 +319,69 @@ async def _certificate_request(around: Surroundings, request: Admitted, node: st
     return "" if name == PREFIX + node else f"can only create a node CSR with CN={PREFIX}{node}"
 
 
+async def _pod_certificate(around: Surroundings, request: Admitted, node: str) -> str:
+    """A node asks for certificates of pods that it runs, as their service account, from signers that they name."""
+    if request.operation != "CREATE":
+        return f"unexpected operation {request.operation}"
+    if request.attributes.subresource:
+        return f"unexpected subresource {request.attributes.subresource}"
+    spec = (request.new or {}).get("spec") or {}
+    if spec.get("nodeName") != node:
+        named = spec.get("nodeName") or ""
+        return f'PodCertificateRequest.Spec.NodeName="{named}", which is not the requesting node "{node}"'
+    namespace = request.attributes.namespace
+    pod = await around.objects.get(POD, namespace, spec.get("podName") or "")
+    known = await around.objects.get(NODE, "", node)
+    return _not_its_pod(spec, pod, known, namespace) or await _not_its_signer(around, request, pod, spec)
+
+
+def _not_its_pod(spec: Object, pod: Object, node: Object, namespace: str) -> str:
+    named = f'"{namespace}/{spec["podName"]}"'
+    about = f"PodCertificateRequest for pod {named}"
+    if spec.get("nodeUID") != uid(node):
+        said = spec.get("nodeUID") or ""
+        return f'{about} names node UID "{said}", inconsistent with the running node ("{uid(node)}")'
+    if spec.get("podUID") != uid(pod):
+        said = spec.get("podUID") or ""
+        return f'{about} contains pod UID ("{said}") which differs from running pod "{uid(pod)}"'
+    runs = pod.get("spec") or {}
+    if runs.get("nodeName") != spec["nodeName"]:
+        return f'pod {named} is not running on node "{spec["nodeName"]}" named in the PodCertificateRequest'
+    if is_mirror(pod):
+        return f"pod {named} is a mirror pod"
+    account, wanted = runs.get("serviceAccountName") or "", spec.get("serviceAccountName") or ""
+    if account != wanted:
+        return f'{about} contains serviceAccountName ("{wanted}") that differs from running pod ("{account}")'
+    return ""
+
+
+async def _not_its_signer(around: Surroundings, request: Admitted, pod: Object, spec: Object) -> str:
+    asked, signer, account = request.attributes, spec.get("signerName") or "", spec.get("serviceAccountName") or ""
+    known = uid(await around.objects.get(SERVICE_ACCOUNT, asked.namespace, account))
+    about = f'"{asked.namespace}/{spec["podName"]}"'
+    if known != spec.get("serviceAccountUID"):
+        why = f'names service account UID "{spec.get("serviceAccountUID") or ""}"'
+        return (
+            f'PodCertificateRequest for pod {about} {why}, which differs from the running service account ("{known}")'
+        )
+    for volume in (pod.get("spec") or {}).get("volumes") or ():
+        for part in (volume.get("projected") or {}).get("sources") or ():
+            if (part.get("podCertificate") or {}).get("signerName") == signer:
+                return ""
+    leave = Attributes(
+        asked.user,
+        "request-serviceaccounts-podcertificate-signer",
+        asked.group,
+        asked.version,
+        signer.replace("/", ":"),  # RBAC knows no resources with slashes
+        namespace=asked.namespace,
+        name=account,
+    )
+    if (await around.authorizer.authorize(leave)).allowed:
+        return ""
+    return f'pod {about} does not mount a podCertificate projected volume for signer "{signer}"'
+
+
 Judge = Callable[[Surroundings, Admitted, str], Awaitable[str]]
 """What is wrong with what the node wants to write; nothing when empty."""
 JUDGES: dict[tuple[str, str], Judge] = {
@@ -329,6 +393,7 @@ JUDGES: dict[tuple[str, str], Judge] = {
     ("storage.k8s.io", "csinodes"): _csi_node,
     ("resource.k8s.io", "resourceslices"): _resource_slice,
     ("certificates.k8s.io", "certificatesigningrequests"): _certificate_request,
+    ("certificates.k8s.io", "podcertificaterequests"): _pod_certificate,
 }
 
 ADMISSION = Admission(name="NodeRestriction", order=7, phases=(Phase.MUTATE,), run=run, concerns=concerns)

@@ -1,0 +1,145 @@
+"""A cluster of umiak alone on two machines of its own: `umiak up` makes the first, a node agent joins from the second.
+
+Both are namespaces of this machine (see `umiak.testing.machine`), so root is needed, and nothing is left behind.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from umiak.cli.machine import containerd, programs
+from umiak.cli.machine.config import ClusterConfig
+from umiak.cli.machine.credentials import NETWORK
+from umiak.client import kubeconfig
+from umiak.kit import pki
+from umiak.node.images.imports import import_archive
+from umiak.testing import reference
+from umiak.testing.machine import Machine, Switch
+
+NODES = {"first": "198.51.100.10", "second": "198.51.100.11"}
+SETTLE = "import sys, pathlib; from umiak.cli.machine import kernel; kernel.settle(pathlib.Path(sys.argv[1]))"
+
+
+class Cluster:
+    """Two running machines, `first` with the control plane. `make` in a `with` statement."""
+
+    def __init__(self, folder: Path, first: Machine, second: Machine) -> None:
+        self.folder = folder
+        self.first, self.second = first, second
+        self.configs = {m.name: self._config(m) for m in (first, second)}
+        self.admin = self.configs[first.name].layout.admin_kubeconfig
+        # The reference's containerd, where it was built: some tests need one newer than the distribution's.
+        self.environment = {"PATH": f"{reference.folder()}:{os.environ['PATH']}"}
+
+    @staticmethod
+    def _config(machine: Machine) -> ClusterConfig:
+        data, run = (str(machine.folder / name) for name in ("data", "run"))
+        return ClusterConfig(nodeName=machine.name, address=machine.address, dataDir=data, runDir=run)
+
+    def up(self) -> None:
+        config = self.configs[self.first.name]
+        path = self.first.folder / "cluster.yaml"
+        wanted = ("nodeName", "address", "dataDir", "runDir")
+        path.write_text(json.dumps({name: getattr(config, name) for name in wanted}))
+        words = programs.umiak("up", f"--config={path}")
+        search = f"PATH={self.environment['PATH']}"
+        sys.stdout.write(self.first.run("env", search, *words, seconds=120))
+
+    def join(self) -> None:
+        """A second node, as its administrator would do it by hand: credentials, container runtime, agent."""
+        config, machine = self.configs[self.second.name], self.second
+        layout = config.layout
+        layout.make()
+        self._credentials(config)
+        machine.run(sys.executable, "-c", SETTLE, str(layout.before))
+        containerd.prepare(layout)
+        words = ["containerd", "--config", str(layout.containerd / "config.toml")]
+        machine.start("containerd", words, self.environment)
+        asyncio.run(containerd.ready(layout))
+        asyncio.run(containerd.import_pause(layout))
+        machine.start("node", programs.node(config), {**programs.ENVIRONMENT, **self.environment})
+        self._connect_pods()
+
+    def _credentials(self, config: ClusterConfig) -> None:
+        keys = self.configs[self.first.name].layout.server
+        shutil.copy(keys / "ca.crt", config.layout.server)
+        authority = pki.Pair((keys / "ca.crt").read_text(), (keys / "ca.key").read_text())
+        users = {
+            "node": (f"system:node:{config.nodeName}", "system:nodes"),
+            "network": ("system:kube-proxy", NETWORK),
+        }
+        for part, (user, group) in users.items():
+            pair = pki.issue(authority, user, (group,), client=True, days=2, now=datetime.now(UTC))
+            how = kubeconfig.Config(
+                server=f"https://{self.first.address}:{config.port}",
+                ca_pem=authority.certificate_pem,
+                certificate_pem=pair.certificate_pem,
+                key_pem=pair.key_pem,
+            )
+            kubeconfig.write(str(config.layout.kubeconfig(part)), how, user=part)
+
+    def _connect_pods(self) -> None:
+        """Each machine's way to the pods of the other."""
+        for name in NODES:
+            self.kubectl("wait", "--for=create", f"node/{name}", "--timeout=60s")
+            self.kubectl("wait", "--for=condition=Ready", f"node/{name}", "--timeout=60s")
+        for there, here in ((self.first, self.second), (self.second, self.first)):
+            pods = self.get("node", there.name)["spec"]["podCIDR"]
+            here.run("ip", "route", "add", pods, "via", there.address)
+
+    def import_images(self, archives: Sequence[Path]) -> None:
+        for config in self.configs.values():
+            for path in archives:
+                asyncio.run(import_archive(str(path), str(config.layout.runtime_socket)))
+
+    def kubectl(self, *words: str) -> str:
+        return self.first.run(reference.program("kubectl"), f"--kubeconfig={self.admin}", *words, seconds=90)
+
+    def get(self, *words: str) -> Any:
+        return json.loads(self.kubectl("get", *words, "-o", "json"))
+
+
+@contextmanager
+def make(folder: Path) -> Iterator[Cluster]:
+    """Everything stops at the end; logs stay in `folder`, whose path must be short."""
+    folders = {name: folder / name for name in NODES}
+    for path in folders.values():
+        path.mkdir()
+    with Switch() as switch:
+        machines = [Machine(folders[name], name, address) for name, address in NODES.items()]
+        with machines[0] as first, machines[1] as second:
+            for machine in machines:
+                switch.plug(machine)
+            cluster = Cluster(folder, first, second)
+            cluster.up()
+            cluster.join()
+            yield cluster
+    forget(folder)
+
+
+def forget(folder: Path) -> None:
+    """Removes what containers left on the disk; the kernel may need a moment to let go."""
+    for name in NODES:
+        for part in ("data/containerd", "data/node", "data/volumes", "changed", "work", "run"):
+            shutil.rmtree(folder / name / part, ignore_errors=True)
+
+
+def run(machine: Machine, command: Sequence[str], log: Path, environment: dict[str, str]) -> int:
+    """A long program in a machine; its exit code. What it prints goes into `log`."""
+    with log.open("wb") as file:
+        return subprocess.run(
+            machine.inside(*command),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
+            check=False,
+        ).returncode

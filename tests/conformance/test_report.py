@@ -1,0 +1,56 @@
+"""What the suite's reports say becomes the page."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import report
+import suite
+from suite import Result
+
+JUNIT = """<testsuites><testsuite>
+<testcase name="[It] [sig-apps] Job should run [Conformance] [sig-apps, Conformance]" status="passed"/>
+<testcase name="[It] [sig-apps] Job should end [Conformance] [sig-apps, Conformance]" status="failed">
+  <failure message="timed out&#10;  waiting" type="failed">where</failure></testcase>
+<testcase name="[It] [sig-node] Pods should be [LinuxOnly] [Conformance] [sig-node, Conformance]" status="skipped">
+  <skipped message="skipped"/></testcase>
+<testcase name="[It] [sig-apps] Job should not count [sig-apps]" status="passed"/>
+<testcase name="[SynchronizedBeforeSuite]" status="passed"/>
+</testsuite></testsuites>"""
+RUNS = "[sig-apps] Job should run [Conformance]"
+ENDS = "[sig-apps] Job should end [Conformance]"
+NODE = "[sig-node] Pods should be [LinuxOnly] [Conformance]"
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> list[Result]:
+    path = tmp_path / "junit_01.xml"
+    path.write_text(JUNIT)
+    return suite.read([path])
+
+
+def test_reading(results: list[Result]) -> None:
+    assert results == [Result(ENDS, "timed out waiting"), Result(RUNS), Result(NODE, ran=False)]
+
+
+def test_a_later_run_counts(tmp_path: Path, results: list[Result]) -> None:
+    later = tmp_path / "later.xml"
+    later.write_text(
+        JUNIT.replace('status="failed">', 'status="passed"/>').partition("<failure")[0] + "</testsuite></testsuites>"
+    )
+    assert suite.read([tmp_path / "junit_01.xml", later])[0] == Result(ENDS)
+
+
+def test_the_page(results: list[Result]) -> None:
+    page = report.page(results, {ENDS: "its | clock"})
+    assert "| sig-apps | 2 | 1 | 1 | 0 |" in page
+    assert "| **all** | 3 | 1 | 1 | 1 |" in page
+    assert "| [sig-apps] Job should end | its \\| clock |" in page
+    assert f"- {NODE}" in page
+
+
+def test_reasons_are_of_tests() -> None:
+    assert all(name.startswith("[sig-") and text for name, text in report.reasons().items())
