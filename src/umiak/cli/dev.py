@@ -16,15 +16,11 @@ from umiak.cli.server import Running, elapsed, serving, settings_of
 
 if TYPE_CHECKING:
     from umiak.client.kubeconfig import Config
-    from umiak.objects.types import Object
     from umiak.reconcile.context import Runtime
-    from umiak.reconcile.contract import Cache, Options
 
 CLUSTER = "umiak-dev"
 LAST_REQUESTS = 0.3
 """Seconds that requests under way get at the end."""
-LOCAL_PATH_ROOT = "/var/lib/umiak/simulated"
-"""Where volumes of class local-path seem to be; nothing is ever written there."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,12 +74,14 @@ def folder(data_dir: Path | None) -> Iterator[Path]:
 async def work(data_dir: Path, store: str, port: int, nodes: int, file: Path) -> None:
     """Until cancelled. Raises CommandError when it can not start."""
     from umiak.cli.main import parser_of
+    from umiak.testing.population import populate
+    from umiak.testing.simulated_nodes import Settings
 
     words = ["--data-dir", str(data_dir), "--port", str(port)]
     settings = settings_of(parser_of(SERVER).parse_args(words))
     try:
         async with serving(settings, store, LAST_REQUESTS) as server, asyncio.TaskGroup() as tasks:
-            await populate(join(server), nodes, tasks)
+            await populate(join(server), Settings(count=nodes), tasks)
             with published(file, server.kubeconfig):
                 say_ready(f"umiak dev is ready on https://127.0.0.1:{server.port} after {elapsed():.0f} ms")
                 say_ready(f"KUBECONFIG={file}")
@@ -97,59 +95,12 @@ def join(server: Running) -> "Runtime":
     from umiak.client.client import ApiClient
     from umiak.server.contract import MASTERS, User
     from umiak.server.local import LocalTransport
+    from umiak.testing.population import options
 
     client = ApiClient(LocalTransport(server.app, User(CLUSTER, groups=(MASTERS,))))
-    return runtime(client, options_of(server))
-
-
-def options_of(server: Running) -> "Options":
-    from umiak.reconcile.contract import Options
-
-    authority = server.identity.authority
-    return Options(
-        service_cidrs=(server.app.settings.service_cidr,),
-        root_ca=authority.certificate_pem,
-        service_account_key=server.identity.signing_key,
-        signing_ca=authority.certificate_pem,
-        signing_key=authority.key_pem,
-        local_path_root=LOCAL_PATH_ROOT,
-    )
-
-
-async def populate(shared: "Runtime", nodes: int, tasks: asyncio.TaskGroup) -> None:
-    """Starts controllers, scheduler and nodes. Returns when pods can be created and run."""
-    from umiak.api.core import node, serviceaccount
-    from umiak.cli.controllers import chosen, scheduler
-    from umiak.reconcile.loop import run as run_all
-    from umiak.testing.simulated_nodes import Nodes, Settings
-
-    simulated = Settings(count=nodes)
-    filled, changed = asyncio.Event(), asyncio.Event()
-    loops = [*chosen(), *scheduler(shared), *Nodes(simulated).controllers()]
-    tasks.create_task(run_all(loops, shared, ready=filled), name="controllers")
-    await filled.wait()
-    for kind in (node.KIND, serviceaccount.KIND):
-        shared.tables.table(kind).listen(lambda _: changed.set())
-    while not is_settled(shared.tables, simulated.names()):
-        await changed.wait()
-        changed.clear()
-
-
-def is_settled(cache: "Cache", nodes: list[str]) -> bool:
-    """Whether all nodes take pods, and the default namespace has the account that pods run as."""
-    from umiak.api.core import node, serviceaccount
-    from umiak.objects.meta import Key
-
-    usable = [name for name in nodes if takes_pods(cache.get(node.KIND, Key("", name)))]
-    return len(usable) == len(nodes) and cache.get(serviceaccount.KIND, Key("default", "default")) is not None
-
-
-def takes_pods(node: "Object | None") -> bool:
-    """Ready, and no longer tainted as if it were not."""
-    if node is None or (node.get("spec") or {}).get("taints"):
-        return False
-    conditions = (node.get("status") or {}).get("conditions") or ()
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    authority, signing_key = server.identity.authority, server.identity.signing_key
+    cidr = server.app.settings.service_cidr
+    return runtime(client, options(cidr, authority.certificate_pem, authority.key_pem, signing_key))
 
 
 @contextlib.contextmanager

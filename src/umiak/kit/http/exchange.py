@@ -34,7 +34,7 @@ class HttpRequest:
 
 
 class Exchange:
-    """How to answer one request: exactly one of `reply`, `start`, `upgrade` and `hijack`."""
+    """How to answer one request: exactly one of `reply`, `start`, `upgrade`, `hijack` and `abort`."""
 
     __slots__ = ("_can_upgrade", "_connection", "_keep", "_method", "_old", "answered", "stream")
 
@@ -100,6 +100,10 @@ class Exchange:
         if not self._can_upgrade:
             raise RuntimeError("the request did not ask for an upgrade")
         return self._answer().hand_over()
+
+    def abort(self) -> None:
+        """Breaks the connection instead of answering."""
+        self._answer().transport.abort()
 
     def _persistence(self, keep: bool) -> str:
         if not keep:
