@@ -28,6 +28,6 @@ def test_failing(umiak_apiserver):
 @pytest.mark.slow
 def test_fixtures(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(TESTS)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "umiak.testing.plugin")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(["*requests to umiak_apiserver*", "200 get /version"])
