@@ -5,11 +5,14 @@ from typing import Any
 
 import msgspec
 
+from umiak.kit.http.exchange import Pieces
 from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
+GZIP_ABOVE = 128 * 1024
+"""Bytes; smaller answers are not worth the time (apiserver's `defaultGzipThresholdBytes`)."""
 ACCEPTED_TYPES = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
 
 
@@ -18,7 +21,7 @@ class Answer:
     """`type` is the Content-Type, empty for none."""
 
     status: int
-    body: bytes
+    body: bytes | Pieces
     type: str = JSON
     headers: list[tuple[str, str]] = field(default_factory=list)
 
@@ -39,6 +42,15 @@ def page_not_found() -> Answer:
 def encode(value: Any) -> bytes:
     """One line of JSON, ended by a line feed as Go's encoder does."""
     return msgspec.json.encode(value) + b"\n"
+
+
+def gzipped(body: bytes | Pieces) -> bytes:
+    """At the fastest level, as the reference does. ISA-L is ten times as fast as zlib, and its output is shorter."""
+    from isal import isal_zlib
+
+    packer = isal_zlib.compressobj(level=1, wbits=31)
+    pieces = body if isinstance(body, Pieces) else (body,)
+    return b"".join([*(packer.compress(piece) for piece in pieces), packer.flush()])
 
 
 def indented(encoded: bytes) -> bytes:

@@ -20,7 +20,7 @@ from umiak.objects.errors import StatusError, internal, unauthorized
 from umiak.objects.types import Object
 from umiak.server import binary, metadata, paths, stored, warning
 from umiak.server.access.authorization import Unjudged, refusal, sanitized
-from umiak.server.answer import Answer, indented, no_such_resource, page_not_found, plain
+from umiak.server.answer import GZIP_ABOVE, Answer, gzipped, indented, no_such_resource, page_not_found, plain
 from umiak.server.call import Call, Exchange, Gate
 from umiak.server.contract import (
     ANONYMOUS,
@@ -223,9 +223,9 @@ class ApiServer:
         if answer.type:
             headers.append(("Content-Type", answer.type))
         body = answer.body
-        if len(body) > paths.GZIP_ABOVE and "gzip" in request.header("accept-encoding"):
+        if len(body) > GZIP_ABOVE and "gzip" in request.header("accept-encoding"):
             headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
-            body = await asyncio.to_thread(paths.gzipped, body)  # a long list would hold up everybody else
+            body = await asyncio.to_thread(gzipped, body)  # a long list would hold up everybody else
         exchange.reply(answer.status, headers, body)
 
     def standard_headers(self, request: Request) -> list[tuple[str, str]]:

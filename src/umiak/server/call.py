@@ -13,6 +13,7 @@ from umiak.server.negotiation import Media
 from umiak.server.route import Route
 
 if TYPE_CHECKING:
+    from umiak.kit.http.exchange import Pieces
     from umiak.server.answer import Answer
     from umiak.server.app import ApiServer
 
@@ -41,7 +42,7 @@ class Exchange(Protocol):
     @property
     def answered(self) -> bool: ...
 
-    def reply(self, status: int, headers: Any, body: bytes = b"") -> None: ...
+    def reply(self, status: int, headers: Any, body: "bytes | Pieces" = b"") -> None: ...
 
     def start(self, status: int, headers: Any) -> Stream: ...
 

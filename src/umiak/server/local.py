@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from umiak.client.contract import Response, Unreachable
+from umiak.kit.http.exchange import Pieces, whole
 from umiak.server.app import ApiServer
 from umiak.server.contract import Request, User
 
@@ -58,10 +59,10 @@ class LocalExchange:
     def answered(self) -> bool:
         return self.response.done()
 
-    def reply(self, status: int, headers: Any, body: bytes = b"") -> None:
+    def reply(self, status: int, headers: Any, body: bytes | Pieces = b"") -> None:
         self.headers = list(headers)
         if not self.response.done():
-            self.response.set_result(Response(status, {k.lower(): v for k, v in headers}, body))
+            self.response.set_result(Response(status, {k.lower(): v for k, v in headers}, whole(body)))
 
     def start(self, status: int, headers: Any) -> LocalStream:
         self.stream = LocalStream()

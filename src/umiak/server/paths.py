@@ -4,7 +4,6 @@ Modules of this package that serve such paths export `ROUTES`: (path, handler) p
 stands for everything below it.
 """
 
-import zlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -16,13 +15,6 @@ if TYPE_CHECKING:
     from umiak.server.app import ApiServer
 
 PathHandler = Callable[["ApiServer", Request], Awaitable[Answer]]
-GZIP_ABOVE = 128 * 1024
-"""Bytes; smaller answers are not worth the time (apiserver's `defaultGzipThresholdBytes`)."""
-
-
-def gzipped(body: bytes) -> bytes:
-    """At the fastest level, as the reference does."""
-    return zlib.compress(body, 1, wbits=31)
 
 
 class Paths:

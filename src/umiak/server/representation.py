@@ -1,16 +1,18 @@
 """Objects and lists in the form the client asked for: JSON, YAML, protobuf, tables, metadata alone."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
 
 from umiak.api.kind import Kind
+from umiak.kit.http.exchange import Pieces, whole
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import resource_version
 from umiak.objects.types import Object
 from umiak.server import binary, stored, tables
-from umiak.server.answer import Answer, indented, unknown_failure
+from umiak.server.answer import GZIP_ABOVE, Answer, indented, unknown_failure
 from umiak.server.call import Call
 from umiak.server.negotiation import Media
 
@@ -88,8 +90,11 @@ async def of_list(call: Call, values: Sequence[bytes], about: Object) -> Answer:
             meta,
         )
         tail = b"]}\n" if media.is_plain else b"]}"
-        encoded = b"".join((head, stored.joined(kind, list(values)), tail))
-        return Answer(200, encoded) if media.is_plain else _answer(call, 200, encoded)
+        size = len(head) + stored.joined_size(kind, values) + len(tail)
+        body = Pieces(size, lambda: chain((head,), stored.joined(kind, values), (tail,)))
+        if media.is_plain:
+            return Answer(200, body if size > GZIP_ABOVE else whole(body))
+        return _answer(call, 200, whole(body))
     if media.target == "PartialObjectMetadata":
         raise _mismatch(media.target, go_type(kind, "List"), "a list")
     if media.target == "PartialObjectMetadataList":

@@ -4,6 +4,7 @@ A kind whose own version is the stored one is never decoded to be read. The byte
 `head`, so that a list can leave it out of its items.
 """
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -102,14 +103,25 @@ def item(kind: Kind, value: bytes) -> bytes:
     return value if is_custom(kind) else b"{" + value[len(head(kind)) :]
 
 
-def joined(kind: Kind, values: list[bytes]) -> bytes:
-    """The inside of a list's `items`."""
+RUN = 64
+"""Objects of a list that are joined in one go: some 200 kB, which stay in the processor's cache."""
+
+
+def joined_size(kind: Kind, values: Sequence[bytes]) -> int:
+    """Bytes of the inside of a list's `items`."""
     if not values:
-        return b""
-    if is_custom(kind):
-        return b",".join(values)
-    size = len(head(kind))
-    return b"{" + b",{".join([value[size:] for value in values])
+        return 0
+    shorter = 0 if is_custom(kind) else len(head(kind)) - 1
+    return sum(map(len, values)) + len(values) - 1 - shorter * len(values)
+
+
+def joined(kind: Kind, values: Sequence[bytes]) -> Iterator[bytes]:
+    """The inside of a list's `items`, in pieces."""
+    size = 0 if is_custom(kind) else len(head(kind))
+    between = b",{" if size else b","
+    for start in range(0, len(values), RUN):
+        run = between.join([value[size:] for value in values[start : start + RUN]])
+        yield (between if start else between[1:]) + run
 
 
 def metadata_of(value: bytes) -> bytes:

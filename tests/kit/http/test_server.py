@@ -1,11 +1,12 @@
 """The server over real loopback sockets, spoken to byte by byte."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from umiak.kit.http.exchange import Pieces
 from umiak.kit.http.server import Duplex, Exchange, Handler, HttpRequest, Limits, Server, Stream, serve
 
 QUICK = Limits(linger=0.01)
@@ -390,6 +391,30 @@ async def test_broken_stream_is_not_ended_properly(caplog: pytest.LogCaptureFixt
         wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         with suppress(ConnectionResetError):
             assert not (await wire.rest()).endswith(b"0\r\n\r\n")
+
+
+async def test_long_body_is_made_as_the_client_takes_it() -> None:
+    made: list[int] = []
+
+    def pieces() -> Iterator[bytes]:
+        for number in range(200):
+            made.append(number)
+            yield bytes([number]) * 100_000
+
+    def handler(request: HttpRequest, exchange: Exchange) -> None:
+        exchange.reply(200, [], Pieces(200 * 100_000, pieces))
+
+    async with serving(handler) as (_, connect):
+        wire = await connect()
+        wire.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+        for _ in range(2):
+            await wire.reader.readuntil(b"\r\n\r\n")
+            status, _, body = await wire.answer()
+            assert (status, body) == (200, b"".join(pieces()))
+        del made[:]
+        wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await asyncio.sleep(0.05)
+        assert len(made) < 200  # the client has not read anything
 
 
 async def test_slow_reader_makes_the_writer_wait() -> None:

@@ -1,5 +1,8 @@
 """Lists: pages, selectors, versions."""
 
+import gzip
+
+import msgspec
 import pytest
 
 from umiak.server.verbs.list import decode_token, encode_token
@@ -116,3 +119,14 @@ async def test_all_namespaces(five):
     assert len(found["items"]) == 6
     _, found = await five("GET", "/api/v1/configmaps?fieldSelector=metadata.namespace=other")
     assert [item["metadata"]["name"] for item in found["items"]] == ["x"]
+
+
+async def test_long_lists_are_the_same_in_pieces_and_compressed(api):
+    for number in range(150):
+        await api("POST", CMS, {"metadata": {"name": f"a{number:03}"}, "data": {"k": "x" * 1500}})
+    plain = await api.raw("GET", CMS)
+    packed = await api.raw("GET", CMS, accept_encoding="gzip")
+    assert (packed.headers["content-encoding"], gzip.decompress(packed.body)) == ("gzip", plain.body)
+    items = msgspec.json.decode(plain.body)["items"]
+    assert [item["metadata"]["name"] for item in items] == [f"a{number:03}" for number in range(150)]
+    assert not any("kind" in item for item in items)

@@ -7,7 +7,7 @@ transfer encoding, folded lines, stray control characters, bare line feeds. This
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
@@ -44,6 +44,7 @@ class Connection(asyncio.BufferedProtocol):
         self._reading = False
         self._held_back: bytearray | None = None
         self._paused_reading = False
+        self._pouring: tuple[Iterator[bytes], bool] | None = None
 
     # Transport callbacks
 
@@ -88,7 +89,7 @@ class Connection(asyncio.BufferedProtocol):
         self.server.forget(self)
         self.gate.open()
         self._waiting.clear()
-        self._parser = None
+        self._parser = self._pouring = None
         if self._task is not None:
             self._task.cancel()
         if self.streaming is not None:
@@ -99,6 +100,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self.gate.open()
+        self._pour()
         self._advance()
 
     # Parser callbacks
@@ -362,6 +364,23 @@ class Connection(asyncio.BufferedProtocol):
             self.transport.write(pieces[0])
         else:
             self.transport.writelines(pieces)
+
+    def pour(self, pieces: Iterator[bytes], keep: bool) -> None:
+        """Writes `pieces` as the client takes them, which ends the current request."""
+        self._pouring = pieces, keep
+        self._pour()
+
+    def _pour(self) -> None:
+        while self._pouring is not None and not self.gate.paused and not self.lost:
+            pieces, keep = self._pouring
+            piece = next(pieces, None)
+            if piece is None:
+                self._pouring = None
+                self.finished(keep)
+            else:
+                self.transport.write(piece)
+        if self._pouring is not None:
+            self.deadline = self.server.loop.time() + self.server.limits.idle_timeout
 
     def finished(self, keep: bool) -> None:
         """The current request is answered."""

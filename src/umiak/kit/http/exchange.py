@@ -1,6 +1,6 @@
 """One request, and the ways to answer it."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -33,6 +33,25 @@ class HttpRequest:
     http_version: str
 
 
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """A long body, made piece by piece while it is sent, so that it is never in memory as a whole."""
+
+    size: int
+    """Bytes of all pieces together."""
+    make: Callable[[], Iterable[bytes]]
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.make())
+
+
+def whole(body: bytes | Pieces) -> bytes:
+    return b"".join(body) if isinstance(body, Pieces) else body
+
+
 class Exchange:
     """How to answer one request: exactly one of `reply`, `start`, `upgrade`, `hijack` and `abort`."""
 
@@ -57,7 +76,7 @@ class Exchange:
         self.answered = True
         return self._connection
 
-    def reply(self, status: int, headers: Headers, body: bytes = b"") -> None:
+    def reply(self, status: int, headers: Headers, body: bytes | Pieces = b"") -> None:
         """Answers in full. Sets Content-Length itself; to HEAD it sends that, and no body."""
         head = head_of(status, headers)
         connection = self._answer()
@@ -66,6 +85,10 @@ class Exchange:
         data = f"{head}{connection.server.date()}{length}{self._persistence(keep)}\r\n".encode()
         if self._method == "HEAD" or status in BODILESS:
             connection.write(data)
+        elif isinstance(body, Pieces):
+            connection.write(data)
+            connection.pour(iter(body), keep)
+            return
         elif len(body) <= SMALL:
             connection.write(data + body)
         else:
