@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from umiak.kit.http.exchange import Exchange, Stream
+from umiak.kit.http.exchange import Exchange, Pieces, Stream
 from umiak.server.contract import Request
 from umiak.server.route import Route
 
@@ -118,7 +118,7 @@ class Noting:
     def client_gone(self) -> bool:
         return self._exchange.client_gone
 
-    def reply(self, status: int, headers: Any, body: bytes = b"") -> None:
+    def reply(self, status: int, headers: Any, body: bytes | Pieces = b"") -> None:
         self._note(status, lambda: self._exchange.reply(status, headers, body))
 
     def start(self, status: int, headers: Any) -> Stream:
