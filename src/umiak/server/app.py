@@ -141,7 +141,7 @@ class ApiServer:
 
     async def vanish(self, kind: Kind, entry: Entry, obj: Object) -> Entry:
         """Removes an object for good, if it is still the one of `entry`."""
-        last = await self.store.delete(entry.key, expect=entry.modified, render=stored.restamp(entry))
+        last = await self.objects.store_of(kind).delete(entry.key, expect=entry.modified, render=stored.restamp(entry))
         if released := self.special(kind).released:
             await released(obj)
         return last

@@ -144,14 +144,14 @@ def _hang_in(app: ApiServer) -> None:
 
 
 def _follow_definitions(app: ApiServer, changed: Callable[[], None]) -> None:
-    stops: list[Callable[[], None]] = []
+    stops: list[Step] = []
 
     async def start() -> None:
         stops.append(await follow_definitions(app, changed))
 
     async def stop() -> None:
         for end in stops:
-            end()
+            await end()
 
     app.on_start.append(start)
     app.on_close.append(stop)

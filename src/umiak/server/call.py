@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from umiak.kit.http.exchange import Pieces
     from umiak.server.answer import Answer
     from umiak.server.app import ApiServer
+    from umiak.store.contract import Store
 
 
 class Stream(Protocol):
@@ -66,6 +67,11 @@ class Call:
     @property
     def user(self) -> User:
         return self.request.user
+
+    @property
+    def store(self) -> "Store":
+        """The store as the kind sees it."""
+        return self.app.objects.store_of(self.kind)
 
     @property
     def namespace(self) -> str:

@@ -115,6 +115,10 @@ class Objects(Protocol):
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object: ...
 
+    async def in_version(self, obj: Object, kind: Kind, other: Kind) -> Object:
+        """An object of `kind` in another version of it; raises 500 when it can not be converted."""
+        ...
+
     async def find(self, kind: Kind, namespace: str, name: str) -> Object | None: ...
 
     async def list(self, kind: Kind, namespace: str = "", *, containing: bytes = b"") -> list[Object]:
