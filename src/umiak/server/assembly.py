@@ -19,7 +19,7 @@ from umiak.server import issuer_discovery
 from umiak.server.access import setup
 from umiak.server.allocation.services import Given, ServiceAllocator
 from umiak.server.answer import Answer
-from umiak.server.app import ApiServer
+from umiak.server.app import ApiServer, Step
 from umiak.server.bootstrap.objects import Server
 from umiak.server.bootstrap.start import bootstrap, keep_alive
 from umiak.server.contract import Request
