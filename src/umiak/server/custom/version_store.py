@@ -51,6 +51,13 @@ class VersionStore:
     def oldest(self) -> int:
         return self._store.oldest
 
+    @property
+    def behind(self) -> bool:
+        return self._store.behind
+
+    async def caught_up(self) -> None:
+        await self._store.caught_up()
+
     async def get(self, key: str) -> Entry | None:
         """Raises StatusError 500."""
         entry = await self._store.get(key)
