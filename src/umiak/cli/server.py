@@ -18,8 +18,11 @@ from umiak.cli.command import Command, CommandError
 from umiak.client.kubeconfig import Config, write
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from umiak.kit.http.server import Server
     from umiak.server.app import ApiServer
+    from umiak.server.assembly import Secrets
     from umiak.server.identity import Identity
     from umiak.server.settings import Settings
     from umiak.store.contract import Store
@@ -178,28 +181,32 @@ def open_store(settings: "Settings", kind: str) -> "Store":
 
 
 async def start(settings: "Settings", identity: "Identity", store: "Store") -> tuple["Server", "ApiServer"]:
-    """Listens first, so that a taken port is told before anything is written to the store."""
+    """With the keys of its data folder. Raises CommandError."""
+    from umiak.kit.tls import server_context
+    from umiak.server.assembly import Secrets
+
+    secrets = Secrets(
+        service_account_key=identity.signing_key,
+        client_ca=identity.authority.certificate_pem,
+        kubelet_client=identity.kubelet_client,
+    )
+    tls = server_context(str(identity.certificate_file), str(identity.key_file), str(identity.authority_file))
+    return await listen(settings, secrets, tls, store)
+
+
+async def listen(
+    settings: "Settings", secrets: "Secrets", tls: "SSLContext", store: "Store"
+) -> tuple["Server", "ApiServer"]:
+    """Listens first, so that a taken port is told before anything is written to the store. Raises CommandError."""
     from umiak.kit.clock import RealClock
     from umiak.kit.http.server import Limits, serve
-    from umiak.kit.tls import server_context
-    from umiak.server.assembly import Secrets, assemble
+    from umiak.server.assembly import assemble
 
-    clock = RealClock()
+    chance = random.Random()
     try:
-        app = await assemble(
-            store,
-            clock=clock,
-            chance=random.Random(),
-            settings=settings,
-            secrets=Secrets(
-                service_account_key=identity.signing_key,
-                client_ca=identity.authority.certificate_pem,
-                kubelet_client=identity.kubelet_client,
-            ),
-        )
+        app = await assemble(store, clock=RealClock(), chance=chance, settings=settings, secrets=secrets)
     except ValueError as error:
         raise CommandError(str(error)) from None
-    tls = server_context(str(identity.certificate_file), str(identity.key_file), str(identity.authority_file))
     try:
         limits = Limits(max_body=settings.max_body)
         listener = await serve(app.handler, settings.bind, settings.port, ssl=tls, limits=limits)

@@ -65,13 +65,14 @@ async def assemble(
     allocator = ServiceAllocator(settings.service_cidr, settings.node_ports, chance)
     app: ApiServer
     hooks, asking = webhooks.plugins(lambda: app, Sender(Resources(store, clock, chance), chance))
+    plugins = [*exported("umiak.server.admission", "ADMISSION").values(), *asking]
     app = ApiServer(
         store,
         clock=clock,
         random=chance,
         authenticators=(authentication,),
         authorizer=authorization,
-        admission=[*exported("umiak.server.admission", "ADMISSION").values(), *asking],
+        admission=[plugin for plugin in plugins if plugin.name not in settings.without_admission],
         settings=settings,
         specials={("", "services"): _services(allocator, lambda: app)},
         rules=authorization,

@@ -24,6 +24,8 @@ class Settings:
     cluster_domain: str = "cluster.local"
     issuer: str = "https://kubernetes.default.svc.cluster.local"
     token_file: Path | None = None
+    without_admission: frozenset[str] = frozenset()
+    """Names of admission plugins that are switched off."""
     max_body: int = 3 * 1024 * 1024
     bookmark_interval: float = 60
     min_watch_timeout: float = 1800
