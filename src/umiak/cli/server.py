@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from umiak.cli import _access
+from umiak.cli import _access, _limits
 from umiak.cli._part import run_until_stopped, say_ready
 from umiak.cli.command import Command, CommandError
 from umiak.client.kubeconfig import Config, write
@@ -42,6 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--service-cidr", default="10.96.0.0/16", metavar="CIDR")
     parser.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN")
     _access.arguments(parser)
+    _limits.arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,6 +76,7 @@ def settings_of(args: argparse.Namespace) -> "Settings":
         issuer=f"https://kubernetes.default.svc.{args.cluster_domain}",
         token_file=args.token_file,
         access=_access.access_settings(args),
+        **_limits.limits(args),
     )
 
 

@@ -25,6 +25,7 @@ from umiak.server.bootstrap.start import bootstrap, keep_alive
 from umiak.server.contract import Request
 from umiak.server.custom.follow import follow as follow_definitions
 from umiak.server.discovery import Discovery
+from umiak.server.flow import setup as flow
 from umiak.server.keys import Keys
 from umiak.server.resources import Resources
 from umiak.server.settings import Settings
@@ -85,6 +86,7 @@ async def assemble(
     webhooks.hang_in(app, hooks)
     _hang_in(app)
     _prepare(app, allocator, secrets)
+    flow.hang_in(app)
     return app
 
 

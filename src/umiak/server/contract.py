@@ -40,6 +40,8 @@ class Request:
     """DER of the client certificate that TLS verified, or empty."""
     peer_address: str = ""
     user: User = ANONYMOUS
+    answer_headers: Sequence[tuple[str, str]] = ()
+    """What its answer carries, whatever it is."""
 
     def header(self, name: str) -> str:
         return (self.headers.get(name) or ("",))[0]

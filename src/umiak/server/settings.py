@@ -32,6 +32,11 @@ class Settings:
     """A watch without a timeout of its own ends after this to twice this."""
     watch_backlog: int = 8 * 1024 * 1024
     """A watcher that lets more than this pile up is dropped."""
+    max_requests_inflight: int = 400
+    """Requests that only read; 0 for any number. With priority and fairness the sum of both is divided."""
+    max_mutating_requests_inflight: int = 200
+    priority_and_fairness: bool = True
+    """Else the two limits above hold by themselves."""
     kubelet_ca: str = ""
     """PEM text of the CA that nodes' serving certificates are checked against; empty: they are not checked."""
 
