@@ -2,7 +2,7 @@
 
 Rates depend on what else the machine does; the second table, CPU time per request of the server with its store, hardly.
 
-usage: bench/run.py [--count 2000] [--list 5000] [--only umiak|reference] [--ops create,get,...]
+usage: bench/run.py [--count 2000] [--list 5000] [--only umiak|reference] [--ops create,get,...] [--workers N]
 
 The load generator (bench/apiload, Go) is built on first use. The reference (kube-apiserver and etcd) is taken from
 the folder `bin` in $REFERENCE or ~/.cache/reference; without it, only umiak is measured. Everything runs on loopback.
@@ -37,13 +37,14 @@ LISTS, EVENTS = 10, 20_000
 
 @dataclass
 class Measured:
-    """One server's figures: seconds to ready, MiB before and after the load, operations per second and p99 in ms, CPU
-    time in microseconds per operation."""
+    """One server's figures: seconds to ready, MiB before and after the load (`shared`: as PSS), operations per second
+    and p99 in ms, CPU time in microseconds per operation."""
 
     name: str
     start: float = 0.0
     idle: float = 0.0
     loaded: float = 0.0
+    shared: float = 0.0
     rates: dict[str, tuple[float, float, int]] = field(default_factory=dict)
     cpu: dict[str, float] = field(default_factory=dict)
 
@@ -54,12 +55,24 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def resident(processes: list[subprocess.Popen[bytes]]) -> float:
-    """MiB of memory that the processes and their children hold."""
+def family(processes: list[subprocess.Popen[bytes]]) -> Iterator[Path]:
+    """The folders in /proc of the processes and all that they started."""
+    numbers = [process.pid for process in processes]
+    while numbers:
+        folder = Path(f"/proc/{numbers.pop()}")
+        with suppress(OSError):  # it has just ended
+            yield folder
+            for thread in (folder / "task").iterdir():
+                numbers += map(int, (thread / "children").read_text().split())
+
+
+def resident(processes: list[subprocess.Popen[bytes]], what: str = "Rss") -> float:
+    """MiB of memory that the processes hold. Of memory that several share, `Rss` counts all of it for each, `Pss` a
+    part for each."""
     total = 0
-    for process in processes:
-        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+    for folder in family(processes):
+        for line in (folder / "smaps_rollup").read_text().splitlines():
+            if line.startswith(f"{what}:"):
                 total += int(line.split()[1])
     return total / 1024
 
@@ -67,8 +80,8 @@ def resident(processes: list[subprocess.Popen[bytes]]) -> float:
 def cpu_time(processes: list[subprocess.Popen[bytes]]) -> float:
     """Microseconds that all threads of the processes have run."""
     total = 0
-    for process in processes:
-        for thread in Path(f"/proc/{process.pid}/task").iterdir():
+    for folder in family(processes):
+        for thread in (folder / "task").iterdir():
             with suppress(OSError):  # it has just ended
                 total += int((thread / "schedstat").read_text().split()[0])
     return total / 1000
@@ -96,10 +109,11 @@ def wait_ready(url: str, process: subprocess.Popen[bytes], began: float) -> floa
 
 
 @contextmanager
-def umiak(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]], float]]:
+def umiak(folder: Path, *more: str) -> Iterator[tuple[str, list[subprocess.Popen[bytes]], float]]:
     port = free_port()
     (folder / "tokens.csv").write_text(f'{TOKEN},admin,admin,"system:masters"\n')
     program = [sys.executable, "-m", "umiak.cli.main", "server", f"--data-dir={folder / 'data'}", f"--port={port}"]
+    program += more
     with (folder / "log").open("wb") as log:
         # Once before, so that authorities and bootstrap objects exist, as etcd's own start is not counted either.
         process = subprocess.Popen([*program, f"--token-file={folder / 'tokens.csv'}"], stdout=log, stderr=log)
@@ -184,15 +198,16 @@ def generator() -> Path:
 
 def measure(name: str, options: argparse.Namespace) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
-        run = umiak if name == "umiak" else reference
-        with run(Path(folder)) as (url, processes, seconds):
+        more = [f"--workers={options.workers}"] if options.workers else []
+        run = umiak(Path(folder), *more) if name == "umiak" else reference(Path(folder))
+        with run as (url, processes, seconds):
             found = Measured(name, seconds, resident(processes))
             account = b'{"metadata":{"name":"default"}}'
             with suppress(urllib.error.HTTPError):  # it may be there already
                 call(url, "/api/v1/namespaces/default/serviceaccounts", account)
             for operation in options.ops.split(","):
                 measure_one(found, url, processes, operation, options)
-            found.loaded = resident(processes)
+            found.loaded, found.shared = resident(processes), resident(processes, "Pss")
     return found
 
 
@@ -235,6 +250,7 @@ def table(results: list[Measured], options: argparse.Namespace) -> Iterator[str]
         figures = [r.rates.get(operation, (0, 0, 0))[0] for r in results]
         rows.append((f"{labels.get(operation, operation)} /s", figures, False))
     rows.append(("RSS after the load (MiB)", [r.loaded for r in results], True))
+    rows.append(("PSS after the load (MiB)", [r.shared for r in results], True))
     for label, figures, less_is_better in rows:
         line = [label, *(f"{f:,.2f}" if f < 100 else f"{f:,.0f}" for f in figures)]
         if len(figures) == 2 and all(figures):
@@ -248,6 +264,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=2000, help="requests per operation")
     parser.add_argument("--list", type=int, default=5000, help="Pods in the list")
     parser.add_argument("--ops", default=OPERATIONS)
+    parser.add_argument("--workers", type=int, default=0, help="of umiak; without, its own choice")
     parser.add_argument("--only", choices=("umiak", "reference"))
     options = parser.parse_args()
     names = [options.only] if options.only else ["umiak", "reference"]

@@ -1,10 +1,13 @@
 """`umiak server` as a user runs it: one ready line, a kubeconfig that works, one clear line for each mishap."""
 
+import os
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +56,31 @@ def test_it_says_when_it_is_ready_and_writes_a_kubeconfig(tmp_path, port):
         process.communicate()
 
 
+def children(process: subprocess.Popen[str]) -> list[int]:
+    return [int(n) for n in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def test_workers_share_the_work_and_are_replaced(tmp_path, port):
+    process = umiak("server", f"--data-dir={tmp_path}", f"--port={port}", "--workers=3")
+    try:
+        assert process.stdout is not None and "is ready" in process.stdout.readline()
+        before = children(process)
+        assert len(before) == 2
+        os.kill(before[0], signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while (now := children(process)) == before or len(now) < 2:
+            assert time.monotonic() < deadline, "no worker took the place of the dead one"
+            time.sleep(0.02)
+        assert before[1] in now, "the others go on"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert not [pid for pid in now if Path(f"/proc/{pid}").exists()]
+    finally:
+        process.kill()
+        _, said = process.communicate()
+    assert said == ""
+
+
 def test_a_data_folder_of_a_newer_version_is_left_alone(tmp_path):
     with sqlite3.connect(tmp_path / "store.db") as store:
         store.execute("PRAGMA user_version = 99")
@@ -67,6 +95,8 @@ def test_a_data_folder_of_a_newer_version_is_left_alone(tmp_path):
     [
         (["server", "--data-dir={}", "--port=70000"], "--port 70000 is no port number"),
         (["server", "--data-dir={}", "--store=lmdb"], '--store lmdb: unknown store; choose "sqlite" or "memory"'),
+        (["server", "--data-dir={}", "--workers=99"], "--workers 99: choose 1 to 16"),
+        (["server", "--data-dir={}", "--workers=2", "--store=memory"], "--store memory is one process's own"),
         (["server", "--data-dir={}", "--token-file=/nowhere"], "--token-file /nowhere: no such file"),
         (["server", "--data-dir={}", "--service-cidr=10.0.0.0/99"], "--service-cidr: "),
         (["server", "--data-dir=/proc/nowhere"], "--data-dir /proc/nowhere: "),

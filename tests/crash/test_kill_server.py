@@ -1,10 +1,12 @@
 """The promise of the store, kept by the whole server: what was acknowledged is there after kill -9.
 
-Writers create and update, watchers follow, and the server is killed 50 times at random moments. Afterwards every
-acknowledged write is there at its revision, no revision was given twice, and each watcher saw every change once.
+Writers create and update, watchers follow, and the server is killed 50 times at random moments; where it is several
+processes, more often single ones of them. Afterwards every acknowledged write is there at its revision, no revision
+was given twice, each watcher saw every change once, and nobody read less than he had been told.
 """
 
 import asyncio
+import os
 import random
 import signal
 import socket
@@ -31,8 +33,9 @@ TOKEN = "crashtoken"
 class Server:
     """One data folder, one port, ever new processes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, workers: int) -> None:
         self.folder = folder
+        self.workers = workers
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -46,6 +49,7 @@ class Server:
                 f"--data-dir={self.folder / 'data'}",
                 f"--port={self.port}",
                 f"--token-file={self.folder / 'tokens.csv'}",
+                f"--workers={self.workers}",
             ),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -57,6 +61,23 @@ class Server:
     async def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         await self.process.wait()
+
+    def children(self) -> list[int]:
+        """The processes beside the owner of the store."""
+        own = self.process.pid
+        return [int(child) for child in Path(f"/proc/{own}/task/{own}/children").read_text().split()]
+
+    async def kill_something(self, chance: random.Random) -> None:
+        """Everything, or one worker, which the others have to replace."""
+        if self.workers == 1 or chance.random() < 0.3:
+            children = self.children()
+            await self.kill()
+            await self.start()
+            assert not [pid for pid in children if Path(f"/proc/{pid}").exists()], "a worker outlived its owner"
+            return
+        if children := self.children():
+            os.kill(chance.choice(children), signal.SIGKILL)
+        await asyncio.sleep(0.1)
 
     def client(self) -> ApiClient:
         return ApiClient(
@@ -81,8 +102,9 @@ class Story:
         self.newest[meta.name(obj)] = max(revision, self.newest.get(meta.name(obj), 0))
 
 
-async def write(story: Story, client: ApiClient, number: int) -> None:
-    """Creates an object, updates it once, goes on to the next. What became of a write that was cut off is unknown."""
+async def write(story: Story, client: ApiClient, other: ApiClient, number: int) -> None:
+    """Creates an object, updates it once, goes on to the next. What became of a write that was cut off is unknown.
+    What was acknowledged is read over another connection, which may lead to another process."""
     count = 0
     while not story.over:
         count += 1
@@ -90,6 +112,8 @@ async def write(story: Story, client: ApiClient, number: int) -> None:
         with suppress(Unreachable, StatusError):
             made = await client.create(configmap.KIND, obj)
             story.acknowledge(made)
+            found = await other.get(configmap.KIND, meta.name(made), "default")
+            assert int(meta.resource_version(found)) >= int(meta.resource_version(made)), "read less than was told"
             made["data"]["again"] = "yes"
             story.acknowledge(await client.update(configmap.KIND, made))
             continue
@@ -111,8 +135,9 @@ async def watch(story: Story, client: ApiClient, number: int, start: str) -> Non
 async def crash(story: Story, server: Server, chance: random.Random) -> None:
     for _ in range(KILLS):
         await asyncio.sleep(chance.uniform(0.02, 0.2))
-        await server.kill()
-        await server.start()
+        await server.kill_something(chance)
+    while len(server.children()) < server.workers - 1:  # noqa: ASYNC110 - processes do not tell
+        await asyncio.sleep(0.05)
     await asyncio.sleep(0.2)
     story.over = True
 
@@ -124,13 +149,14 @@ async def until_seen(story: Story, newest: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-async def test_nothing_acknowledged_is_lost(tmp_path):
-    story, server = Story(), Server(tmp_path)
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_nothing_acknowledged_is_lost(tmp_path, workers):
+    story, server = Story(), Server(tmp_path, workers)
     await server.start()
     client = server.client()
     first = await client.list(configmap.KIND, "default")
     watchers = [asyncio.create_task(watch(story, server.client(), n, first.resource_version)) for n in range(WATCHERS)]
-    writers = [write(story, server.client(), n) for n in range(WRITERS)]
+    writers = [write(story, server.client(), server.client(), n) for n in range(WRITERS)]
     await asyncio.gather(crash(story, server, random.Random(7)), *writers)
     final = await client.list(configmap.KIND, "default")
     await asyncio.wait_for(until_seen(story, max(int(meta.resource_version(o)) for o in final.items)), 10)

@@ -7,25 +7,29 @@ import errno
 import logging
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from umiak.cli import _access, _limits
+from umiak.cli import _access
 from umiak.cli._part import run_until_stopped, say_ready
 from umiak.cli.command import Command, CommandError
 from umiak.client.kubeconfig import Config, write
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
+    import ssl
 
+    from umiak.cli._crew import Front
     from umiak.kit.http.server import Server
     from umiak.server.app import ApiServer
-    from umiak.server.assembly import Secrets
+    from umiak.server.crew import Crew
     from umiak.server.identity import Identity
     from umiak.server.settings import Settings
     from umiak.store.contract import Store
+    from umiak.store.logged import LoggedStore
+
+MOST_WORKERS = 16
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,14 +45,31 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--advertise", default="", metavar="A", help="address others reach this server at")
     parser.add_argument("--service-cidr", default="10.96.0.0/16", metavar="CIDR")
     parser.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that answer requests (1)")
+    parser.add_argument("--post", help=argparse.SUPPRESS)  # how a server starts a worker of its own
     _access.arguments(parser)
-    _limits.arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     settings = settings_of(args)
-    return run_until_stopped(lambda: serve(settings, args.store))
+    if args.workers == 1:
+        return run_until_stopped(lambda: serve(settings, args.store))
+    return _run_crew(args, settings)
+
+
+def _run_crew(args: argparse.Namespace, settings: "Settings") -> int:
+    from umiak.cli import _crew
+    from umiak.server.crew import Post
+
+    if args.store != "sqlite":
+        raise CommandError(f"--store {args.store} is one process's own: choose --workers 1")
+    if not 1 <= args.workers <= MOST_WORKERS:
+        raise CommandError(f"--workers {args.workers}: choose 1 to {MOST_WORKERS}")
+    if args.post:
+        return _crew.work(settings, keys(settings), Post.of(args.post))
+    crew = _crew.crew(settings, keys(settings), args.workers - 1)
+    return run_until_stopped(lambda: serve(settings, args.store, crew))
 
 
 def settings_of(args: argparse.Namespace) -> "Settings":
@@ -76,7 +97,6 @@ def settings_of(args: argparse.Namespace) -> "Settings":
         issuer=f"https://kubernetes.default.svc.{args.cluster_domain}",
         token_file=args.token_file,
         access=_access.access_settings(args),
-        **_limits.limits(args),
     )
 
 
@@ -101,9 +121,9 @@ def free_port(bind: str) -> int:
     return 0
 
 
-async def serve(settings: "Settings", kind_of_store: str) -> None:
+async def serve(settings: "Settings", kind_of_store: str, crew: "Crew | None" = None) -> None:
     """Until cancelled. Raises CommandError when it can not start."""
-    async with serving(settings, kind_of_store) as running:
+    async with serving(settings, kind_of_store, crew=crew) as running:
         assert settings.data_dir is not None
         write(str(settings.data_dir / "admin.kubeconfig"), running.kubeconfig)  # its appearance says: ready
         say_ready(f"umiak server is ready on https://{settings.bind}:{running.port} after {elapsed():.0f} ms")
@@ -122,12 +142,14 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: "Settings", kind_of_store: str, grace: float = 5) -> AsyncIterator[Running]:
+async def serving(
+    settings: "Settings", kind_of_store: str, grace: float = 5, crew: "Crew | None" = None
+) -> AsyncIterator[Running]:
     """A server with its store. At the end requests get `grace` seconds to finish. Raises CommandError."""
     identity = keys(settings)
     store = open_store(settings, kind_of_store)
     try:
-        listener, app = await start(settings, identity, store)
+        listener, app = await start(settings, identity, store, crew)
         try:
             yield Running(app, listener.port, identity, administrator(settings, identity, listener.port))
         finally:
@@ -164,7 +186,7 @@ def keys(settings: "Settings") -> "Identity":
         raise CommandError(f"--data-dir {settings.data_dir}: {error.strerror or error}") from None
 
 
-def open_store(settings: "Settings", kind: str) -> "Store":
+def open_store(settings: "Settings", kind: str) -> "LoggedStore":
     from umiak.store.contract import StoreError
 
     if kind == "memory":
@@ -182,42 +204,75 @@ def open_store(settings: "Settings", kind: str) -> "Store":
         raise CommandError(str(error)) from None
 
 
-async def start(settings: "Settings", identity: "Identity", store: "Store") -> tuple["Server", "ApiServer"]:
-    """With the keys of its data folder. Raises CommandError."""
-    from umiak.kit.tls import server_context
-    from umiak.server.assembly import Secrets
-
-    secrets = Secrets(
-        service_account_key=identity.signing_key,
-        client_ca=identity.authority.certificate_pem,
-        kubelet_client=identity.kubelet_client,
-    )
-    tls = server_context(str(identity.certificate_file), str(identity.key_file), str(identity.authority_file))
-    return await listen(settings, secrets, tls, store)
-
-
-async def listen(
-    settings: "Settings", secrets: "Secrets", tls: "SSLContext", store: "Store"
-) -> tuple["Server", "ApiServer"]:
-    """Listens first, so that a taken port is told before anything is written to the store. Raises CommandError."""
+async def application(
+    settings: "Settings", identity: "Identity", store: "Store", keeps_house: bool = True
+) -> "ApiServer":
+    """What answers requests. Raises CommandError."""
     from umiak.kit.clock import RealClock
-    from umiak.kit.http.server import Limits, serve
-    from umiak.server.assembly import assemble
+    from umiak.server.assembly import Secrets, assemble
 
-    chance = random.Random()
     try:
-        app = await assemble(store, clock=RealClock(), chance=chance, settings=settings, secrets=secrets)
+        return await assemble(
+            store,
+            clock=RealClock(),
+            chance=random.Random(),
+            settings=settings,
+            secrets=Secrets(
+                service_account_key=identity.signing_key,
+                client_ca=identity.authority.certificate_pem,
+                kubelet_client=identity.kubelet_client,
+            ),
+            keeps_house=keeps_house,
+        )
     except ValueError as error:
         raise CommandError(str(error)) from None
+
+
+def tls_of(identity: "Identity") -> "ssl.SSLContext":
+    from umiak.kit.tls import server_context
+
+    return server_context(str(identity.certificate_file), str(identity.key_file), str(identity.authority_file))
+
+
+def server_of(settings: "Settings", app: "ApiServer") -> "Server":
+    """An HTTP server in front of `app` that does not listen itself."""
+    from umiak.kit.clock import RealClock
+    from umiak.kit.http.server import Limits, Server, plain_error
+
+    return Server(app.handler, Limits(max_body=settings.max_body), plain_error, RealClock())
+
+
+async def start(
+    settings: "Settings", identity: "Identity", store: "LoggedStore", crew: "Crew | None"
+) -> tuple["Server | Front", "ApiServer"]:
+    """Listens first, so that a taken port is told before anything is written to the store."""
+    from umiak.kit.http.server import listen
+
+    app = await application(settings, identity, store)
+    server = server_of(settings, app)
+    if crew is None:
+        with _listening(settings):
+            await listen(server, settings.bind, settings.port, ssl=tls_of(identity))
+        await app.start()
+        return server, app
+    from umiak.cli import _crew
+    from umiak.kit.http import spread
+
+    with _listening(settings):
+        listener = spread.listen(settings.bind, settings.port)
+    await app.start()
+    return await _crew.front(crew, store, listener, server, tls_of(identity)), app
+
+
+@contextlib.contextmanager
+def _listening(settings: "Settings") -> Iterator[None]:
+    """Raises CommandError when the port can not be had."""
     try:
-        limits = Limits(max_body=settings.max_body)
-        listener = await serve(app.handler, settings.bind, settings.port, ssl=tls, limits=limits)
+        yield
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         why = "the port is in use; choose another with --port" if taken else error.strerror or str(error)
         raise CommandError(f"cannot listen on {settings.bind}:{settings.port}: {why}") from None
-    await app.start()
-    return listener, app
 
 
 def administrator(settings: "Settings", identity: "Identity", port: int) -> Config:

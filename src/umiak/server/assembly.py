@@ -19,13 +19,12 @@ from umiak.server import issuer_discovery
 from umiak.server.access import setup
 from umiak.server.allocation.services import Given, ServiceAllocator
 from umiak.server.answer import Answer
-from umiak.server.app import ApiServer, Step
+from umiak.server.app import ApiServer
 from umiak.server.bootstrap.objects import Server
 from umiak.server.bootstrap.start import bootstrap, keep_alive
 from umiak.server.contract import Request
 from umiak.server.custom.follow import follow as follow_definitions
 from umiak.server.discovery import Discovery
-from umiak.server.flow import setup as flow
 from umiak.server.keys import Keys
 from umiak.server.resources import Resources
 from umiak.server.settings import Settings
@@ -57,36 +56,43 @@ class Secrets:
 
 
 async def assemble(
-    store: Store, *, clock: Clock, chance: random.Random, settings: Settings, secrets: Secrets
+    store: Store,
+    *,
+    clock: Clock,
+    chance: random.Random,
+    settings: Settings,
+    secrets: Secrets,
+    keeps_house: bool = True,
 ) -> ApiServer:
-    """A server ready to `start`. Raises OSError and ValueError when a file it is configured by is unreadable."""
+    """A server ready to `start`. One of the processes that share a store `keeps_house`: it sees to what must be there
+    and must go, which the others follow. Raises OSError and ValueError when a file of its configuration is unreadable.
+    """
     keys = Keys(secrets.service_account_key, secrets.verification_keys)
     authentication = setup.authentication(store, clock, keys, settings.issuer, settings.audiences, settings.token_file)
     authorization, follow = await setup.authorization(store, settings.access, clock, chance)
     allocator = ServiceAllocator(settings.service_cidr, settings.node_ports, chance)
     app: ApiServer
     hooks, asking = webhooks.plugins(lambda: app, Sender(Resources(store, clock, chance), chance))
-    plugins = [*exported("umiak.server.admission", "ADMISSION").values(), *asking]
     app = ApiServer(
         store,
         clock=clock,
         random=chance,
         authenticators=(authentication,),
         authorizer=authorization,
-        admission=[plugin for plugin in plugins if plugin.name not in settings.without_admission],
+        admission=[*exported("umiak.server.admission", "ADMISSION").values(), *asking],
         settings=settings,
         specials={("", "services"): _services(allocator, lambda: app)},
         rules=authorization,
         issuer=Issuer(keys, settings.issuer, settings.audiences, clock),
     )
     app.kubelet_client = secrets.kubelet_client
+    app.keeps_house = keeps_house
     app.on_close.append(authorization.close)
     if follow is not None:
         _run_along(app, follow)
     webhooks.hang_in(app, hooks)
     _hang_in(app)
     _prepare(app, allocator, secrets)
-    flow.hang_in(app)
     return app
 
 
@@ -147,14 +153,14 @@ def _hang_in(app: ApiServer) -> None:
 
 
 def _follow_definitions(app: ApiServer, changed: Callable[[], None]) -> None:
-    stops: list[Step] = []
+    stops: list[Callable[[], None]] = []
 
     async def start() -> None:
         stops.append(await follow_definitions(app, changed))
 
     async def stop() -> None:
         for end in stops:
-            await end()
+            end()
 
     app.on_start.append(start)
     app.on_close.append(stop)
@@ -162,6 +168,9 @@ def _follow_definitions(app: ApiServer, changed: Callable[[], None]) -> None:
 
 def _prepare(app: ApiServer, allocator: ServiceAllocator, secrets: Secrets) -> None:
     """What happens at start: default objects, then the allocator, then its repair."""
+    if not app.keeps_house:
+        _follow_allocations(app, allocator)
+        return
     server = _about(app.settings, secrets, app)
     tasks: list[asyncio.Task[None]] = []
 
@@ -177,6 +186,17 @@ def _prepare(app: ApiServer, allocator: ServiceAllocator, secrets: Secrets) -> N
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    app.on_start.append(start)
+    app.on_close.append(stop)
+
+
+def _follow_allocations(app: ApiServer, allocator: ServiceAllocator) -> None:
+    async def start() -> None:
+        await allocator.start(app.store)
+
+    async def stop() -> None:
+        allocator.stop()
 
     app.on_start.append(start)
     app.on_close.append(stop)

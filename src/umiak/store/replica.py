@@ -73,11 +73,14 @@ class Replica(View):
         present = self._index.entries
         events = []
         for change in changes:
+            if change.modified <= self._revision:
+                continue  # it was in what the copy was made from
             entry = Entry(change.key, change.value, change.created, change.modified)
             event = Event(entry, present.get(change.key), change.deleted)
             self._apply((event,))  # one by one: the next may be of the same key
             events.append(event)
-        self._tell(events)
+        if events:
+            self._tell(events)
         if self._late:
             self._wake()
 

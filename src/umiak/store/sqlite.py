@@ -112,6 +112,12 @@ class SqliteHistory:
         """Opened when it is first needed: most processes never look back."""
         return _connect(self._path)
 
+    def load(self) -> Loaded:
+        (oldest,) = self._reader.execute("SELECT value FROM meta WHERE name = 'oldest'").fetchone()
+        (newest,) = self._reader.execute("SELECT coalesce(max(revision), 1) FROM changes").fetchone()
+        revision = max(oldest, newest)
+        return Loaded(revision, oldest, self._entries("", "", revision))
+
     def changes(self, prefix: str, after: int, until: int) -> list[Event]:
         bounds = {"low": prefix, "high": prefix + _AFTER_ALL, "after": after, "until": until}
         events = []
@@ -148,12 +154,6 @@ class SqliteJournal(SqliteHistory):
             raise
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
         self._writing = asyncio.Lock()
-
-    def load(self) -> Loaded:
-        (oldest,) = self._reader.execute("SELECT value FROM meta WHERE name = 'oldest'").fetchone()
-        (newest,) = self._reader.execute("SELECT coalesce(max(revision), 1) FROM changes").fetchone()
-        revision = max(oldest, newest)
-        return Loaded(revision, oldest, self._entries("", "", revision))
 
     async def append(self, events: Sequence[Event]) -> None:
         """One statement, which is a transaction of its own: each more would have to get hold of the interpreter's lock

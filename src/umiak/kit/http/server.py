@@ -1,6 +1,7 @@
 """An HTTP/1.1 server: one protocol object per connection, handlers that may answer without a task."""
 
 import asyncio
+import socket
 import ssl as tls
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -44,6 +45,10 @@ class Limits:
     max_pipelined: int = 32
 
 
+def _nothing() -> None:
+    """Nobody counts."""
+
+
 def plain_error(status: int, message: str) -> tuple[Headers, bytes]:
     """The default for `on_error`."""
     return [("Content-Type", "text/plain; charset=utf-8")], message.encode() + b"\n"
@@ -67,6 +72,8 @@ class Server:
         self._listener: asyncio.Server | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
+        self.on_end: Callable[[], None] = _nothing
+        """Called whenever a connection has ended, or did not come about."""
 
     @property
     def port(self) -> int:
@@ -111,11 +118,30 @@ class Server:
 
     def _duplex_gone(self, duplex: Duplex) -> None:
         self._duplexes.discard(duplex)
-        self._note_empty()
+        self._ended()
 
     def forget(self, connection: Connection) -> None:
-        self._open.discard(connection)
+        if connection in self._open:  # else it is a duplex now
+            self._open.discard(connection)
+            self._ended()
+
+    def _ended(self) -> None:
         self._note_empty()
+        self.on_end()
+
+    def adopt(self, sock: socket.socket, context: tls.SSLContext | None) -> None:
+        """Serves a connection that somebody else accepted."""
+        self.run(self._adopt(sock, context))
+
+    async def _adopt(self, sock: socket.socket, context: tls.SSLContext | None) -> None:
+        timeout = self.limits.header_timeout if context is not None else None
+        try:
+            await self.loop.connect_accepted_socket(
+                lambda: Connection(self), sock, ssl=context, ssl_handshake_timeout=timeout
+            )
+        except OSError:  # TLS errors too: the client went away, or does not speak TLS
+            sock.close()
+            self.on_end()
 
     def _note_empty(self) -> None:
         if not self.connections:
@@ -169,16 +195,22 @@ async def serve(
 ) -> Server:
     """Listens on `host` (empty: every address) and `port` (0: a free one), or on a Unix socket."""
     server = Server(handler, limits, on_error, clock or RealClock())
-    loop = asyncio.get_running_loop()
+    await listen(server, host, port, ssl=ssl, unix_socket=unix_socket)
+    return server
+
+
+async def listen(
+    server: Server, host: str, port: int, *, ssl: tls.SSLContext | None = None, unix_socket: str = ""
+) -> None:
+    """As `serve`, for a server that is there. Raises OSError."""
     settings: dict[str, Any] = {"ssl": ssl, "backlog": 1024}
     if ssl is not None:
-        settings["ssl_handshake_timeout"] = limits.header_timeout
+        settings["ssl_handshake_timeout"] = server.limits.header_timeout
     if unix_socket:
-        listener = await loop.create_unix_server(lambda: Connection(server), unix_socket, **settings)
+        listener = await server.loop.create_unix_server(lambda: Connection(server), unix_socket, **settings)
     else:
-        listener = await loop.create_server(lambda: Connection(server), host or None, port, **settings)
+        listener = await server.loop.create_server(lambda: Connection(server), host or None, port, **settings)
     server.listening(listener)
-    return server
 
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -1,0 +1,95 @@
+"""`umiak server` as several processes: what the owner does besides serving, and what a worker is."""
+
+import asyncio
+import gc
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from umiak.cli._part import run_until_stopped
+from umiak.cli.command import CommandError
+from umiak.server.crew import Crew, Desk, Own, Post
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+
+    from umiak.kit.http.server import Server
+    from umiak.kit.http.spread import Spread
+    from umiak.server.identity import Identity
+    from umiak.server.settings import Settings
+    from umiak.store.logged import LoggedStore
+
+GRACE = 5
+"""Seconds that requests under way get at the end."""
+
+
+def crew(settings: "Settings", identity: "Identity", count: int) -> Crew:
+    """`count` workers beside this process. They share what is imported by now."""
+    import umiak.cli.server
+    import umiak.kit.http.server
+    import umiak.server.assembly
+    import umiak.store.replica
+    import umiak.store.sqlite  # noqa: F401 - loaded once for all
+
+    def command(post: Post) -> list[str]:
+        return [sys.executable, "-m", "umiak.cli.main", *sys.argv[1:], f"--port={settings.port}", f"--post={post}"]
+
+    gc.freeze()
+    return Crew(count, lambda post: work(settings, identity, post), command)
+
+
+def work(settings: "Settings", identity: "Identity", post: Post) -> int:
+    """All that a worker does, until it is told to stop."""
+    return run_until_stopped(lambda: _work(settings, identity, Desk(post)))
+
+
+async def _work(settings: "Settings", identity: "Identity", desk: Desk) -> None:
+    from umiak.cli.server import application, server_of, tls_of
+    from umiak.store.sqlite import SqliteHistory
+
+    loop = asyncio.get_running_loop()
+    loop.remove_signal_handler(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells all of us; the owner decides
+    await desk.may_read()
+    assert settings.data_dir is not None
+    replica = desk.replica(SqliteHistory(settings.data_dir / "store.db"))
+    app = await application(settings, identity, replica, keeps_house=False)
+    server = server_of(settings, app)
+    await app.start()
+    gc.freeze()
+    desk.serve(server, tls_of(identity))
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await app.close()
+        await server.close(GRACE)
+        await replica.close()
+
+
+class Front:
+    """All processes of a server behind one port."""
+
+    def __init__(self, crew: Crew, spread: "Spread", server: "Server") -> None:
+        self._crew, self._spread, self._server = crew, spread, server
+        self.port = spread.port
+
+    async def close(self, grace: float) -> None:
+        """As `kit.http.server.Server.close`."""
+        self._spread.close()
+        await asyncio.gather(self._crew.close(grace + 1), self._server.close(grace))
+
+
+async def front(
+    crew: Crew, store: "LoggedStore", listener: "socket.socket", server: "Server", context: "ssl.SSLContext"
+) -> Front:
+    """Serves when every process is ready. Raises CommandError."""
+    from umiak.kit.http.spread import Spread
+    from umiak.store.hub import Hub
+
+    try:
+        await crew.begin(Hub(store, crew.board))
+    except RuntimeError as error:
+        raise CommandError(str(error)) from None
+    own = Own(server, context)
+    return Front(crew, Spread(listener, lambda: [own, *crew.ready]), server)

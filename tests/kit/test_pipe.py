@@ -1,0 +1,54 @@
+"""Frames come whole, in order, however the socket cuts them."""
+
+import asyncio
+import socket
+
+from umiak.kit.pipe import HEAD, Pipe
+
+
+def pair(got: list[bytes], lost: list[str]) -> tuple[Pipe, Pipe]:
+    ours, theirs = socket.socketpair()
+    sender = Pipe(ours, lambda frame: None, lambda: lost.append("sender"))
+    return sender, Pipe(theirs, lambda frame: got.append(bytes(frame)), lambda: lost.append("receiver"))
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(2):
+        while not condition():  # noqa: ASYNC110 - sockets tell the loop, not us
+            await asyncio.sleep(0)
+
+
+async def test_frames_of_all_sizes():
+    got: list[bytes] = []
+    sender, receiver = pair(got, [])
+    frames = [b"", b"a", b"b" * 300_000, b"c" * 2_000_000, b"d"]
+    sender.send(*frames[:2])
+    for frame in frames[2:]:
+        sender.send(frame)
+    assert sender.unsent > 0, "more than a socket takes at once"
+    await until(lambda: len(got) == len(frames))
+    assert got == frames and sender.unsent == 0
+    sender.close()
+    receiver.close()
+
+
+async def test_bytes_that_trickle_in():
+    got: list[bytes] = []
+    ours, theirs = socket.socketpair()
+    receiver = Pipe(theirs, lambda frame: got.append(bytes(frame)), lambda: None)
+    for byte in (5).to_bytes(HEAD, "little") + b"hello":
+        ours.send(bytes([byte]))
+        await asyncio.sleep(0)
+    await until(lambda: got == [b"hello"])
+    ours.close()
+    receiver.close()
+
+
+async def test_the_end_is_told_once():
+    lost: list[str] = []
+    sender, receiver = pair([], lost)
+    sender.close()
+    await until(lambda: lost)
+    receiver.send(b"too late")
+    receiver.close()
+    assert lost == ["receiver"]
