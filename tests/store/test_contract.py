@@ -11,8 +11,7 @@ from umiak.store.contract import Compacted, Entry, Event, FutureRevision, Mismat
 from umiak.store.memory import MemoryStore
 from umiak.store.replica import Replica
 from umiak.store.sqlite import SqliteHistory, SqliteStore
-
-from .shared import Shared
+from umiak.testing.shared_store import Shared
 
 
 @pytest.fixture(params=["memory", "sqlite", "replica of memory", "replica of sqlite"])

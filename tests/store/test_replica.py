@@ -9,8 +9,7 @@ from umiak.store.contract import Event, Mismatch, Unwritable
 from umiak.store.hub import BACKLOG, LARGEST_FRAME
 from umiak.store.memory import MemoryStore
 from umiak.store.sqlite import SqliteHistory, SqliteStore
-
-from .shared import Shared
+from umiak.testing.shared_store import Shared
 
 KEY = "/core/pods/a/x"
 

@@ -70,7 +70,7 @@ async def assemble(
     keys = Keys(secrets.service_account_key, secrets.verification_keys)
     authentication = setup.authentication(store, clock, keys, settings.issuer, settings.audiences, settings.token_file)
     authorization, follow = await setup.authorization(store, settings.access, clock, chance)
-    allocator = ServiceAllocator(settings.service_cidr, settings.node_ports, chance)
+    allocator = ServiceAllocator(store, clock, settings.service_cidr, settings.node_ports, chance)
     app: ApiServer
     hooks, asking = webhooks.plugins(lambda: app, Sender(Resources(store, clock, chance), chance))
     app = ApiServer(
@@ -176,7 +176,7 @@ def _prepare(app: ApiServer, allocator: ServiceAllocator, secrets: Secrets) -> N
 
     async def start() -> None:
         await bootstrap(app.objects, find_kind, server, group_versions(), app.clock)
-        await allocator.start(app.store)
+        await allocator.start()
         await allocator.repair(app.objects)
         tasks.append(asyncio.create_task(keep_alive(app.objects, server, app.clock)))
         tasks.append(asyncio.create_task(Upkeep(app.store, app.clock).run()))
@@ -193,7 +193,7 @@ def _prepare(app: ApiServer, allocator: ServiceAllocator, secrets: Secrets) -> N
 
 def _follow_allocations(app: ApiServer, allocator: ServiceAllocator) -> None:
     async def start() -> None:
-        await allocator.start(app.store)
+        await allocator.start()
 
     async def stop() -> None:
         allocator.stop()

@@ -129,6 +129,7 @@ class Store(Protocol):
 
     async def put(self, key: str, render: Render, *, expect: int | None = None) -> Entry:
         """Writes; `expect` 0: the key must not exist; N: it must be at revision N; None: whatever it is.
+        When this returns, reads and watches of this process have seen it and everything before it.
 
         Raises Mismatch as soon as `latest` knows better, Unwritable when the commit failed.
         """

@@ -1,5 +1,6 @@
 """Addresses and ports of services, given and taken back."""
 
+import asyncio
 import random
 
 import pytest
@@ -11,15 +12,17 @@ from umiak.server.allocation.services import ServiceAllocator
 from umiak.server.resources import Resources
 from umiak.store.memory import MemoryStore
 from umiak.testing.clock import VirtualClock
+from umiak.testing.shared_store import Shared
 
 
 class World:
     """A server's worth of services without a server."""
 
-    def __init__(self, cidr, ports):
-        self.store = MemoryStore()
-        self.objects = Resources(self.store, VirtualClock(), random.Random(1))
-        self.allocator = ServiceAllocator(cidr, ports, random.Random(1))
+    def __init__(self, cidr, ports, store=None, seed=1):
+        self.store = store or MemoryStore()
+        self.clock = VirtualClock()
+        self.objects = Resources(self.store, self.clock, random.Random(seed))
+        self.allocator = ServiceAllocator(self.store, self.clock, cidr, ports, random.Random(seed))
 
     async def create(self, name="a", dry_run=False, **spec):
         service = a_service(name, **spec)
@@ -45,7 +48,7 @@ class World:
 async def world(request):
     cidr, ports = getattr(request, "param", ("10.96.0.0/16", (30000, 32767)))
     found = World(cidr, ports)
-    await found.allocator.start(found.store)
+    await found.allocator.start()
     yield found
     found.allocator.stop()
     await found.store.close()
@@ -128,7 +131,7 @@ async def test_failed_write_gives_back(world):
     assert len(await world.taken()) == 1
     await given.revert()
     assert await world.taken() == []
-    assert not world.allocator.ports.is_taken(given.ports.taken[0])
+    assert world.store.count("/-/nodeports/") == 0
 
 
 @pytest.mark.parametrize(
@@ -184,3 +187,45 @@ async def test_repair(world):
     assert await world.taken() == [lost["spec"]["clusterIP"]]
     await world.allocator.repair(world.objects)
     assert await world.taken() == [kept["spec"]["clusterIP"]]
+
+
+@pytest.fixture
+async def two():
+    """Two processes that share a store, with two ports to give."""
+    shared = Shared(MemoryStore())
+    # The same seed: both try the same ports in the same order.
+    worlds = [World("10.96.0.0/16", (30000, 30001), store=s) for s in (shared.store, shared.replica())]
+    for world in worlds:
+        await world.allocator.start()
+    yield worlds
+    for world in worlds:
+        world.allocator.stop()
+    await shared.close()
+
+
+async def test_two_processes_never_give_the_same_port(two):
+    made = await asyncio.gather(*(w.create(f"s{i}", type="NodePort", ports=[{"port": 80}]) for i, w in enumerate(two)))
+    assert {s["spec"]["ports"][0]["nodePort"] for s in made} == {30000, 30001}
+    assert [w.store.count("/-/nodeports/") for w in two] == [0, 0], "claims end with the write"
+    with pytest.raises(StatusError, match="range is full"):
+        await two[0].create("more", type="NodePort", ports=[{"port": 80}])
+
+
+async def test_of_two_processes_that_are_asked_for_a_port_one_refuses(two):
+    asked = [{"port": 80, "nodePort": 30001}]
+    made = await asyncio.gather(
+        *(w.create(f"s{i}", type="NodePort", ports=[dict(p) for p in asked]) for i, w in enumerate(two)),
+        return_exceptions=True,
+    )
+    (why,) = [m for m in made if isinstance(m, StatusError)]
+    assert "provided port is already allocated" in why.message and len(made) == 2
+
+
+async def test_a_claim_of_a_process_that_died_counts_for_a_minute(two):
+    world, asked = two[1], {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30000}]}
+    stale = b"%f" % world.clock.now().timestamp()
+    await world.store.put("/-/nodeports/30000", lambda revision: stale)
+    with pytest.raises(StatusError, match="provided port is already allocated"):
+        await world.create("early", **asked)
+    await world.clock.advance(61)
+    await world.create("later", **asked)

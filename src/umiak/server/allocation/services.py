@@ -14,6 +14,7 @@ import msgspec
 
 from umiak.api.core.service import KIND as SERVICE
 from umiak.api.networking.ipaddress import KIND as IP_ADDRESS
+from umiak.kit.clock import Clock
 from umiak.objects.errors import FieldError, StatusError, internal, invalid, invalid_value
 from umiak.objects.types import Object
 from umiak.server.access.feed import follow
@@ -29,7 +30,7 @@ from umiak.server.allocation.families import (
     needs_node_ports,
     settle_families,
 )
-from umiak.server.allocation.ports import NodePorts, PortWork
+from umiak.server.allocation.ports import Claims, NodePorts, PortWork
 from umiak.server.contract import Objects
 from umiak.store.contract import Cancel, Store
 
@@ -74,12 +75,12 @@ class Given:
     """Addresses that the old form of the service had and the new one has not."""
 
     async def commit(self) -> None:
-        self.ports.finish()
+        await self.ports.finish()
         for address in self.leaves:
             await self.allocator.addresses.release(self.objects, address)
 
     async def revert(self) -> None:
-        self.ports.finish()
+        await self.ports.finish()
         for address in self.taken:
             await self.allocator.addresses.release(self.objects, address)
 
@@ -87,21 +88,25 @@ class Given:
 class ServiceAllocator:
     """Knows all addresses and ports in use, by following the store."""
 
-    def __init__(self, cidr: str, port_range: tuple[int, int], chance: random.Random) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, cidr: str, port_range: tuple[int, int], chance: random.Random
+    ) -> None:
+        self._store = store
+        self._claims = Claims(store, clock)
         self.addresses = Addresses(cidr, chance)
         self.ports = NodePorts(*port_range, chance)
         self._cancels: list[Cancel] = []
 
-    async def start(self, store: Store) -> None:
+    async def start(self) -> None:
         """Reads what is in use, and follows it until `stop`."""
 
         def service_changed(key: str, value: bytes | None) -> None:
             self.ports.service_changed(key, _ports_of(value))
 
         self._cancels = [
-            await follow(store, "/networking.k8s.io/servicecidrs/", self.addresses.range_changed),
-            await follow(store, "/networking.k8s.io/ipaddresses/", self.addresses.address_changed),
-            await follow(store, "/core/services/", service_changed),
+            await follow(self._store, "/networking.k8s.io/servicecidrs/", self.addresses.range_changed),
+            await follow(self._store, "/networking.k8s.io/ipaddresses/", self.addresses.address_changed),
+            await follow(self._store, "/core/services/", service_changed),
         ]
 
     def stop(self) -> None:
@@ -117,10 +122,10 @@ class ServiceAllocator:
         align_addresses(new["spec"], before)
         families = self.addresses.default_family, self.addresses.families
         _refuse(new, settle_families(new["spec"], before, *families))
-        given = Given(self, objects, PortWork(self.ports, dry_run))
+        given = Given(self, objects, PortWork(self.ports, self._claims, dry_run))
         try:
             await self._addresses(given, new, before, dry_run)
-            self._node_ports(given.ports, new, before)
+            await self._node_ports(given.ports, new, before)
         except BaseException:
             await given.revert()
             raise
@@ -176,21 +181,21 @@ class ServiceAllocator:
         given.taken.append(address)
         return address
 
-    def _node_ports(self, work: PortWork, new: Object, before: Object | None) -> None:
+    async def _node_ports(self, work: PortWork, new: Object, before: Object | None) -> None:
         spec = new["spec"]
         mine = set(node_ports(before)) if before and before.get("type") in ("NodePort", "LoadBalancer") else set()
         if spec.get("type") in ("NodePort", "LoadBalancer"):
             try:
                 if before is None:
-                    self._first_ports(work, new)
+                    await self._first_ports(work, new)
                 else:
-                    self._changed_ports(work, new, mine)
+                    await self._changed_ports(work, new, mine)
             except ports.Full as why:
                 raise internal(f"failed to allocate a nodePort: {why}") from None
         if needs_health_check(spec) and not (before and needs_health_check(before)):
-            self._health_check(work, spec)
+            await self._health_check(work, spec)
 
-    def _first_ports(self, work: PortWork, new: Object) -> None:
+    async def _first_ports(self, work: PortWork, new: Object) -> None:
         """On creation ports of the same number (say TCP and UDP) share a node port."""
         spec = new["spec"]
         shared: dict[int, int] = {}
@@ -201,35 +206,35 @@ class ServiceAllocator:
             if number not in shared:
                 alike = (p["nodePort"] for p in spec["ports"] if p.get("nodePort") and p.get("port") == number)
                 wish = next(alike, 0)
-                shared[number] = _take(work, new, i, wish) if wish else work.take_any()
+                shared[number] = await _take(work, new, i, wish) if wish else await work.take_any()
                 port["nodePort"] = shared[number]
             elif not port.get("nodePort"):
                 port["nodePort"] = shared[number]
             elif port["nodePort"] != shared[number]:
-                _take(work, new, i, port["nodePort"])
+                await _take(work, new, i, port["nodePort"])
 
-    def _changed_ports(self, work: PortWork, new: Object, mine: set[int]) -> None:
+    async def _changed_ports(self, work: PortWork, new: Object, mine: set[int]) -> None:
         spec = new["spec"]
         seen: set[tuple[str, int]] = set()
         for i, port in enumerate(spec.get("ports") or ()):
             if not port.get("nodePort") and not needs_node_ports(spec):
                 continue
             if not port.get("nodePort"):
-                port["nodePort"] = work.take_any()
+                port["nodePort"] = await work.take_any()
             elif port["nodePort"] not in mine and port["nodePort"] not in work.taken:
-                _take(work, new, i, port["nodePort"])
+                await _take(work, new, i, port["nodePort"])
             about = (port.get("protocol", ""), port["nodePort"])
             if about in seen:
                 raise StatusError(500, "", f"duplicate nodePort: {{{about[0]} {about[1]}}}")
             seen.add(about)
 
-    def _health_check(self, work: PortWork, spec: Object) -> None:
+    async def _health_check(self, work: PortWork, spec: Object) -> None:
         wish = spec.get("healthCheckNodePort") or 0
         try:
             if wish:
-                work.take(wish)
+                await work.take(wish)
             else:
-                spec["healthCheckNodePort"] = work.take_any()
+                spec["healthCheckNodePort"] = await work.take_any()
         except ports.Refused as why:
             raise internal(f"failed to allocate requested HealthCheck NodePort {wish}: {why}") from None
         except ports.Full as why:
@@ -254,9 +259,9 @@ class ServiceAllocator:
             await objects.create(IP_ADDRESS, ip_object(service, address))
 
 
-def _take(work: PortWork, new: Object, index: int, port: int) -> int:
+async def _take(work: PortWork, new: Object, index: int, port: int) -> int:
     try:
-        work.take(port)
+        await work.take(port)
     except ports.Refused as why:
         raise _invalid(new, [invalid_value(f"spec.ports[{index}].nodePort", port, str(why))]) from None
     return port
