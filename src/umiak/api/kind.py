@@ -79,6 +79,8 @@ class Kind:
     storage_version: str = ""
     """The version whose form is kept in the store, when it is not this one; `to_storage`, `from_storage` convert."""
     storage_group: str = ""
+    comes_converted: bool = False
+    """Whether somebody else converts: what is read and written is in this version's form whatever is stored."""
     is_custom: bool = False
     """Whether a custom resource definition brought it."""
     own_list_kind: str = ""

@@ -45,7 +45,7 @@ def work(settings: "Settings", identity: "Identity", post: Post) -> int:
 
 
 async def _work(settings: "Settings", identity: "Identity", desk: Desk) -> None:
-    from umiak.cli.server import application, server_of, tls_of
+    from umiak.cli.server import application, secrets_of, server_of, tls_of
     from umiak.store.sqlite import SqliteHistory
 
     loop = asyncio.get_running_loop()
@@ -54,7 +54,7 @@ async def _work(settings: "Settings", identity: "Identity", desk: Desk) -> None:
     await desk.may_read()
     assert settings.data_dir is not None
     replica = desk.replica(SqliteHistory(settings.data_dir / "store.db"))
-    app = await application(settings, identity, replica, keeps_house=False)
+    app = await application(settings, secrets_of(identity), replica, keeps_house=False)
     server = server_of(settings, app)
     await app.start()
     gc.freeze()

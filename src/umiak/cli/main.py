@@ -21,22 +21,23 @@ umiak COMMAND --help tells more."""
 
 
 def names() -> list[str]:
-    """Every command there is, without importing any: a module is named like its command."""
+    """Every command there is, without importing any: a module is named like its command, with _ for -."""
     found = (m.name for m in pkgutil.iter_modules(cli.__path__) if not m.ispkg)
-    return sorted(name for name in found if name not in _NOT_COMMANDS and not name.startswith("_"))
+    ours = (name for name in found if name not in _NOT_COMMANDS and not name.startswith("_"))
+    return sorted(name.replace("_", "-") for name in ours)
 
 
 def find(name: str) -> Command:
     """Raises CommandError with what there is to choose from."""
     if name not in names():
         raise CommandError(f'unknown command "{name}"; commands are: {", ".join(names())}')
-    command: Command = importlib.import_module(f"umiak.cli.{name}").COMMAND
+    command: Command = importlib.import_module(f"umiak.cli.{name.replace('-', '_')}").COMMAND
     return command
 
 
 def overview() -> str:
     commands = exported("umiak.cli", "COMMAND").values()
-    lines = "\n".join(f"  {c.name:<12} {c.help}" for c in sorted(commands, key=lambda c: c.name))
+    lines = "\n".join(f"  {c.name:<14} {c.help}" for c in sorted(commands, key=lambda c: c.name))
     return OVERVIEW.format(commands=lines)
 
 

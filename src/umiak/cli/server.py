@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from umiak.cli import _access
+from umiak.cli import _access, _limits
 from umiak.cli._part import run_until_stopped, say_ready
 from umiak.cli.command import Command, CommandError
 from umiak.client.kubeconfig import Config, write
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from umiak.cli._crew import Front
     from umiak.kit.http.server import Server
     from umiak.server.app import ApiServer
+    from umiak.server.assembly import Secrets
     from umiak.server.crew import Crew
     from umiak.server.identity import Identity
     from umiak.server.settings import Settings
@@ -48,6 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that answer requests (1)")
     parser.add_argument("--post", help=argparse.SUPPRESS)  # how a server starts a worker of its own
     _access.arguments(parser)
+    _limits.arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -97,6 +99,7 @@ def settings_of(args: argparse.Namespace) -> "Settings":
         issuer=f"https://kubernetes.default.svc.{args.cluster_domain}",
         token_file=args.token_file,
         access=_access.access_settings(args),
+        **_limits.limits(args),
     )
 
 
@@ -205,11 +208,11 @@ def open_store(settings: "Settings", kind: str) -> "LoggedStore":
 
 
 async def application(
-    settings: "Settings", identity: "Identity", store: "Store", keeps_house: bool = True
+    settings: "Settings", secrets: "Secrets", store: "Store", keeps_house: bool = True
 ) -> "ApiServer":
     """What answers requests. Raises CommandError."""
     from umiak.kit.clock import RealClock
-    from umiak.server.assembly import Secrets, assemble
+    from umiak.server.assembly import assemble
 
     try:
         return await assemble(
@@ -217,15 +220,21 @@ async def application(
             clock=RealClock(),
             chance=random.Random(),
             settings=settings,
-            secrets=Secrets(
-                service_account_key=identity.signing_key,
-                client_ca=identity.authority.certificate_pem,
-                kubelet_client=identity.kubelet_client,
-            ),
+            secrets=secrets,
             keeps_house=keeps_house,
         )
     except ValueError as error:
         raise CommandError(str(error)) from None
+
+
+def secrets_of(identity: "Identity") -> "Secrets":
+    from umiak.server.assembly import Secrets
+
+    return Secrets(
+        service_account_key=identity.signing_key,
+        client_ca=identity.authority.certificate_pem,
+        kubelet_client=identity.kubelet_client,
+    )
 
 
 def tls_of(identity: "Identity") -> "ssl.SSLContext":
@@ -245,23 +254,32 @@ def server_of(settings: "Settings", app: "ApiServer") -> "Server":
 async def start(
     settings: "Settings", identity: "Identity", store: "LoggedStore", crew: "Crew | None"
 ) -> tuple["Server | Front", "ApiServer"]:
-    """Listens first, so that a taken port is told before anything is written to the store."""
-    from umiak.kit.http.server import listen
-
-    app = await application(settings, identity, store)
-    server = server_of(settings, app)
+    """With the keys of its data folder. Raises CommandError."""
+    secrets, tls = secrets_of(identity), tls_of(identity)
     if crew is None:
-        with _listening(settings):
-            await listen(server, settings.bind, settings.port, ssl=tls_of(identity))
-        await app.start()
-        return server, app
+        return await listen(settings, secrets, tls, store)
     from umiak.cli import _crew
     from umiak.kit.http import spread
 
+    app = await application(settings, secrets, store)
     with _listening(settings):
         listener = spread.listen(settings.bind, settings.port)
     await app.start()
-    return await _crew.front(crew, store, listener, server, tls_of(identity)), app
+    return await _crew.front(crew, store, listener, server_of(settings, app), tls), app
+
+
+async def listen(
+    settings: "Settings", secrets: "Secrets", tls: "ssl.SSLContext", store: "Store"
+) -> tuple["Server", "ApiServer"]:
+    """Listens first, so that a taken port is told before anything is written to the store. Raises CommandError."""
+    from umiak.kit.http import server as http
+
+    app = await application(settings, secrets, store)
+    server = server_of(settings, app)
+    with _listening(settings):
+        await http.listen(server, settings.bind, settings.port, ssl=tls)
+    await app.start()
+    return server, app
 
 
 @contextlib.contextmanager

@@ -104,6 +104,11 @@ class Family(Generic[M]):
             values = ("other",) * len(self._labels)
         return self._series.setdefault(values, self._make())
 
+    def keep(self, metric: M, *values: str) -> None:
+        """Takes in a metric that somebody else counts in."""
+        if values not in self._series and len(values) == len(self._labels) and len(self._series) < MAX_SERIES:
+            self._series[values] = metric
+
     def forget(self, *values: str) -> None:
         """Drops one set of label values, e.g. of an object that is gone."""
         self._series.pop(values, None)

@@ -9,7 +9,7 @@ import logging
 import random
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from umiak.api import registry
@@ -44,7 +44,12 @@ from umiak.server.special import CERTIFICATE_REQUESTS, DEFINITIONS, NAMESPACES, 
 from umiak.server.sync import at_once, begin
 from umiak.server.tokens import Issuer
 from umiak.server.upstream import Upstreams
+from umiak.server.watchers import Watchers
 from umiak.store.contract import Entry, Store, Unwritable
+
+if TYPE_CHECKING:
+    from umiak.server.flow.control import Gate as FlowGate
+    from umiak.server.flow.queues import Ticket
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +88,9 @@ class ApiServer:
         self.dispatch = Dispatch()
         self.paths = paths.Paths()
         self.metrics = Metrics(self)
-        self.watchers: set[Any] = set()
+        self.watchers = Watchers()
+        self.flow: FlowGate | None = None
+        """Limits how many requests run at once."""
         self.messages = binary.Messages()
         self.custom: dict[tuple[str, str, str], Kind] = {}
         """Kinds that custom resource definitions brought, by group, version and plural."""
@@ -112,7 +119,7 @@ class ApiServer:
     async def close(self) -> None:
         """Ends all watches; the store stays open."""
         self.is_closing, self.is_ready = True, False
-        for watcher in list(self.watchers):
+        for watcher in self.watchers:
             watcher.close()
         await self.upstreams.close()
         for step in reversed(self.on_close):
@@ -143,7 +150,7 @@ class ApiServer:
 
     async def vanish(self, kind: Kind, entry: Entry, obj: Object) -> Entry:
         """Removes an object for good, if it is still the one of `entry`."""
-        last = await self.store.delete(entry.key, expect=entry.modified, render=stored.restamp(entry))
+        last = await self.objects.store_of(kind).delete(entry.key, expect=entry.modified, render=stored.restamp(entry))
         if released := self.special(kind).released:
             await released(obj)
         return last
@@ -232,7 +239,7 @@ class ApiServer:
 
     def standard_headers(self, request: Request) -> list[tuple[str, str]]:
         identity = request.header("audit-id") or metadata.new_uid(self.dice)
-        return [("Audit-Id", identity), ("Cache-Control", "no-cache, private")]
+        return [("Audit-Id", identity), ("Cache-Control", "no-cache, private"), *request.answer_headers]
 
     def common_headers(self, call: Call) -> list[tuple[str, str]]:
         return [*self.standard_headers(call.request), *warning.headers(call.warnings)]
@@ -253,6 +260,24 @@ class ApiServer:
         if is_asked(request.headers):
             request.user = await impersonated(request, self.authorizer)
         found = route(request)
+        ticket = self.flow.enter(request, found) if self.flow is not None else None
+        if ticket is None:
+            return await self._permitted(request, found, exchange)
+        return await self._in_turn(ticket, request, found, exchange)
+
+    async def _in_turn(self, ticket: "Ticket", request: Request, found: Route, exchange: Exchange) -> Answer | None:
+        """Answers when its turn comes, or tells the client to come back later."""
+        assert self.flow is not None
+        if ticket.started is None and not await self.flow.turn(ticket):
+            answer = self.flow.refusal(ticket)
+            self.metrics.terminated(found, request.option("dryRun"), answer.status)
+            return answer
+        try:
+            return await self._permitted(request, found, exchange)
+        finally:
+            self.flow.leave(ticket)
+
+    async def _permitted(self, request: Request, found: Route, exchange: Exchange) -> Answer | None:
         if found.verb in SELECTIVE:
             selectors = request.option("fieldSelector"), request.option("labelSelector")
             await self.authorize(found.attributes(request.user, *selectors))

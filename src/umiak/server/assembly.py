@@ -19,12 +19,13 @@ from umiak.server import issuer_discovery
 from umiak.server.access import setup
 from umiak.server.allocation.services import Given, ServiceAllocator
 from umiak.server.answer import Answer
-from umiak.server.app import ApiServer
+from umiak.server.app import ApiServer, Step
 from umiak.server.bootstrap.objects import Server
 from umiak.server.bootstrap.start import bootstrap, keep_alive
 from umiak.server.contract import Request
 from umiak.server.custom.follow import follow as follow_definitions
 from umiak.server.discovery import Discovery
+from umiak.server.flow import setup as flow
 from umiak.server.keys import Keys
 from umiak.server.resources import Resources
 from umiak.server.settings import Settings
@@ -73,13 +74,14 @@ async def assemble(
     allocator = ServiceAllocator(store, clock, settings.service_cidr, settings.node_ports, chance)
     app: ApiServer
     hooks, asking = webhooks.plugins(lambda: app, Sender(Resources(store, clock, chance), chance))
+    plugins = [*exported("umiak.server.admission", "ADMISSION").values(), *asking]
     app = ApiServer(
         store,
         clock=clock,
         random=chance,
         authenticators=(authentication,),
         authorizer=authorization,
-        admission=[*exported("umiak.server.admission", "ADMISSION").values(), *asking],
+        admission=[plugin for plugin in plugins if plugin.name not in settings.without_admission],
         settings=settings,
         specials={("", "services"): _services(allocator, lambda: app)},
         rules=authorization,
@@ -93,6 +95,7 @@ async def assemble(
     webhooks.hang_in(app, hooks)
     _hang_in(app)
     _prepare(app, allocator, secrets)
+    flow.hang_in(app)
     return app
 
 
@@ -153,14 +156,14 @@ def _hang_in(app: ApiServer) -> None:
 
 
 def _follow_definitions(app: ApiServer, changed: Callable[[], None]) -> None:
-    stops: list[Callable[[], None]] = []
+    stops: list[Step] = []
 
     async def start() -> None:
         stops.append(await follow_definitions(app, changed))
 
     async def stop() -> None:
         for end in stops:
-            end()
+            await end()
 
     app.on_start.append(start)
     app.on_close.append(stop)

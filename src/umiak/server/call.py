@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from umiak.kit.http.exchange import Pieces
     from umiak.server.answer import Answer
     from umiak.server.app import ApiServer
+    from umiak.store.contract import Store
 
 
 class Stream(Protocol):
@@ -68,6 +69,11 @@ class Call:
         return self.request.user
 
     @property
+    def store(self) -> "Store":
+        """The store as the kind sees it."""
+        return self.app.objects.store_of(self.kind)
+
+    @property
     def namespace(self) -> str:
         return self.route.namespace if self.kind.namespaced else ""
 
@@ -104,6 +110,10 @@ class Gate:
             phase: [p for p in ordered if phase in p.phases] for phase in Phase
         }
         self._surroundings = surroundings
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(plugin.name for plugins in self._phases.values() for plugin in plugins)
 
     async def pass_through(self, admitted: Admitted, phase: Phase) -> None:
         """Raises what the first plugin that refuses raises."""

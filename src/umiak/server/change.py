@@ -51,7 +51,7 @@ async def change(call: Call, wanted: Change) -> Changed:
     """Raises not-found, conflict, invalid, or what admission raises."""
     key = call.kind.store_key(call.namespace, call.name)
     while True:
-        entry = await call.app.store.latest(key)
+        entry = await call.store.latest(key)
         try:
             if entry is None:
                 return await _create(call, wanted)
@@ -69,7 +69,7 @@ async def _create(call: Call, wanted: Change) -> Changed:
     if wanted.uid:
         raise _precondition_failed(call, "uid", wanted.uid, "")
     if wanted.manager is not None:
-        tracking.track_creation(call, obj, wanted.manager)
+        await tracking.track_creation(call, obj, wanted.manager)
     about.pop("resourceVersion", None)
     metadata.wipe(about)
     await call.app.authorize_create(call)
@@ -88,7 +88,7 @@ async def _replace(call: Call, wanted: Change, entry: Entry) -> Changed:
         raise _precondition_failed(call, "UID", wanted.uid, old["metadata"]["uid"])
     sent = await wanted.make(lambda: part.live(kind, stored.read(kind, entry.value)))
     if wanted.manager is not None:
-        tracking.track_change(call, part.body_kind(kind), part.name, part.live(kind, old), sent, wanted.manager)
+        await tracking.track_change(call, part.body_kind(kind), part.name, part.live(kind, old), sent, wanted.manager)
     admitted = call.admitted("UPDATE", sent, part.view(kind, old), wanted.options, wanted.dry_run)
     try:
         await tracking.mutate(call, admitted)
@@ -177,9 +177,9 @@ async def _store(call: Call, wanted: Change, entry: Entry, new: Object, old: Obj
         return Changed(_viewed(kind, part, old))
     if wanted.dry_run:
         return Changed(_viewed(kind, part, new))
-    entry = await call.app.store.put(entry.key, stored.render(kind, new), expect=entry.modified)
-    if part.view is itself and stored.is_direct(kind):
-        return Changed(entry.value)
+    entry = await call.store.put(entry.key, stored.render(kind, new), expect=entry.modified)
+    if part.view is itself:
+        return Changed(stored.shown(kind, entry.value))
     return Changed(_viewed(kind, part, new))
 
 

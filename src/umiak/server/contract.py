@@ -40,6 +40,8 @@ class Request:
     """DER of the client certificate that TLS verified, or empty."""
     peer_address: str = ""
     user: User = ANONYMOUS
+    answer_headers: Sequence[tuple[str, str]] = ()
+    """What its answer carries, whatever it is."""
 
     def header(self, name: str) -> str:
         return (self.headers.get(name) or ("",))[0]
@@ -114,6 +116,10 @@ class Objects(Protocol):
     """
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object: ...
+
+    async def in_version(self, obj: Object, kind: Kind, other: Kind) -> Object:
+        """An object of `kind` in another version of it; raises 500 when it can not be converted."""
+        ...
 
     async def find(self, kind: Kind, namespace: str, name: str) -> Object | None: ...
 

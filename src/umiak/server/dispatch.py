@@ -57,6 +57,8 @@ class Dispatch:
         if not routable(accept):
             raise unroutable(LISTED_TYPES if found.verb in ("list", "watch") else ACCEPTED_TYPES)
         media = media_of(request, CUSTOM if kind.is_custom else EVERYTHING)
+        if kind.comes_converted:  # somebody may have to be asked, with a timeout
+            run = _in_a_task(run)
         return Call(app, request, found, kind, media, exchange, warnings(kind)), run
 
     def _connects(self, kind: Kind, name: str) -> bool:

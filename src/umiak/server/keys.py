@@ -95,7 +95,10 @@ class Keys:
     """One key that signs, and all whose signatures count."""
 
     def __init__(self, signing: str, verification: Sequence[str] = ()) -> None:
-        """PEM texts; those in `verification` hold a public or private key each. Nothing is parsed before first use."""
+        """PEM texts; those in `verification` hold a public key, a private one or a certificate each.
+
+        Nothing is parsed before first use.
+        """
         self._signing_pem = signing
         self._verification_pem = tuple(verification)
         self._private: PrivateKey | None = None
@@ -174,4 +177,8 @@ def _public(pem: str) -> "PublicKey":
 
     if "PRIVATE KEY" in pem:
         return _private(pem).public_key()
+    if "BEGIN CERTIFICATE" in pem:
+        from cryptography.x509 import load_pem_x509_certificate
+
+        return load_pem_x509_certificate(pem.encode()).public_key()  # type: ignore[return-value]
     return load_pem_public_key(pem.encode())  # type: ignore[return-value]

@@ -71,11 +71,15 @@ def resets_managers(obj: Object) -> bool:
 
 
 def ordered(obj: Object, kind: Kind) -> Object:
-    """The same object with kind, apiVersion and metadata first, as stored bytes begin."""
+    """The same object, of that kind, with kind, apiVersion and metadata first, as stored bytes begin."""
+    return arranged(obj, kind.kind, kind.api_version)
+
+
+def arranged(obj: Object, name: str, api_version: str) -> Object:
     about = obj.get("metadata") or {}
     first = {k: about[k] for k in ORDER if k in about}
     rest = {k: v for k, v in obj.items() if k not in ("kind", "apiVersion", "metadata")}
-    return {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": {**first, **about}, **rest}
+    return {"kind": name, "apiVersion": api_version, "metadata": {**first, **about}, **rest}
 
 
 def wipe(about: Object) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,11 +35,18 @@ class Metrics:
 
     def __init__(self, app: "ApiServer") -> None:
         self.registry = Registry()
+        self.on_read: list[Callable[[Registry], None]] = []
+        """Called before the text is made; they bring up to date what others count."""
         self._requests = self.registry.counters(
             "apiserver_request_total", "Requests by verb, resource and HTTP response code.", *LABELS
         )
         self._durations = self.registry.histograms(
             "apiserver_request_duration_seconds", "How long requests took.", *DURATION_LABELS, bounds=BOUNDS
+        )
+        self._terminations = self.registry.counters(
+            "apiserver_request_terminations_total",
+            "Requests that the server turned away to protect itself.",
+            *(label for label in LABELS if label != "dry_run"),
         )
         self._add_gauges(app)
 
@@ -54,12 +62,17 @@ class Metrics:
 
     def observe(self, found: Route, dry_run: str, code: int, seconds: float) -> None:
         """Counts one request that was answered."""
-        scope = "resource" if found.name else "namespace" if found.namespace else "cluster"
-        verb = VERBS.get(found.verb) or found.verb.upper()
-        about = (verb, dry_run, found.group, found.version, found.resource, found.subresource, scope, "apiserver")
+        about = _about(found, dry_run)
         self._requests.at(*about, str(code)).inc()
-        if verb != "WATCH":
+        if about[0] != "WATCH":
             self._durations.at(*about).observe(seconds)
+
+    def terminated(self, found: Route, dry_run: str, code: int) -> None:
+        """Counts one request that the server turned away to protect itself."""
+        about = _about(found, dry_run)
+        self._requests.at(*about, str(code)).inc()
+        verb, _, *rest = about
+        self._terminations.at(verb, *rest, str(code)).inc()
 
     def text(self, app: "ApiServer") -> str:
         """In Prometheus' format, with the number of stored objects."""
@@ -69,7 +82,16 @@ class Metrics:
         for kind in app.kinds():
             if "watch" in kind.verbs:
                 objects.at(kind.group, kind.plural).set(app.store.count(kind.store_prefix()))
+        for refresh in self.on_read:
+            refresh(self.registry)
         return self.registry.text().decode()
+
+
+def _about(found: Route, dry_run: str) -> tuple[str, ...]:
+    """What requests are told apart by."""
+    scope = "resource" if found.name else "namespace" if found.namespace else "cluster"
+    verb = VERBS.get(found.verb) or found.verb.upper()
+    return (verb, dry_run, found.group, found.version, found.resource, found.subresource, scope, "apiserver")
 
 
 async def answer(app: "ApiServer", request: Request) -> Answer:

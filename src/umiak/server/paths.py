@@ -23,17 +23,20 @@ class Paths:
     def __init__(self) -> None:
         self.exact: dict[str, PathHandler] = {}
         self.below: dict[str, PathHandler] = {}
+        self.unlisted: set[str] = set()
         for module in (health, index, metrics):
             for path, handler in module.ROUTES:
                 self.add(path, handler)
 
-    def add(self, path: str, handler: PathHandler) -> None:
+    def add(self, path: str, handler: PathHandler, *, listed: bool = True) -> None:
+        if not listed:
+            self.unlisted.add(path)
         (self.below if path.endswith("/") and path != "/" else self.exact)[path] = handler
 
     @property
     def listed(self) -> list[str]:
         """What the index shows."""
-        return sorted({*self.exact, *(path.rstrip("/") for path in self.below)} - {"/"})
+        return sorted({*self.exact, *(path.rstrip("/") for path in self.below)} - {"/"} - self.unlisted)
 
     async def answer(self, app: "ApiServer", request: Request) -> Answer:
         path = request.path

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from umiak.api.kind import Kind
 from umiak.kit.clock import Clock
+from umiak.objects import encoding
 from umiak.objects.errors import already_exists, not_found
 from umiak.objects.meta import format_time
 from umiak.objects.types import Object
@@ -21,11 +22,28 @@ class Resources:
 
     def __init__(self, store: Store, clock: Clock, dice: random.Random) -> None:
         self.store = store
+        self.views: dict[Kind, Store] = {}
+        """Stores of kinds that are stored in a form which takes somebody else to convert."""
         self._clock = clock
         self._dice = dice
 
+    def store_of(self, kind: Kind) -> Store:
+        """Where objects of the kind are in its form, or in one it converts by itself."""
+        return self.views.get(kind, self.store) if kind.comes_converted else self.store
+
+    async def in_version(self, obj: Object, kind: Kind, other: Kind) -> Object:
+        if kind.comes_converted:
+            from umiak.server.custom.version_store import VersionStore
+
+            view = self.store_of(kind)
+            assert isinstance(view, VersionStore)
+            return await view.converted(obj, other.api_version)
+        kept = kind.to_storage(encoding.copy(obj)) if kind.to_storage else encoding.copy(obj)
+        found = other.from_storage(kept) if other.from_storage else kept
+        return {**found, "kind": other.kind, "apiVersion": other.api_version}
+
     async def find(self, kind: Kind, namespace: str, name: str) -> Object | None:
-        entry = await self.store.get(kind.store_key(namespace, name))
+        entry = await self.store_of(kind).get(kind.store_key(namespace, name))
         return None if entry is None else stored.read(kind, entry.value)
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
@@ -35,7 +53,7 @@ class Resources:
         return found
 
     async def list(self, kind: Kind, namespace: str = "", *, containing: bytes = b"") -> list[Object]:
-        page = await self.store.range(kind.store_prefix(namespace))
+        page = await self.store_of(kind).range(kind.store_prefix(namespace))
         return [stored.read(kind, entry.value) for entry in page.entries if containing in entry.value]
 
     async def create(self, kind: Kind, obj: Object) -> Object:
@@ -52,7 +70,7 @@ class Resources:
         about = metadata.of(obj)
         key = kind.store_key(about.get("namespace") or "", about["name"])
         try:
-            return await self.store.put(key, stored.render(kind, obj), expect=0)
+            return await self.store_of(kind).put(key, stored.render(kind, obj), expect=0)
         except Mismatch:
             raise already_exists(kind.group, kind.plural, about["name"]) from None
 
@@ -66,7 +84,7 @@ class Resources:
     ) -> Object:
         key = kind.store_key(namespace, name)
         while True:
-            entry = await self.store.latest(key)
+            entry = await self.store_of(kind).latest(key)
             if entry is None:
                 raise not_found(kind.group, kind.plural, name)
             before = stored.read(kind, entry.value)
@@ -77,16 +95,17 @@ class Resources:
                 now = format_time(self._clock.now())
                 manager.updated(tracking.own_scope(kind, through), before, after, MANAGER, now)
             try:
-                await self.store.put(key, stored.render(kind, after), expect=entry.modified)
+                await self.store_of(kind).put(key, stored.render(kind, after), expect=entry.modified)
             except Mismatch:
                 continue
             return after
 
     async def remove(self, kind: Kind, namespace: str, name: str) -> None:
         key = kind.store_key(namespace, name)
-        while (entry := await self.store.latest(key)) is not None:
+        store = self.store_of(kind)
+        while (entry := await store.latest(key)) is not None:
             try:
-                await self.store.delete(key, expect=entry.modified, render=stored.restamp(entry))
+                await store.delete(key, expect=entry.modified, render=stored.restamp(entry))
             except Mismatch:
                 continue
             return

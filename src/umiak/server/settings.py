@@ -24,12 +24,19 @@ class Settings:
     cluster_domain: str = "cluster.local"
     issuer: str = "https://kubernetes.default.svc.cluster.local"
     token_file: Path | None = None
+    without_admission: frozenset[str] = frozenset()
+    """Names of admission plugins that are switched off."""
     max_body: int = 3 * 1024 * 1024
     bookmark_interval: float = 60
     min_watch_timeout: float = 1800
     """A watch without a timeout of its own ends after this to twice this."""
     watch_backlog: int = 8 * 1024 * 1024
     """A watcher that lets more than this pile up is dropped."""
+    max_requests_inflight: int = 400
+    """Requests that only read; 0 for any number. With priority and fairness the sum of both is divided."""
+    max_mutating_requests_inflight: int = 200
+    priority_and_fairness: bool = True
+    """Else the two limits above hold by themselves."""
     kubelet_ca: str = ""
     """PEM text of the CA that nodes' serving certificates are checked against; empty: they are not checked."""
 

@@ -25,7 +25,9 @@ class _Outline(msgspec.Struct):
 
 @lru_cache(1024)
 def is_direct(kind: Kind) -> bool:
-    """Whether stored bytes are this kind's own form."""
+    """Whether the store's bytes are this kind's own form."""
+    if kind.comes_converted:
+        return True
     return kind.from_storage is None and kind.storage_version in ("", kind.version) and _same_group(kind)
 
 

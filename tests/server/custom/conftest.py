@@ -109,7 +109,7 @@ async def serve(store: MemoryStore) -> tuple[Api, Any]:
     stop = await follow(served, changed)
 
     async def end() -> None:
-        stop()
+        await stop()
         await served.close()
 
     return api, end

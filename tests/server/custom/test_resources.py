@@ -173,13 +173,3 @@ async def test_versions_differ_by_their_schemas(api, kite, plain_version):
     assert (found["apiVersion"], found["spec"]) == ("toys.example/v1beta1", {"colour": "red"})
     response = await api.raw("GET", f"{before}/a")
     assert response.headers["warning"] == '299 - "toys.example/v1beta1 Kite is deprecated; use toys.example/v1 Kite"'
-
-
-async def test_no_webhook_is_called_to_convert(api, kite, plain_version):
-    other = {**plain_version, "name": "v2", "storage": False}
-    client = {"clientConfig": {"url": "https://example.com/"}, "conversionReviewVersions": ["v1"]}
-    await api.define(versions=[plain_version, other], conversion={"strategy": "Webhook", "webhook": client})
-    await api("POST", KITES, kite())
-    status, answer = await api("GET", f"{KITES.replace('/v1/', '/v2/')}/a")
-    why = "conversion webhook for toys.example/v1, Kind=Kite failed: this server calls no webhooks to convert"
-    assert (status, answer["message"]) == (500, f"Internal error occurred: {why}")

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from umiak.objects.types import Object
 
 VERSION = "flowcontrol.apiserver.k8s.io/v1"
-ANNOTATIONS = {"apf.kubernetes.io/autoupdate-spec": "true"}
+FOLLOWS = "apf.kubernetes.io/autoupdate-spec"
+ANNOTATIONS = {FOLLOWS: "true"}
 
 LEVELS: dict[str, tuple[int, int, int, int, int]] = {
     # name: shares, lendable percent, queues, hand size, queue length; no queues means reject
@@ -97,6 +98,15 @@ def _object(kind: str, name: str, spec: Object, status: Object) -> Object:
     return {"apiVersion": VERSION, "kind": kind, "metadata": about, "spec": spec, "status": status}
 
 
+MANDATORY = frozenset({"exempt", "catch-all"})
+"""Without these levels and schemas some requests would have nowhere to go: their specs are put right at once."""
+
+
+def mandatory(kind: str, name: str) -> Object:
+    """What holds even while there is no such object."""
+    return next(obj for obj in objects("") if obj["kind"] == kind and obj["metadata"]["name"] == name)
+
+
 def objects(now: str) -> Iterator[Object]:
     """All default levels and schemas; `now` is when they were found in order."""
     exempt = {"exempt": {"lendablePercent": 0, "nominalConcurrencyShares": 0}, "type": "Exempt"}
@@ -111,14 +121,61 @@ def objects(now: str) -> Iterator[Object]:
         }
         if method:
             spec["distinguisherMethod"] = {"type": method}
-        yield _object("FlowSchema", name, spec, {"conditions": [_found(goes_to, now)]})
+        yield _object("FlowSchema", name, spec, {"conditions": [dangling(goes_to, False, now)]})
 
 
-def _found(level: str, now: str) -> Object:
+def dangling(level: str, missing: bool, now: str) -> Object:
+    """The condition that says whether a schema's level exists."""
+    about = f'This FlowSchema references the PriorityLevelConfiguration object named "{level}"'
     return {
         "type": "Dangling",
-        "status": "False",
+        "status": "True" if missing else "False",
         "lastTransitionTime": now,
-        "reason": "Found",
-        "message": f'This FlowSchema references the PriorityLevelConfiguration object named "{level}" and it exists',
+        "reason": "NotFound" if missing else "Found",
+        "message": f"{about} but there is no such object" if missing else f"{about} and it exists",
     }
+
+
+def should_follow(obj: Object) -> bool:
+    """Whether the server keeps the spec of this default object up to date: as the annotation says, else as long as
+    nobody has changed it."""
+    said = boolean((obj["metadata"].get("annotations") or {}).get(FOLLOWS, ""))
+    return obj["metadata"].get("generation") == 1 if said is None else said
+
+
+def boolean(text: str) -> bool | None:
+    """As Go's strconv.ParseBool; None where that fails."""
+    if text in ("1", "t", "T", "TRUE", "true", "True"):
+        return True
+    return False if text in ("0", "f", "F", "FALSE", "false", "False") else None
+
+
+def revised(wanted: Object, stored: Object) -> Object | None:
+    """The stored object as it should be; None when it is in order."""
+    follows = wanted["metadata"]["name"] in MANDATORY or should_follow(stored)
+    spec = _as_set(wanted, stored) if follows else stored["spec"]
+    annotations = stored["metadata"].get("annotations") or {}
+    if boolean(annotations.get(FOLLOWS, "")) is not follows:
+        annotations = {**annotations, FOLLOWS: "true" if follows else "false"}
+    elif spec == stored["spec"]:
+        return None
+    return {**stored, "metadata": {**stored["metadata"], "annotations": annotations}, "spec": spec}
+
+
+def _as_set(wanted: Object, stored: Object) -> Object:
+    """The wanted spec, with what operators may set of the level `exempt`."""
+    spec, set_ = wanted["spec"], stored["spec"].get("exempt")
+    if "exempt" not in spec or set_ is None:
+        return spec
+    kept = {name: set_[name] for name in ("lendablePercent", "nominalConcurrencyShares") if name in set_}
+    return {**spec, "exempt": {**spec["exempt"], **kept}}
+
+
+def is_unwanted(obj: Object) -> bool:
+    """Whether this was a default object of another release, which nobody has taken over."""
+    if boolean((obj["metadata"].get("annotations") or {}).get(FOLLOWS, "")) is not True:
+        return False
+    return (obj["kind"], obj["metadata"]["name"]) not in _NAMES
+
+
+_NAMES = frozenset((obj["kind"], obj["metadata"]["name"]) for obj in objects(""))

@@ -1,6 +1,7 @@
 """Puts the default objects in place: those that are missing are made, all at once; others are brought up to date."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from itertools import groupby
@@ -13,12 +14,17 @@ from umiak.api.discovery.endpointslice import KIND as ENDPOINT_SLICE
 from umiak.api.kind import Kind
 from umiak.kit.clock import Clock
 from umiak.objects.errors import StatusError
-from umiak.objects.meta import Key, format_micro_time, key
+from umiak.objects.meta import Key, format_micro_time, format_time, key
 from umiak.objects.types import Object
 from umiak.server.bootstrap import flow_control, objects, roles
 from umiak.server.bootstrap.objects import Server
 from umiak.server.contract import Objects
+from umiak.store.contract import Unwritable
 
+log = logging.getLogger(__name__)
+
+FLOW_CONTROL_PERIOD = 60.0
+"""Seconds between looks at the default levels and flow schemas."""
 RENEW = 600.0
 """Seconds between renewals of the server's lease, which holds for an hour."""
 
@@ -35,7 +41,7 @@ async def bootstrap(
     now = clock.now()
     work: list[Awaitable[None]] = [
         *_ensure(stored, find, objects.fixed(server, group_versions, now), _leave),
-        *_ensure(stored, find, flow_control.objects(format_micro_time(now)[:19] + "Z"), _update_spec),
+        *_ensure(stored, find, flow_control.objects(format_time(now)), flow_control.revised),
         *_ensure(stored, find, roles.objects(), roles.reconciled),
         *_own(stored, server, now),
     ]
@@ -44,13 +50,6 @@ async def bootstrap(
 
 def _leave(wanted: Object, stored: Object) -> None:
     """What is there stays as it is."""
-
-
-def _update_spec(wanted: Object, stored: Object) -> Object | None:
-    annotations = stored["metadata"].get("annotations") or {}
-    if annotations.get("apf.kubernetes.io/autoupdate-spec") != "true" or stored["spec"] == wanted["spec"]:
-        return None
-    return {**stored, "spec": wanted["spec"]}
 
 
 def _ensure(stored: Objects, find: FindKind, wanted: Iterable[Object], merge: Merge) -> list[Awaitable[None]]:
@@ -142,3 +141,22 @@ async def keep_alive(stored: Objects, server: Server, clock: Clock) -> None:
             return latest
 
         await stored.modify(LEASE, *where, renew)
+
+
+async def keep_flow_control(stored: Objects, find: FindKind, clock: Clock) -> None:
+    """Puts the default levels and schemas right once a minute, until cancelled; removes those of other releases."""
+    while True:
+        await clock.sleep(FLOW_CONTROL_PERIOD)
+        try:
+            await put_flow_control_right(stored, find, clock.now())
+        except Unwritable as error:
+            log.warning("levels and flow schemas could not be put right: %s", error)
+
+
+async def put_flow_control_right(stored: Objects, find: FindKind, now: datetime) -> None:
+    await asyncio.gather(*_ensure(stored, find, flow_control.objects(format_time(now)), flow_control.revised))
+    for name in ("FlowSchema", "PriorityLevelConfiguration"):
+        kind = find(flow_control.VERSION, name)
+        for obj in await stored.list(kind):
+            if flow_control.is_unwanted(obj):
+                await stored.remove(kind, "", key(obj).name)

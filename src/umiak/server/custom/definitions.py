@@ -21,11 +21,12 @@ from umiak.objects.types import Object
 from umiak.server import stored
 from umiak.server.custom import conditions
 from umiak.server.custom.checks import Rules, rules_of
-from umiak.server.custom.kinds import kinds
+from umiak.server.custom.kinds import forms_of, kinds, stored_version
 from umiak.server.custom.registration import register, unregister
 from umiak.server.custom.removal import remove_all
 from umiak.server.special import Reserved, Special
-from umiak.store.contract import Cancel, Event, Mismatch
+from umiak.server.webhooks.sender import Sender
+from umiak.store.contract import Cancel, Event, Mismatch, Store
 
 if TYPE_CHECKING:
     from umiak.server.app import ApiServer
@@ -60,6 +61,7 @@ class Definitions:
         self._known: dict[str, Defined] = {}
         self._due: dict[Work, None] = {}
         self._task: asyncio.Task[None] | None = None
+        self._asking: Sender | None = None
 
     def put(self, name: str, value: bytes) -> None:
         definition: Object = msgspec.json.decode(value)
@@ -90,10 +92,12 @@ class Definitions:
             known.waits()
         gone = known.definition["spec"]
         self._app.specials.pop((gone["group"], gone["names"]["plural"]), None)
-        self._replace(known.kinds, [])
+        self._replace(known.definition, known.kinds, [])
         self._later([*self._neighbours(gone["group"]), *group_versions(known.definition)])
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
+        if self._asking is not None:
+            await self._asking.close()
         if self._task is not None:
             self._task.cancel()
         for known in self._known.values():
@@ -111,7 +115,7 @@ class Definitions:
         place = spec["group"], spec["names"]["plural"]
         if definition["metadata"].get("deletionTimestamp") and known.kinds:
             self._app.specials[place] = Special(reserve=_refusing(known.kinds[0]))
-        self._replace(before, known.kinds)
+        self._replace(definition, before, known.kinds)
 
     def _made(self, definition: Object) -> list[Kind]:
         """No kinds of a definition that nobody checked; the store's events must go on."""
@@ -121,16 +125,34 @@ class Definitions:
             log.exception("custom resource definition %s can not be served", definition["metadata"]["name"])
             return []
 
-    def _replace(self, before: list[Kind], after: list[Kind]) -> None:
+    def _replace(self, definition: Object, before: list[Kind], after: list[Kind]) -> None:
         if not before and not after:
             return
-        custom = self._app.custom
+        custom, views = self._app.custom, self._app.objects.views
         for kind in before:
             custom.pop((kind.group, kind.version, kind.plural), None)
+            views.pop(kind, None)
         custom.update({(kind.group, kind.version, kind.plural): kind for kind in after})
+        views.update(self._views(definition, after))
         for watcher in [w for w in self._app.watchers if w.kind in before]:
             watcher.close()
         self._changed()
+
+    def _views(self, definition: Object, kinds: list[Kind]) -> dict[Kind, Store]:
+        """Stores of the kinds that a webhook converts."""
+        if not kinds or not kinds[0].comes_converted:
+            return {}
+        from umiak.server.custom.converter import Converter
+        from umiak.server.custom.version_store import VersionStore
+
+        converter = Converter(definition, forms_of(definition), self._sender(), self._app.dice)
+        resource, stored_in = definition["metadata"]["name"], stored_version(definition)
+        return {k: VersionStore(self._app.store, converter, resource, k.api_version, stored_in) for k in kinds}
+
+    def _sender(self) -> Sender:
+        if self._asking is None:
+            self._asking = Sender(self._app.objects, self._app.dice)
+        return self._asking
 
     # What is written
 
@@ -209,7 +231,7 @@ class Definitions:
         now = self._app.clock.now()
         if known.waits is None:
             await self._write(known, lambda latest: conditions.going_on(latest, now))
-        kind = next(iter(known.kinds), None)
+        kind = min(known.kinds, key=lambda kind: kind.version != kind.storage_version, default=None)
         if kind is not None:
             await remove_all(self._app, kind, now)
             if self._app.store.count(kind.store_prefix()):

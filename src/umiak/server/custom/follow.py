@@ -1,6 +1,6 @@
 """Follows custom resource definitions; loads the rest of this package when there is one."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from umiak.server.access.feed import follow as follow_store
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 PREFIX = "/apiextensions.k8s.io/customresourcedefinitions/"
 
 
-async def follow(app: "ApiServer", changed: Callable[[], None]) -> Callable[[], None]:
+async def follow(app: "ApiServer", changed: Callable[[], None]) -> Callable[[], Awaitable[None]]:
     """Serves what the definitions in the store define, from now on until the function returned is called. `changed` is
     called when a kind comes, goes or changes."""
     found: list[Definitions] = []
@@ -32,9 +32,9 @@ async def follow(app: "ApiServer", changed: Callable[[], None]) -> Callable[[], 
 
     cancel = await follow_store(app.store, PREFIX, heard)
 
-    def stop() -> None:
+    async def stop() -> None:
         cancel()
         if found:
-            found[0].stop()
+            await found[0].stop()
 
     return stop

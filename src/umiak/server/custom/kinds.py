@@ -9,6 +9,7 @@ from umiak.objects.jsonpath import InvalidPath, NotFound, Path
 from umiak.objects.types import Object
 from umiak.server.custom import columns, nodes, reading
 from umiak.server.custom.checks import Checks, Rules, finalizer_warnings
+from umiak.server.custom.reading import Forms
 from umiak.server.discovery import version_rank
 
 VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
@@ -19,7 +20,25 @@ PART_VERBS = ("get", "patch", "update")
 
 def kinds(definition: Object, rules: Rules) -> list[Kind]:
     """The kinds of an established definition, whose `rules` are evaluated as that function says."""
-    return [_kind(definition, version, rules) for version in definition["spec"]["versions"] if version.get("served")]
+    forms = forms_of(definition)
+    versions = definition["spec"]["versions"]
+    return [_kind(definition, version, forms, rules) for version in versions if version.get("served")]
+
+
+def forms_of(definition: Object) -> Forms:
+    spec = definition["spec"]
+    return Forms({f"{spec['group']}/{version['name']}": schema_of(version) for version in spec["versions"]})
+
+
+def stored_version(definition: Object) -> str:
+    """The apiVersion objects are stored in."""
+    spec = definition["spec"]
+    return f"{spec['group']}/{next(v['name'] for v in spec['versions'] if v.get('storage'))}"
+
+
+def converts(definition: Object) -> bool:
+    """Whether a webhook converts between versions."""
+    return (definition["spec"].get("conversion") or {}).get("strategy") == "Webhook"
 
 
 def schema_of(version: Object) -> Object:
@@ -32,14 +51,13 @@ def definition_name(group: str, version: str, kind: str) -> str:
     return ".".join([*reversed(group.split(".")), version, kind])
 
 
-def _kind(definition: Object, version: Object, rules: Rules) -> Kind:
+def _kind(definition: Object, version: Object, forms: Forms, rules: Rules) -> Kind:
     spec, names = definition["spec"], definition["status"]["acceptedNames"]
     schema, parts = schema_of(version), version.get("subresources") or {}
-    stored = next(v for v in spec["versions"] if v.get("storage"))
-    api_version = f"{spec['group']}/{version['name']}"
+    stored, api_version = stored_version(definition), f"{spec['group']}/{version['name']}"
     checks = Checks(schema, parts.get("scale"), rules(schema))
-    strategy = (spec.get("conversion") or {}).get("strategy") or "None"
-    is_stored_form = _stays_as_stored(definition, version)
+    comes_converted = converts(definition)
+    is_direct = comes_converted or _stays_as_stored(definition, version)
     node = nodes.root(schema, definition_name(spec["group"], version["name"], names["kind"]), names["kind"])
     node.read = reading.reader(schema)
     has_status = "status" in parts
@@ -54,7 +72,8 @@ def _kind(definition: Object, version: Object, rules: Rules) -> Kind:
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
         subresources=_subresources(names["kind"], parts),
-        storage_version=stored["name"],
+        storage_version=stored.rpartition("/")[2],
+        comes_converted=comes_converted,
         is_custom=True,
         own_list_kind=names["listKind"],
         deprecation=_deprecation(spec, version),
@@ -68,8 +87,8 @@ def _kind(definition: Object, version: Object, rules: Rules) -> Kind:
         validate_status=checks.status,
         warnings=finalizer_warnings,
         status_warnings=finalizer_warnings,
-        from_storage=None if is_stored_form else reading.from_storage(schema, api_version, names["kind"], strategy),
-        to_storage=None if version is stored else _storage(spec["group"], stored, strategy),
+        from_storage=None if is_direct else reading.from_storage(forms, api_version),
+        to_storage=None if comes_converted or api_version == stored else reading.to_storage(forms, stored),
         columns=columns.columns(version.get("additionalPrinterColumns")),
         selectable=_selectable(version.get("selectableFields") or ()),
         scale=_scale(parts.get("scale")),
@@ -82,10 +101,6 @@ def _stays_as_stored(definition: Object, version: Object) -> bool:
     """Whether stored bytes are the version's own form: nobody writes others, and its schema has always been this."""
     served = sum(1 for v in definition["spec"]["versions"] if v.get("served"))
     return bool(version.get("storage")) and served == 1 and definition["metadata"].get("generation") == 1
-
-
-def _storage(group: str, stored: Object, strategy: str) -> Callable[[Object], Object]:
-    return reading.to_storage(schema_of(stored), f"{group}/{stored['name']}", strategy)
 
 
 def _subresources(kind: str, parts: Object) -> tuple[Subresource, ...]:

@@ -3,15 +3,17 @@
 The steps and their order are those of apiextensions' `schemaCoercingDecoder`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from umiak.api.apiextensions import _embedded as embedded
 from umiak.api.schema import plain
 from umiak.objects.encoding import Doubled
-from umiak.objects.errors import StatusError, bad_request, internal
-from umiak.objects.structural.prune import drop_nulls, fill_in, prune
+from umiak.objects.errors import bad_request
+from umiak.objects.structural.prune import NOTHING, drop_nulls, fill_in, prune
 from umiak.objects.types import Object
+from umiak.server.answer import unknown_failure
+from umiak.server.custom.conversion import NotConverted
 
 
 def reader(schema: Object) -> Callable[[Object, str, str], tuple[Object, list[str]]]:
@@ -54,34 +56,50 @@ def filler(schema: Object) -> Callable[[Object], None]:
     return lambda obj: fill_in(obj, schema)
 
 
-def from_storage(schema: Object, api_version: str, kind: str, conversion: str) -> Callable[[Object], Object]:
-    """Makes a stored object one of this version: what is unknown to it goes, its defaults come."""
+class Forms:
+    """The schemas of all versions of a definition, by apiVersion: what an object may be in each."""
 
-    def convert(obj: Object) -> Object:
-        if conversion != "None" and obj["apiVersion"] != api_version:
-            raise _no_conversion(obj["apiVersion"], kind)
+    def __init__(self, schemas: Mapping[str, Object]) -> None:
+        self._schemas = schemas
+
+    def loaded(self, obj: Object) -> Object:
+        """A stored object, in place, in the version it was stored in: what is unknown goes, defaults come."""
+        schema = self._schemas.get(obj["apiVersion"], NOTHING)
         prune(obj, schema)
         drop_nulls(obj, schema)
         fill_in(obj, schema)
         obj["metadata"].setdefault("generation", 1)
         return obj
 
-    return convert
-
-
-def to_storage(schema: Object, api_version: str, conversion: str) -> Callable[[Object], Object]:
-    """Makes an object one of the stored version, whose schema is given."""
-
-    def convert(obj: Object) -> Object:
-        if conversion != "None" and obj["apiVersion"] != api_version:
-            raise _no_conversion(obj["apiVersion"], obj["kind"])
-        prune(obj, schema)
-        drop_nulls(obj, schema)
+    def fitted(self, obj: Object) -> Object:
+        """A converted object, in place, with nothing that is unknown to its version. Raises NotConverted."""
+        schema = self._schemas.get(obj["apiVersion"], NOTHING)
+        try:
+            embedded.read_metadata(obj)
+            prune(obj, schema)
+            drop_nulls(obj, schema)
+            embedded.coerce(obj, schema)
+        except embedded.Malformed as error:
+            raise NotConverted(str(error)) from None
         return obj
 
-    return convert
+    def relabelled(self, obj: Object, api_version: str) -> Object:
+        """An object, in place, in another version that differs in name and schema alone. Raises StatusError 500."""
+        if obj["apiVersion"] == api_version:
+            return obj
+        obj["apiVersion"] = api_version
+        try:
+            return self.fitted(obj)
+        except NotConverted as error:
+            raise unknown_failure(str(error)) from None
 
 
-def _no_conversion(api_version: str, kind: str) -> StatusError:
-    why = "this server calls no webhooks to convert"
-    return internal(f"conversion webhook for {api_version}, Kind={kind} failed: {why}")
+def from_storage(forms: Forms, api_version: str) -> Callable[[Object], Object]:
+    """Makes a stored object one of this version. Defaults are those of the version it was stored in, as in the
+    reference."""
+    return lambda obj: forms.relabelled(forms.loaded(obj), api_version)
+
+
+def to_storage(forms: Forms, api_version: str) -> Callable[[Object], Object]:
+    """Makes an object one of the version that is stored."""
+    return lambda obj: forms.relabelled(obj, api_version)

@@ -25,7 +25,7 @@ async def remove_all(app: "ApiServer", kind: Kind, now: datetime) -> None:
 
 
 async def _remove(app: "ApiServer", kind: Kind, key: str, now: datetime) -> None:
-    while (entry := await app.store.latest(key)) is not None:
+    while (entry := await app.objects.store_of(kind).latest(key)) is not None:
         try:
             await _remove_once(app, kind, entry, now)
         except Mismatch:
@@ -38,4 +38,4 @@ async def _remove_once(app: "ApiServer", kind: Kind, entry: Entry, now: datetime
     if decide(kind, obj, DeleteOptions(), now):
         await app.vanish(kind, entry, obj)
     elif obj != stored.read(kind, entry.value):
-        await app.store.put(entry.key, stored.render(kind, obj), expect=entry.modified)
+        await app.objects.store_of(kind).put(entry.key, stored.render(kind, obj), expect=entry.modified)

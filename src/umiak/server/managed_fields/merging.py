@@ -14,7 +14,7 @@ from umiak.objects.typed import Comparison
 from umiak.objects.types import Object
 from umiak.server.managed_fields.entries import Held, Managers, Owner
 from umiak.server.managed_fields.reset import filter_of
-from umiak.server.managed_fields.versions import Find, converted, shape_of
+from umiak.server.managed_fields.versions import Convert, Find, converted, shape_of
 
 
 class Conflicts(Exception):
@@ -35,6 +35,7 @@ class Scope:
     kind: Kind
     subresource: str
     find: Find
+    convert: Convert = converted
     same_schema: bool = True
     """Whether the entries can be taken to fit the schema, as they do unless it changed or a client made them up."""
 
@@ -59,7 +60,7 @@ class Scope:
         """Raises Mismatch when the object does not fit the other version."""
         if source.api_version == target.api_version:
             return obj
-        found = converted(obj, source, target)
+        found = self.convert(obj, source, target)
         if target.is_custom and (faults := typed.faults(shape_of(target), found, allow_repeated=True)):
             raise Mismatch(faults[0])
         return found

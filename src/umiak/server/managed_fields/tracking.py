@@ -1,7 +1,9 @@
 """Where the verbs meet the bookkeeping: a request's scope, manager and time."""
 
+import asyncio
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from umiak.api import registry
 from umiak.api.kind import Kind
@@ -18,6 +20,7 @@ from umiak.server.metadata import is_custom
 if TYPE_CHECKING:
     from umiak.server.call import Call
 
+T = TypeVar("T")
 SPOILT = (
     ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating "
     "admission controller; please fix your requests: {}"
@@ -25,7 +28,17 @@ SPOILT = (
 
 
 def scope(call: "Call", kind: Kind, subresource: str) -> Scope:
-    return Scope(kind, subresource, partial(_find, call, kind), same_schema=not is_custom(kind))
+    found = Scope(kind, subresource, partial(_find, call, kind), same_schema=not is_custom(kind))
+    if kind.comes_converted:
+        from umiak.server.custom.afar import converter
+
+        found.convert = converter(call, kind)
+    return found
+
+
+async def undisturbed(kind: Kind, work: Callable[[], T]) -> T:
+    """Runs bookkeeping; in a thread where a webhook may have to be waited for in the middle of it."""
+    return await asyncio.to_thread(work) if kind.comes_converted else work()
 
 
 def _find(call: "Call", kind: Kind, api_version: str) -> Kind | None:
@@ -65,7 +78,7 @@ def own_scope(kind: Kind, subresource: str) -> Scope:
     return Scope(kind, subresource, find)
 
 
-def track_creation(
+async def track_creation(
     call: "Call",
     obj: Object,
     asked: str,
@@ -75,10 +88,13 @@ def track_creation(
 ) -> None:
     """`asked` is the manager's name from the request's options, or empty; `kind` is that of the call if not given."""
     name, now = manager.name_of(asked, call.request.header("user-agent")), format_time(call.app.clock.now())
-    manager.created(scope(call, kind or call.kind, subresource), obj, name, now, emptied)
+    kind = kind or call.kind
+    where = scope(call, kind, subresource)
+    await undisturbed(kind, lambda: manager.created(where, obj, name, now, emptied))
 
 
-def track_change(call: "Call", kind: Kind, subresource: str, old: Object, new: Object, asked: str) -> None:
+async def track_change(call: "Call", kind: Kind, subresource: str, old: Object, new: Object, asked: str) -> None:
     """`old` and `new` are of `kind`, in the view of the request's path."""
     name = manager.name_of(asked, call.request.header("user-agent"))
-    manager.updated(scope(call, kind, subresource), old, new, name, format_time(call.app.clock.now()))
+    where, now = scope(call, kind, subresource), format_time(call.app.clock.now())
+    await undisturbed(kind, lambda: manager.updated(where, old, new, name, now))

@@ -14,6 +14,9 @@ from umiak.server.metadata import is_custom
 Find = Callable[[str], Kind | None]
 """The same kind in another apiVersion, if it is served."""
 
+Convert = Callable[[Object, Kind, Kind], Object]
+"""(object, its kind, the wanted kind) to the object as one of the wanted kind. Raises Mismatch."""
+
 
 @lru_cache(1024)
 def zero(kind: Kind) -> Object:

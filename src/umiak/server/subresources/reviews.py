@@ -49,7 +49,7 @@ async def answer(call: Call) -> Answer:
     obj = bodies.read_object(call, call.kind, options.directive)
     metadata.wipe(metadata.of(obj))
     metadata.ensure_namespace(metadata.of(obj), call.namespace)
-    tracking.track_creation(call, obj, options.manager)
+    await tracking.track_creation(call, obj, options.manager)
     admitted = call.admitted("CREATE", obj, None, options.as_object("CreateOptions"), options.dry_run)
     for phase in Phase:
         await call.app.gate.pass_through(admitted, phase)

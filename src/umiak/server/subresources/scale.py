@@ -139,7 +139,7 @@ SCALE = Part(
 
 async def get(call: Call) -> Answer:
     kind = call.kind
-    entry = await call.app.store.get(kind.store_key(call.namespace, call.name))
+    entry = await call.store.get(kind.store_key(call.namespace, call.name))
     if entry is None:
         raise not_found(kind.group, kind.plural, call.name)
     obj = stored.read(kind, entry.value)

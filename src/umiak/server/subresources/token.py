@@ -42,7 +42,7 @@ async def create(call: Call) -> Answer:
     asked = bodies.read_object(call, kind, options.directive)
     metadata.wipe(metadata.of(asked))
     metadata.ensure_namespace(metadata.of(asked), call.namespace)
-    tracking.track_creation(call, asked, options.manager, kind, "token")
+    await tracking.track_creation(call, asked, options.manager, kind, "token")
     admitted = call.admitted("CREATE", asked, None, options.as_object("CreateOptions"), options.dry_run)
     await call.app.gate.pass_through(admitted, Phase.MUTATE)
 

@@ -1,6 +1,7 @@
 """Apply: a client says which fields it wants how; the server merges, and remembers who wanted what (KEP-555)."""
 
 from collections.abc import Callable
+from functools import partial
 
 from umiak.api import schema
 from umiak.api.kind import Kind
@@ -31,7 +32,9 @@ async def apply(call: Call, part: Part) -> Answer:
             raise bad_request(f"invalid object type: {manager.kind_text(config)}")
         live = current() if current is not None else encoding.copy(zero(kind))
         now = format_time(call.app.clock.now())
-        new = manager.applied(scope, live, encoding.copy(config), options.manager, options.force, now)
+        given = encoding.copy(config)
+        merge = partial(manager.applied, scope, live, given, options.manager, options.force, now)
+        new = await tracking.undisturbed(kind, merge)
         _tell_repeated(call, repeated, options)
         new = _typed(kind, new, config)
         return _checked(call, new, is_new=current is None)

@@ -28,7 +28,7 @@ async def create(call: Call) -> Answer:
     metadata.wipe(about)
     metadata.ensure_namespace(about, call.namespace)
     call.warn(metadata.without_duplicate_owners(about, after_admission=False))
-    tracking.track_creation(call, obj, options.manager, emptied=emptied)
+    await tracking.track_creation(call, obj, options.manager, emptied=emptied)
     value = await create_object(call, obj, options.as_object("CreateOptions"), options.dry_run)
     return representation.of_object(call, value, 201)
 
@@ -127,14 +127,14 @@ async def _store(call: Call, obj: Object, dry_run: bool) -> bytes:
     kind, about = call.kind, metadata.of(obj)
     key = kind.store_key(about.get("namespace") or "", about["name"])
     if dry_run:
-        if (there := await call.app.store.latest(key)) is not None:
+        if (there := await call.store.latest(key)) is not None:
             raise _exists(kind, about["name"], there.value)
         return stored.encode(kind, obj)
     try:
-        entry = await call.app.store.put(key, stored.render(kind, obj), expect=0)
+        entry = await call.store.put(key, stored.render(kind, obj), expect=0)
     except Mismatch as mismatch:
         raise _exists(kind, about["name"], mismatch.current.value if mismatch.current else b"") from None
-    return entry.value if stored.is_direct(kind) else stored.encode(kind, obj)
+    return stored.shown(kind, entry.value)
 
 
 def _exists(kind: Kind, name: str, value: bytes) -> StatusError:

@@ -53,7 +53,7 @@ async def delete_object(call: Call, namespace: str, name: str, options: DeleteOp
     kind = call.kind
     key = kind.store_key(namespace, name)
     while True:
-        entry = await call.app.store.latest(key)
+        entry = await call.store.latest(key)
         if entry is None:
             raise not_found(kind.group, kind.plural, name)
         old, new = stored.read(kind, entry.value), None
@@ -67,7 +67,7 @@ async def delete_object(call: Call, namespace: str, name: str, options: DeleteOp
             if options.dry_run:
                 return Deleted(new, not waits)
             if new != old:
-                entry = await call.app.store.put(key, stored.render(kind, new), expect=entry.modified)
+                entry = await call.store.put(key, stored.render(kind, new), expect=entry.modified)
             if waits:
                 return Deleted(new, False)
             last = await call.app.vanish(kind, entry, new)

@@ -11,7 +11,7 @@ async def get(call: Call) -> Answer:
     kind = call.kind
     if call.request.query:
         _check_options(call)
-    entry = await call.app.store.get(kind.store_key(call.namespace, call.name))
+    entry = await call.store.get(kind.store_key(call.namespace, call.name))
     if entry is None:
         raise not_found(kind.group, kind.plural, call.name)
     return representation.of_object(call, stored.shown(kind, entry.value))
@@ -21,5 +21,5 @@ def _check_options(call: Call) -> None:
     if boolean(call.request.query.get("export") or ()):
         raise bad_request("the export parameter, deprecated since v1.14, is no longer supported")
     wanted = version_number(call.request.option("resourceVersion"))
-    if wanted > call.app.store.revision:
-        raise too_large(wanted, call.app.store.revision)
+    if wanted > call.store.revision:
+        raise too_large(wanted, call.store.revision)

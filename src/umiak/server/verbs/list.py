@@ -58,7 +58,7 @@ class Page:
 
 async def read(call: Call, options: ListOptions, wanted: Selection) -> Page:
     """Raises 400, 410 and 504 as the version asked for commands."""
-    store = call.app.store
+    store = call.store
     root, key = prefix(call.kind, call.namespace, wanted)
     if key and not options.token:
         return await _single(call, options, wanted, root, key)
@@ -94,7 +94,7 @@ class ExpiredToken(StatusError):
 
 
 async def _single(call: Call, options: ListOptions, wanted: Selection, root: str, key: str) -> Page:
-    store = call.app.store
+    store = call.store
     _, revision = _place(call, options, root)
     if revision and revision != store.revision:
         return await _at(call, wanted, root, key, revision)
@@ -104,7 +104,7 @@ async def _single(call: Call, options: ListOptions, wanted: Selection, root: str
 
 async def _at(call: Call, wanted: Selection, root: str, key: str, revision: int) -> Page:
     try:
-        found = await call.app.store.range(root, start=key, limit=1, revision=revision)
+        found = await call.store.range(root, start=key, limit=1, revision=revision)
     except Compacted:
         raise expired(LIST_TOO_OLD) from None
     return Page([e for e in found.entries if e.key == key and wanted.matches(e.value)], found.revision)
@@ -114,7 +114,7 @@ async def _filtered(call: Call, wanted: Selection, root: str, start: str, limit:
     """Goes on until the page is full; all pieces are of one revision."""
     kept: list[Entry] = []
     while True:
-        found = await call.app.store.range(root, start=start, limit=limit and max(limit, FETCHED), revision=revision)
+        found = await call.store.range(root, start=start, limit=limit and max(limit, FETCHED), revision=revision)
         revision = found.revision
         for index, entry in enumerate(found.entries):
             if wanted.matches(entry.value):
@@ -132,8 +132,8 @@ def _place(call: Call, options: ListOptions, root: str) -> tuple[str, int]:
     if options.token:
         return _continued(options, root)
     wanted = version_number(options.resource_version)
-    if wanted > call.app.store.revision:
-        raise too_large(wanted, call.app.store.revision)
+    if wanted > call.store.revision:
+        raise too_large(wanted, call.store.revision)
     exact = options.match == EXACT or (not options.match and options.limit > 0)
     return "", wanted if exact else 0
 

@@ -45,10 +45,24 @@ async def watch(call: Call) -> None:
     if options.initial_events and call.media.is_binary and not call.media.target:
         await _ready(call, wanted)
     watcher = Watcher(call, options, wanted)
+    if call.kind.comes_converted:
+        watcher = await _converted(call, options, wanted)
     watcher.check_form()
     media = "application/json" if call.media.format == "json" else f"{call.media.type};stream=watch"
     watcher.stream = call.exchange.start(200, [*call.app.common_headers(call), ("Content-Type", media)])
     watcher.begin(after)
+
+
+async def _converted(call: Call, options: ListOptions, wanted: Selection) -> "Watcher":
+    from umiak.server.custom.version_store import VersionStore
+    from umiak.server.custom.watching import ConvertedWatcher
+
+    view = call.store
+    assert isinstance(view, VersionStore)
+    watcher = ConvertedWatcher(call, options, wanted, view)
+    if options.initial_events:
+        await watcher.look()
+    return watcher
 
 
 async def _ready(call: Call, wanted: Selection) -> None:
@@ -121,12 +135,20 @@ class Watcher:
         """Sends what there is, when that was asked for; returns the revision to go on from."""
         if not self.options.initial_events:
             return after or self.call.app.store.revision
-        entries, revision = self.call.app.present(root, key)
+        entries, revision = self.present(root, key)
         self.seen = revision
         self._write([self._shown(ADDED, e.value) for e in entries if self._matches(e)])
         if self.options.bookmarks:
             self._send_bookmark({"annotations": {INITIAL_EVENTS_END: "true"}})
         return revision
+
+    def present(self, root: str, key: str) -> tuple[list[Entry], int]:
+        """(what there is under `root`, or at `key`; the revision that is true at)."""
+        return self.call.app.present(root, key)
+
+    def newest(self) -> int:
+        """A revision up to which everything was told."""
+        return max(self.seen, self.call.app.store.revision)
 
     def _matches(self, entry: Entry) -> bool:
         return not self.selects or self.wanted.matches(entry.value)
@@ -196,10 +218,10 @@ class Watcher:
 
     def _bookmark(self) -> None:
         """Tells the newest revision, so that a quiet watcher does not fall behind the history that is kept."""
-        app = self.call.app
-        self.seen = max(self.seen, app.store.revision)
+        self.seen = self.newest()
         self._send_bookmark({})
-        self._timers.bookmark = asyncio.get_running_loop().call_later(app.settings.bookmark_interval, self._bookmark)
+        interval = self.call.app.settings.bookmark_interval
+        self._timers.bookmark = asyncio.get_running_loop().call_later(interval, self._bookmark)
 
     def _send_bookmark(self, extra: Object) -> None:
         about = {"resourceVersion": str(self.seen), **extra}

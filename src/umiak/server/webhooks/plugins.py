@@ -126,15 +126,15 @@ class Webhooks:
                 labels = await _namespace_labels(around, matching.namespace_of(request))
             if not matching.namespace_matches(webhook, labels):
                 return None
-        return Invited(webhook, target) if self._conditions_hold(request, webhook, target) else None
+        return Invited(webhook, target) if await self._conditions_hold(around, request, webhook, target) else None
 
-    def _conditions_hold(self, request: Admitted, webhook: Object, target: Target) -> bool:
+    async def _conditions_hold(self, around: Surroundings, request: Admitted, webhook: Object, target: Target) -> bool:
         conditions = webhook.get("matchConditions")
         if not conditions:
             return True
         from umiak.server.webhooks.conditions import Undecided, hold
 
-        seen = self._seen(request, target)
+        seen = await self._seen(around, request, target)
         described = review.question(request, target, seen, "", review.VERSIONS[0])["request"]
         plain = {name: value for name, value in described.items() if name not in ("uid", "object", "oldObject")}
         try:
@@ -145,13 +145,14 @@ class Webhooks:
             asked = request.attributes
             raise forbidden(asked.group, asked.resource, asked.name, str(error)) from None
 
-    def _seen(self, request: Admitted, target: Target) -> Seen:
+    async def _seen(self, around: Surroundings, request: Admitted, target: Target) -> Seen:
         kind, new = _kind_of(request), request.new if request.operation != "DELETE" else None
         if target == matching.target_of(request):
             return Seen(kind, kind, new, request.old)
         other = self.find_kind(target)
         told = {"group": other.group, "version": other.version, "kind": other.kind}
-        new, old = (_as_other(request.kind, other, obj) for obj in (new, request.old))
+        new = await around.objects.in_version(new, request.kind, other) if new is not None else None
+        old = await around.objects.in_version(request.old, request.kind, other) if request.old is not None else None
         return Seen(told, kind, new, old)
 
     async def _change(self, around: Surroundings, request: Admitted, invited: Invited) -> bool:
@@ -188,7 +189,8 @@ class Webhooks:
     async def _asked(self, around: Surroundings, request: Admitted, invited: Invited, may_patch: bool) -> Verdict:
         webhook, uid = invited.webhook, metadata.new_uid(around.chance)
         version = review.version_of(webhook)
-        asked = review.question(request, invited.target, self._seen(request, invited.target), uid, version)
+        seen = await self._seen(around, request, invited.target)
+        asked = review.question(request, invited.target, seen, uid, version)
         try:
             said = await self.sender.ask(webhook["clientConfig"], asked, webhook.get("timeoutSeconds") or 10)
         except CallFailed as error:
@@ -207,15 +209,6 @@ def _kind_of(request: Admitted) -> Object:
     version = shown.get("apiVersion") or request.kind.api_version
     group, _, number = version.rpartition("/")
     return {"group": group, "version": number, "kind": shown.get("kind") or request.kind.kind}
-
-
-def _as_other(kind: Kind, other: Kind, obj: Object | None) -> Object | None:
-    """The object in another version of its kind."""
-    if obj is None:
-        return None
-    kept = kind.to_storage(encoding.copy(obj)) if kind.to_storage else encoding.copy(obj)
-    found = other.from_storage(kept) if other.from_storage else kept
-    return {**found, "kind": other.kind, "apiVersion": other.api_version}
 
 
 async def _namespace_labels(around: Surroundings, name: str) -> dict[str, str]:

@@ -25,10 +25,10 @@ MOST_CLIENTS = 64
 HEADERS = {"content-type": "application/json", "accept": "application/json", "user-agent": "kube-apiserver-admission"}
 REFUSALS = {
     401: "the server has asked for the client to provide credentials",
-    403: "forbidden",
     404: "the server could not find the requested resource",
     405: "the server does not allow this method on the requested resource",
 }
+UNKNOWN_REASON = "the server rejected our request for an unknown reason"
 
 
 class CallFailed(Exception):
@@ -48,10 +48,10 @@ class Sender:
         self._clients: OrderedDict[tuple[str, str, str], HttpClient] = OrderedDict()
 
     async def ask(self, config: Object, body: Object, seconds: int) -> Any:
-        """What the webhook with this clientConfig answers, as JSON data. Raises CallFailed."""
+        """What the webhook with this clientConfig answers, as JSON data of the kind of `body`. Raises CallFailed."""
         from umiak.kit.http.client import HttpError  # most clusters have no webhooks
 
-        url, place, sent = url_of(config), "", msgspec.json.encode(body)
+        url, place, sent = f"{url_of(config)}?timeout={seconds}s", "", msgspec.json.encode(body)
         target = f"{urlsplit(url).path}?timeout={seconds}s"
         try:
             async with asyncio.timeout(seconds):
@@ -59,8 +59,8 @@ class Sender:
                 client = self._client(place, config)
                 status, headers, data = await client.request("POST", target, HEADERS, sent, seconds)
         except (TimeoutError, HttpError, StatusError, _Nowhere) as error:
-            raise CallFailed(f'Post "{url}?timeout={seconds}s": {reason(error, place)}') from error
-        return _read(status, data, headers.get("content-type", ""))
+            raise CallFailed(f'Post "{url}": {reason(error, place)}') from error
+        return _read(status, data, headers.get("content-type", ""), body)
 
     async def _place(self, config: Object) -> str:
         """Host and port to connect to. Raises _Nowhere, or StatusError."""
@@ -142,12 +142,14 @@ def refusal(status: int, data: bytes, content_type: str) -> str:
     shown = data.decode(errors="replace").strip() if is_text else "unknown"
     if status >= 500:
         return f'an error on the server ("{shown}") has prevented the request from succeeding'
-    return REFUSALS.get(status, "the server rejected our request for an unknown reason")
+    return shown if status == 403 else REFUSALS.get(status, UNKNOWN_REASON)
 
 
-def _read(status: int, data: bytes, content_type: str) -> Any:
+def _read(status: int, data: bytes, content_type: str, asked: Object) -> Any:
     if not 200 <= status < 300:
         raise CallFailed(refusal(status, data, content_type))
+    if not data:
+        raise CallFailed(f"0-length response with status code: {status} and content type: {content_type}")
     try:
         found = msgspec.json.decode(data)
     except msgspec.DecodeError:
@@ -155,7 +157,17 @@ def _read(status: int, data: bytes, content_type: str) -> Any:
     if not isinstance(found, dict):
         why = f"json: cannot unmarshal {go_kind(found)} into {HEAD_TYPE}"
         raise CallFailed(f"couldn't get version/kind; json parse error: {why}")
-    version, kind = found.get("apiVersion") or "", found.get("kind") or ""
-    if kind != "AdmissionReview":
-        raise CallFailed(f'no kind "{kind}" is registered for version "{version}" {SCHEME}')
+    _check_claim(found, asked)
     return found
+
+
+def _check_claim(found: Object, asked: Object) -> None:
+    """What claims to be something has to be what was asked for; whether it has to claim anything is not said here."""
+    kind, version = found.get("kind") or "", found.get("apiVersion") or ""
+    if not kind or not version or (kind, version) == (asked["kind"], asked["apiVersion"]):
+        return
+    group, _, number = asked["apiVersion"].rpartition("/")
+    if kind != asked["kind"] or version not in (f"{group}/v1", f"{group}/v1beta1"):
+        raise CallFailed(f'no kind "{kind}" is registered for version "{version}" {SCHEME}')
+    ways = f"({version.rpartition('/')[2]}.{kind}) to ({number}.{kind})"
+    raise CallFailed(f"converting {ways}: unknown conversion")
