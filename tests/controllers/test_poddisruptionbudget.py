@@ -8,7 +8,8 @@ from umiak.api.apps import replicaset
 from umiak.api.core import pod
 from umiak.api.policy import poddisruptionbudget as budgets
 from umiak.controllers import pod_disruption
-from umiak.controllers.poddisruptionbudget import CONTROLLER, desired_healthy, selector_text
+from umiak.controllers._texts import selector_text
+from umiak.controllers.poddisruptionbudget import CONTROLLER, desired_healthy
 from umiak.objects import meta
 from umiak.objects.types import Object
 

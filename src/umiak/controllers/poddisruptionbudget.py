@@ -12,6 +12,7 @@ from umiak.controllers._claims import selector_of
 from umiak.controllers._pods import is_ready
 from umiak.controllers._scaled import scaled
 from umiak.controllers._scales import expected_scale
+from umiak.controllers._texts import selector_text
 from umiak.objects import meta
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
@@ -112,23 +113,6 @@ def failed_status(budget: Object, error: Exception, now: datetime) -> Object:
     numbers = {field: was.get(field) or 0 for field in KEPT}
     conditions = condition(budget, False, "SyncFailed", str(error), generation, now)
     return {**was, **numbers, "disruptionsAllowed": 0, "conditions": conditions}
-
-
-def selector_text(selector: Object | None) -> str:
-    """A label selector as Go prints it."""
-    if selector is None:
-        return "nil"
-    labels = "".join(f"{k}: {v}," for k, v in sorted((selector.get("matchLabels") or {}).items()))
-    wanted = "".join(map(_requirement_text, selector.get("matchExpressions") or ()))
-    return (
-        f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},"
-        f"MatchExpressions:[]LabelSelectorRequirement{{{wanted}}},}}"
-    )
-
-
-def _requirement_text(wanted: Object) -> str:
-    values = " ".join(wanted.get("values") or ())
-    return f"LabelSelectorRequirement{{Key:{wanted['key']},Operator:{wanted['operator']},Values:[{values}],}},"
 
 
 def unmanaged_text(budget: Object) -> str:
