@@ -37,6 +37,7 @@ from umiak.server.dispatch import Dispatch
 from umiak.server.impersonation import impersonated, is_asked
 from umiak.server.metrics import Metrics
 from umiak.server.negotiation import FAILURE, negotiate, wants_pretty
+from umiak.server.policies.book import PolicyBook
 from umiak.server.resources import Resources
 from umiak.server.route import Route, route
 from umiak.server.settings import Settings
@@ -74,6 +75,7 @@ class ApiServer:
         specials: Mapping[tuple[str, str], Special] | None = None,
         rules: RuleBook | None = None,
         issuer: Issuer | None = None,
+        policies: PolicyBook | None = None,
     ) -> None:
         """`rules` are for checks that look at more than one request; without an `issuer` no tokens are given."""
         self.store = store
@@ -83,7 +85,7 @@ class ApiServer:
         self.authenticators = tuple(authenticators)
         self.authorizer = authorizer
         self.objects = Resources(store, clock, random)
-        self.gate = Gate(admission, Surroundings(self.objects, clock, authorizer, random, rules))
+        self.gate = Gate(admission, Surroundings(self.objects, clock, authorizer, random, rules, policies))
         self.issuer = issuer
         self.dispatch = Dispatch()
         self.paths = paths.Paths()

@@ -27,6 +27,8 @@ from umiak.server.custom.follow import follow as follow_definitions
 from umiak.server.discovery import Discovery
 from umiak.server.flow import setup as flow
 from umiak.server.keys import Keys
+from umiak.server.policies.book import PolicyBook
+from umiak.server.policies.book import hang_in as follow_policies
 from umiak.server.resources import Resources
 from umiak.server.settings import Settings
 from umiak.server.special import Special
@@ -73,6 +75,7 @@ async def assemble(
     authorization, follow = await setup.authorization(store, settings.access, clock, chance)
     allocator = ServiceAllocator(store, clock, settings.service_cidr, settings.node_ports, chance)
     app: ApiServer
+    policies = PolicyBook(lambda: app)
     hooks, asking = webhooks.plugins(lambda: app, Sender(Resources(store, clock, chance), chance))
     plugins = [*exported("umiak.server.admission", "ADMISSION").values(), *asking]
     app = ApiServer(
@@ -86,6 +89,7 @@ async def assemble(
         specials={("", "services"): _services(allocator, lambda: app)},
         rules=authorization,
         issuer=Issuer(keys, settings.issuer, settings.audiences, clock),
+        policies=policies,
     )
     app.kubelet_client = secrets.kubelet_client
     app.keeps_house = keeps_house
@@ -93,6 +97,7 @@ async def assemble(
     if follow is not None:
         _run_along(app, follow)
     webhooks.hang_in(app, hooks)
+    follow_policies(app, policies)
     _hang_in(app)
     _prepare(app, allocator, secrets)
     flow.hang_in(app)

@@ -117,13 +117,16 @@ class Gate:
 
     async def pass_through(self, admitted: Admitted, phase: Phase) -> None:
         """Raises what the first plugin that refuses raises."""
+        await self._ask_all(admitted, phase)
+        again = admitted.reinvocation
+        if phase is Phase.MUTATE and again is not None and again.is_wanted:
+            again.is_second = True
+            await self._ask_all(admitted, phase)
+
+    async def _ask_all(self, admitted: Admitted, phase: Phase) -> None:
         for plugin in self._phases[phase]:
             if plugin.concerns(admitted):
                 await plugin.run(self._surroundings, admitted, phase)
-        if phase is Phase.MUTATE and admitted.changed_by_webhook:
-            for plugin in self._phases[phase]:
-                if plugin.name != "MutatingAdmissionWebhook" and plugin.concerns(admitted):
-                    await plugin.run(self._surroundings, admitted, phase)
 
 
 async def undo(admitted: Admitted) -> None:

@@ -4,13 +4,17 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from umiak.api.kind import Kind
 from umiak.kit.clock import Clock
 from umiak.objects.types import Object
+
+if TYPE_CHECKING:
+    from umiak.server.policies.book import PolicyBook
+    from umiak.server.reinvocation import Reinvocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +177,8 @@ class Admitted:
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
     """For the audit log."""
-    changed_by_webhook: bool = False
-    """Then the plugins that change objects get a second look."""
+    reinvocation: "Reinvocation | None" = None
+    """Kept by webhooks and policies that change objects; None as long as none was asked."""
     undo: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """Called when the write fails after all, e.g. to release an allocated address."""
 
@@ -189,6 +193,8 @@ class Surroundings:
     chance: random.Random = field(default_factory=random.Random)
     rules: "RuleBook | None" = None
     """Who may do what, for checks that look at more than one request; None where RBAC is not in force."""
+    policies: "PolicyBook | None" = None
+    """The admission policies; None where none are enforced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from umiak.objects.cel.declared import FORMATS as TIMES
 from umiak.objects.cel.environment import Environment
 from umiak.objects.cel.library.authorizer import AUTHORIZER, RESOURCE_CHECK
 from umiak.objects.cel.types import Type
+from umiak.objects.cel.values import Struct
 
 STRINGS = list_of(STRING)
 TIMESTAMP = Declared(types.TIMESTAMP, read=TIMES["date-time"][3])
@@ -82,7 +83,7 @@ class Policies(Declarations):
         return super().find_field(struct, field)
 
     def make(self, name: str, fields: dict[str, Any]) -> Any:
-        return fields
+        return Struct(name, fields)
 
 
 VARIABLES = types.struct("kubernetes.variables")

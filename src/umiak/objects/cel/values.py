@@ -127,6 +127,16 @@ class MapList(list[Any]):
         return tuple(element.get(name) for name in self.keys)
 
 
+class Struct(dict[str, Any]):
+    """An object that an expression built; `name` is its type's."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str, fields: dict[str, Any]) -> None:
+        super().__init__(fields)
+        self.name = name
+
+
 TYPE_NAMES: dict[type, str] = {
     bool: "bool",
     int: "int",
@@ -152,6 +162,8 @@ def type_name(value: Any) -> str:
         return name
     if isinstance(value, Opaque):
         return value.type_name
+    if isinstance(value, Struct):
+        return value.name
     return "map" if isinstance(value, dict) else "list"
 
 

@@ -3,7 +3,7 @@
 Source: apiserver's `pkg/admission/plugin/webhook/predicates` and `generic.ShouldCallHook`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from umiak.api.common.checks import is_empty_selector, selector_matches
@@ -42,6 +42,14 @@ def namespace_of(request: Admitted) -> str:
     return asked.namespace or (asked.name if asked.resource == "namespaces" and not asked.group else "")
 
 
+def name_of(request: Admitted) -> str:
+    """A name that was generated is known once the object is complete; in a collection nobody is named."""
+    if request.attributes.verb == "deletecollection":
+        return ""
+    about = (request.new or {}).get("metadata") or {}
+    return request.attributes.name or about.get("name") or ""
+
+
 def concerned(webhook: Object, request: Admitted, others: tuple[Target, ...] = ()) -> Target | None:
     """As what the write concerns the webhook by its rules, None when it does not. `others` are further names of the
     same resource, which count where the webhook's matchPolicy is Equivalent."""
@@ -55,6 +63,34 @@ def concerned(webhook: Object, request: Admitted, others: tuple[Target, ...] = (
                 if matches(rule, request, other):
                     return other
     return None
+
+
+def chosen(match: Object, request: Admitted, others: Callable[[], tuple[Target, ...]]) -> Target | None:
+    """As what a write is among the resources that `match`, the MatchResources of a policy or binding, describes.
+    `others` gives further names of the same resource."""
+    rules, excluded = match.get("resourceRules") or (), match.get("excludeResourceRules") or ()
+    exact = match.get("matchPolicy") != "Equivalent"
+    if excluded and _by_names(excluded, request, others, exact) is not None:
+        return None
+    return _by_names(rules, request, others, exact) if rules else target_of(request)
+
+
+def _by_names(
+    rules: Sequence[Object], request: Admitted, others: Callable[[], tuple[Target, ...]], exact: bool
+) -> Target | None:
+    own = target_of(request)
+    if any(matches(rule, request, own) and _is_named(rule, request) for rule in rules):
+        return own
+    for rule in () if exact else rules:
+        for other in others():
+            if matches(rule, request, other) and _is_named(rule, request):
+                return other
+    return None
+
+
+def _is_named(rule: Object, request: Admitted) -> bool:
+    names = rule.get("resourceNames")
+    return not names or name_of(request) in names
 
 
 def matches(rule: Object, request: Admitted, target: Target) -> bool:

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from umiak.api import schema
 from umiak.api.core.namespace import KIND as NAMESPACE
-from umiak.api.kind import Kind
 from umiak.objects import encoding, json_patch
-from umiak.objects.errors import StatusError, bad_request, forbidden, internal, not_found
+from umiak.objects.errors import bad_request, forbidden, internal, not_found
 from umiak.objects.go_text import quoted
 from umiak.objects.types import Object
-from umiak.server import metadata
+from umiak.server import metadata, reinvocation
 from umiak.server.access.feed import follow
 from umiak.server.contract import Admission, Admitted, Phase, Surroundings
+from umiak.server.policies.subject import Subject
 from umiak.server.webhooks import matching, review
 from umiak.server.webhooks.matching import Target
-from umiak.server.webhooks.review import Seen, Unintelligible, Verdict
+from umiak.server.webhooks.review import Unintelligible, Verdict
 from umiak.server.webhooks.sender import CallFailed, Sender
+from umiak.server.webhooks.versions import Equivalents, read
 
 if TYPE_CHECKING:
     from umiak.server.app import ApiServer
@@ -66,18 +66,9 @@ class Configured:
 
 
 class Webhooks:
-    """`others` gives the further names of a resource: other versions and groups that store the same objects;
-    `find_kind` the kind behind such a name."""
-
-    def __init__(
-        self,
-        sender: Sender,
-        others: Callable[[Admitted], tuple[Target, ...]],
-        find_kind: Callable[[Target], Kind],
-    ) -> None:
+    def __init__(self, sender: Sender, equivalents: Equivalents) -> None:
         self.sender = sender
-        self.others = others
-        self.find_kind = find_kind
+        self.equivalents = equivalents
         self.configured = {plural: Configured(plural) for plural in ORDERS}
 
     def plugin(self, plural: str, name: str, phase: Phase) -> Admission:
@@ -92,19 +83,18 @@ class Webhooks:
         )
 
     async def mutate(self, around: Surroundings, request: Admitted, phase: Phase) -> None:
-        """One after the other; a webhook that asks for it is called again when a later one changed the object."""
-        eager: list[Invited] = []
-        due: list[Invited] = []
+        """One after the other. They are told apart by identity: one that was written anew meanwhile is another."""
+        again, turns = reinvocation.start(request, MUTATING)
         for webhook in self.configured[MUTATING].webhooks:
             invited = await self._invited(around, request, webhook)
-            if invited is None:
+            if invited is None or (again.is_second and id(webhook) not in turns.due):
                 continue
             if await self._change(around, request, invited):
-                due, request.changed_by_webhook = list(eager), True
+                turns.call_again()
+                again.is_wanted = True
             if webhook.get("reinvocationPolicy") == "IfNeeded":
-                eager.append(invited)
-        for invited in due:
-            await self._change(around, request, invited)
+                turns.eager.add(id(webhook))
+        reinvocation.end(request, turns)
 
     async def validate(self, around: Surroundings, request: Admitted, phase: Phase) -> None:
         """All at once; the first in order that refuses has its say."""
@@ -116,7 +106,7 @@ class Webhooks:
 
     async def _invited(self, around: Surroundings, request: Admitted, webhook: Object) -> Invited | None:
         """Raises 404 for a namespace that is not there, 403 for conditions that cannot be judged."""
-        others = self.others(request) if webhook.get("matchPolicy") == "Equivalent" else ()
+        others = self.equivalents.others(request) if webhook.get("matchPolicy") == "Equivalent" else ()
         target = matching.concerned(webhook, request, others)
         if target is None or not matching.object_matches(webhook, request):
             return None
@@ -126,34 +116,23 @@ class Webhooks:
                 labels = await _namespace_labels(around, matching.namespace_of(request))
             if not matching.namespace_matches(webhook, labels):
                 return None
-        return Invited(webhook, target) if await self._conditions_hold(around, request, webhook, target) else None
+        holds = await self._conditions_hold(around, request, webhook, target)
+        return Invited(webhook, target) if holds else None
 
     async def _conditions_hold(self, around: Surroundings, request: Admitted, webhook: Object, target: Target) -> bool:
-        conditions = webhook.get("matchConditions")
-        if not conditions:
+        if not webhook.get("matchConditions"):
             return True
-        from umiak.server.webhooks.conditions import Undecided, hold
+        from umiak.server.policies.compiled import conditions
+        from umiak.server.policies.evaluation import Undecided
 
-        seen = await self._seen(around, request, target)
-        described = review.question(request, target, seen, "", review.VERSIONS[0])["request"]
-        plain = {name: value for name, value in described.items() if name not in ("uid", "object", "oldObject")}
+        subject = Subject(around, request, self.equivalents)
         try:
-            return hold(conditions, {"object": seen.new, "oldObject": seen.old, "request": plain})
+            return await subject.conditions_hold(conditions(webhook["matchConditions"]), {}, target)
         except Undecided as error:
             if webhook.get("failurePolicy") == "Ignore":
                 return False
             asked = request.attributes
             raise forbidden(asked.group, asked.resource, asked.name, str(error)) from None
-
-    async def _seen(self, around: Surroundings, request: Admitted, target: Target) -> Seen:
-        kind, new = _kind_of(request), request.new if request.operation != "DELETE" else None
-        if target == matching.target_of(request):
-            return Seen(kind, kind, new, request.old)
-        other = self.find_kind(target)
-        told = {"group": other.group, "version": other.version, "kind": other.kind}
-        new = await around.objects.in_version(new, request.kind, other) if new is not None else None
-        old = await around.objects.in_version(request.old, request.kind, other) if request.old is not None else None
-        return Seen(told, kind, new, old)
 
     async def _change(self, around: Surroundings, request: Admitted, invited: Invited) -> bool:
         """Whether the webhook changed the object."""
@@ -189,7 +168,7 @@ class Webhooks:
     async def _asked(self, around: Surroundings, request: Admitted, invited: Invited, may_patch: bool) -> Verdict:
         webhook, uid = invited.webhook, metadata.new_uid(around.chance)
         version = review.version_of(webhook)
-        seen = await self._seen(around, request, invited.target)
+        seen = await self.equivalents.seen(around.objects, request, invited.target)
         asked = review.question(request, invited.target, seen, uid, version)
         try:
             said = await self.sender.ask(webhook["clientConfig"], asked, webhook.get("timeoutSeconds") or 10)
@@ -201,14 +180,6 @@ class Webhooks:
             return review.answer(said, uid, version, may_patch)
         except Unintelligible as error:
             raise Failed(f"received invalid webhook response: {error}") from error
-
-
-def _kind_of(request: Admitted) -> Object:
-    """Group, version and kind of the object, which for some subresources is not that of the resource."""
-    shown = request.new or request.old or {}
-    version = shown.get("apiVersion") or request.kind.api_version
-    group, _, number = version.rpartition("/")
-    return {"group": group, "version": number, "kind": shown.get("kind") or request.kind.kind}
 
 
 async def _namespace_labels(around: Surroundings, name: str) -> dict[str, str]:
@@ -235,7 +206,7 @@ def _patched(request: Admitted, webhook: Object, patch: bytes) -> bool:
             f"admission webhook {named} attempted to modify the object, which is not supported for this operation"
         )
     before = request.new
-    after = _read(request, _applied(before, operations))
+    after = read(request.kind, _applied(before, operations))
     changed = after != before
     before.clear()
     before.update(after)
@@ -257,35 +228,8 @@ def _applied(obj: Object, operations: list[Any]) -> Any:
     return outcome
 
 
-def _read(request: Admitted, patched: Object) -> Object:
-    """The object's fields by the schema, with defaults, as if it had been sent so."""
-    kind = request.kind
-    if patched.get("kind") != kind.kind:
-        return patched  # a subresource's own kind
-    try:
-        found, _ = schema.decode(kind.schema, patched, kind.kind, kind.version)
-    except StatusError as error:
-        raise internal(error.message) from None
-    kind.default(found)
-    return found
-
-
 def plugins(app: "Callable[[], ApiServer]", sender: Sender) -> tuple[Webhooks, tuple[Admission, Admission]]:
-    def others(request: Admitted) -> tuple[Target, ...]:
-        kind, asked = request.kind, request.attributes
-        place = kind.store_prefix()
-        return tuple(
-            Target(other.group, other.version, other.plural, asked.subresource)
-            for other in app().kinds()
-            if other.store_prefix() == place and (other.group, other.version) != (asked.group, asked.version)
-        )
-
-    def find_kind(target: Target) -> Kind:
-        found = app().kind(target.group, target.version, target.resource)
-        assert found is not None  # `others` named it
-        return found
-
-    found = Webhooks(sender, others, find_kind)
+    found = Webhooks(sender, Equivalents(app))
     return found, (
         found.plugin(MUTATING, "MutatingAdmissionWebhook", Phase.MUTATE),
         found.plugin(VALIDATING, "ValidatingAdmissionWebhook", Phase.VALIDATE),

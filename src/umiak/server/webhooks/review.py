@@ -12,7 +12,7 @@ from umiak.objects.errors import StatusError
 from umiak.objects.go_text import quoted
 from umiak.objects.types import Object
 from umiak.server.contract import Admitted
-from umiak.server.webhooks.matching import Target, namespace_of, target_of
+from umiak.server.webhooks.matching import Target, name_of, namespace_of, target_of
 
 VERSIONS = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
 
@@ -71,14 +71,6 @@ def question(request: Admitted, target: Target, seen: Seen, uid: str, api_versio
     optional = ("subResource", "requestSubResource", "name", "namespace")
     kept = {name: value for name, value in described.items() if value or name not in optional}
     return {"kind": "AdmissionReview", "apiVersion": api_version, "request": kept}
-
-
-def name_of(request: Admitted) -> str:
-    """A name that was generated is known once the object is complete; in a collection nobody is named."""
-    if request.attributes.verb == "deletecollection":
-        return ""
-    about = (request.new or {}).get("metadata") or {}
-    return request.attributes.name or about.get("name") or ""
 
 
 def user_info(name: str, uid: str, groups: Any, extra: Any) -> Object:
