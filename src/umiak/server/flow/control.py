@@ -94,14 +94,22 @@ class FlowControl:
     """The gate with priority and fairness. `seats` in all; `size` tells how much is stored of a resource."""
 
     def __init__(
-        self, seats: int, clock: Clock, objects: Resources, watchers: Watchers, size: Callable[[Route], Size | None]
+        self,
+        seats: int,
+        clock: Clock,
+        objects: Resources,
+        watchers: Watchers,
+        size: Callable[[Route], Size | None],
+        reports: bool = True,
     ) -> None:
+        """One of a server's processes `reports` in the status of schemas."""
         self.clock = clock
         self.levels = Levels(seats, clock.monotonic())
         self.running, self.waiting = InFlight(), InFlight()
         self._objects = objects
         self._watchers = watchers
         self._size = size
+        self._reports = reports
         self._retrying: dict[str, Retrying] = {}
         self._lingering: list[tuple[float, int, Ticket]] = []
         self._changed = asyncio.Event()
@@ -256,7 +264,8 @@ class FlowControl:
         levels = await self._objects.list(PRIORITY_LEVEL)
         schemas = await self._objects.list(FLOW_SCHEMA)
         self._wake(self.levels.digest(levels, schemas, self.clock.monotonic()))
-        await self._report([rules.schema_of(schema) for schema in schemas])
+        if self._reports:
+            await self._report([rules.schema_of(schema) for schema in schemas])
 
     async def _lend(self) -> None:
         while True:

@@ -20,13 +20,14 @@ def hang_in(app: ApiServer) -> None:
         return
     seats = settings.max_requests_inflight + settings.max_mutating_requests_inflight
     sizes = Sizes(app.store, app.clock, app.kind)
-    control = FlowControl(seats, app.clock, app.objects, app.watchers, sizes.of)
+    control = FlowControl(seats, app.clock, app.objects, app.watchers, sizes.of, reports=app.keeps_house)
     app.flow = control
     upkeep = partial(keep_flow_control, app.objects, registry.find, app.clock)
 
     async def start() -> None:
         await control.start()
-        control.run(upkeep())
+        if app.keeps_house:
+            control.run(upkeep())
 
     app.on_start.append(start)
     app.on_close.append(control.stop)
