@@ -104,6 +104,10 @@ class Kind:
     """Whether `validate` looks at metadata itself, if at all; the common rules then come after it."""
     judges_updates_alone: bool = False
     """Whether `validate_update` says all that is wrong with an update, without `validate`."""
+    judged_by: Callable[[Object], bytes] | None = None
+    """Of kinds that controllers make by the hundred from one template. The bytes of a new object that decide what
+    `validate` and `warnings` say, empty when no less than the whole object does; `default` must not look at the name.
+    What was found out about one object then holds for all that are like it."""
     validate_name: Callable[[str, bool], list[str]] | None = None
     """(name, is_a_prefix) to texts of what is wrong; None means a DNS subdomain."""
     to_storage: Callable[[Object], Object] | None = None

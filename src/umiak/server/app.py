@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode
 from umiak.api import registry
 from umiak.api.kind import Kind
 from umiak.kit.clock import Clock
+from umiak.kit.memo import Memo
 from umiak.kit.pki import Pair
 from umiak.objects.errors import StatusError, internal, unauthorized
 from umiak.objects.types import Object
@@ -51,10 +52,13 @@ from umiak.store.contract import Entry, Store, Unwritable
 if TYPE_CHECKING:
     from umiak.server.flow.control import Gate as FlowGate
     from umiak.server.flow.queues import Ticket
+    from umiak.server.intake import Known
 
 log = logging.getLogger(__name__)
 
 DEFAULTS = Settings()
+REMEMBERED = 1024 * 1024
+"""Bytes that are kept at most of what was found out about new objects, of each sort."""
 SELECTIVE = ("list", "watch", "deletecollection")
 Step = Callable[[], Awaitable[None]]
 
@@ -94,6 +98,10 @@ class ApiServer:
         self.flow: FlowGate | None = None
         """Limits how many requests run at once."""
         self.messages = binary.Messages()
+        self.intakes: Memo[Known] = Memo(REMEMBERED)
+        """Bodies of new objects that were read lately."""
+        self.verdicts: Memo[tuple[str, ...]] = Memo(REMEMBERED)
+        """Warnings of new objects that were found to be valid lately."""
         self.custom: dict[tuple[str, str, str], Kind] = {}
         """Kinds that custom resource definitions brought, by group, version and plural."""
         self.on_start: list[Step] = []

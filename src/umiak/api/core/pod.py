@@ -14,6 +14,7 @@ from umiak.api.common.pod_validation import pod_annotations, pod_spec
 from umiak.api.common.pod_warnings import APP_ARMOR, APP_ARMOR_TEXT, name_warnings, pod_warnings
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.registry import builtin
+from umiak.objects.encoding import to_json
 from umiak.objects.errors import FieldError, field_forbidden
 from umiak.objects.types import Object
 
@@ -231,6 +232,14 @@ def warnings(new: Object, old: Object | None) -> list[str]:
     return found + pod_warnings(new.get("metadata") or {}, new.get("spec") or {}, "")
 
 
+def judged_by(obj: Object) -> bytes:
+    """All but the name, labels and status; the name counts where it makes no host name, or names claims."""
+    about, spec = obj.get("metadata") or {}, obj["spec"]
+    if name_warnings(obj, "") or any("ephemeral" in volume for volume in spec.get("volumes") or ()):
+        return b""
+    return to_json([about.get("annotations"), spec])
+
+
 def _spec(field: str) -> Any:
     return lambda obj: (obj.get("spec") or {}).get(field) or ""
 
@@ -260,6 +269,7 @@ KIND = builtin(
     validate_status=validate_status,
     warnings=warnings,
     early_warnings=early_warnings,
+    judged_by=judged_by,
     status_warnings=status_warnings,
     columns=(
         NAME,

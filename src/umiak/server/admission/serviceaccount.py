@@ -1,8 +1,10 @@
 """Every pod runs as a service account of its namespace, and gets a token for it as a volume unless it declines."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from zlib import crc32
 
 from umiak.api.core.serviceaccount import KIND as SERVICE_ACCOUNT
+from umiak.objects.encoding import to_json
 from umiak.objects.meta import annotations, name
 from umiak.objects.types import Object
 from umiak.server.access.graph import VOLUME_SECRETS
@@ -36,7 +38,7 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
         spec["serviceAccountName"] = spec["serviceAccount"] = DEFAULT
     account = await find_account(around, request, spec.get("serviceAccountName") or "")
     if phase is Phase.MUTATE:
-        fill_in(pod, account, lambda: "".join(around.chance.choices(SUFFIX_LETTERS, k=5)))
+        fill_in(pod, account)
         return
     if annotations(account).get(ENFORCE) in TRUE:
         ephemeral_only = request.operation == "UPDATE"
@@ -94,22 +96,28 @@ def container_secrets(container: Object) -> Iterator[tuple[str, str]]:
             yield "envFrom referencing", source["secretRef"].get("name", "")
 
 
-def fill_in(pod: Object, account: Object, suffix: Callable[[], str]) -> None:
+def fill_in(pod: Object, account: Object) -> None:
     """The token's volume and its mounts, and the account's pull secrets where the pod names none."""
     spec = pod["spec"]
     wish = spec.get("automountServiceAccountToken")
     if wish is None:
         wish = account.get("automountServiceAccountToken")
     if wish is not False:
-        mount_token(spec, suffix)
+        mount_token(spec)
     if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
         spec["imagePullSecrets"] = [{"name": secret.get("name", "")} for secret in account["imagePullSecrets"]]
 
 
-def mount_token(spec: Object, suffix: Callable[[], str]) -> None:
+def suffix(spec: Object) -> str:
+    """As random as the reference's, yet the same for pods that are alike, of which all that is found out once holds."""
+    number = crc32(to_json(spec["containers"]))
+    return "".join(SUFFIX_LETTERS[number // len(SUFFIX_LETTERS) ** place % len(SUFFIX_LETTERS)] for place in range(5))
+
+
+def mount_token(spec: Object) -> None:
     volumes = spec.get("volumes") or []
     existing = next((v["name"] for v in volumes if v.get("name", "").startswith(VOLUME)), None)
-    volume = existing or VOLUME + suffix()
+    volume = existing or VOLUME + suffix(spec)
     needed = False
     for _, container in containers(spec, ephemeral=False):
         mounts = container.get("volumeMounts") or []

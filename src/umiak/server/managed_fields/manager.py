@@ -64,14 +64,23 @@ def created(scope: Scope, obj: Object, manager: str, now: str, emptied: FieldSet
     given = metadata.of(obj).pop("managedFields", None)
     if given and not _is_reset(given):
         _update(scope, zero(scope.kind), obj, _decoded(given) or {}, manager, now)
-        return
+    else:
+        hold(scope, obj, fields_of_new(scope, obj, emptied), manager, now)
+
+
+def fields_of_new(scope: Scope, obj: Object, emptied: FieldSet = fieldset.NONE) -> FieldSet:
+    """All that is set in a new object without managed fields; empty when that can not be told."""
     try:
         fields = typed.filled(shape_of(scope.kind), zero(scope.kind), obj) or fieldset.NONE
     except Mismatch:
-        return
+        return fieldset.NONE
     if emptied:
         fields = fieldset.ordered(fieldset.union(fields, emptied))
-    fields = fieldset.difference(scope.managed(scope.kind, fields), NEVER_MANAGED)
+    return fieldset.difference(scope.managed(scope.kind, fields), NEVER_MANAGED)
+
+
+def hold(scope: Scope, obj: Object, fields: FieldSet, manager: str, now: str) -> None:
+    """Notes that `manager` has set `fields` of a new object."""
     if fields:
         owner = Owner(manager, UPDATE, scope.version, scope.subresource)
         metadata.of(obj)["managedFields"] = _encoded(scope, {owner: Held(fields, scope.version, now)})

@@ -78,6 +78,14 @@ def own_scope(kind: Kind, subresource: str) -> Scope:
     return Scope(kind, subresource, find)
 
 
+def fields_of_new(call: "Call", obj: Object, emptied: FieldSet) -> FieldSet | None:
+    """What the creator of `obj` will manage; None when owners or managed fields that came with it have a say."""
+    about = metadata.of(obj)
+    if "managedFields" in about or metadata.without_duplicate_owners({**about}, after_admission=False):
+        return None
+    return manager.fields_of_new(scope(call, call.kind, ""), obj, emptied)
+
+
 async def track_creation(
     call: "Call",
     obj: Object,
@@ -85,12 +93,17 @@ async def track_creation(
     kind: Kind | None = None,
     subresource: str = "",
     emptied: FieldSet = NONE,
+    fields: FieldSet | None = None,
 ) -> None:
-    """`asked` is the manager's name from the request's options, or empty; `kind` is that of the call if not given."""
+    """`asked` is the manager's name from the request's options, or empty; `kind` is that of the call if not given;
+    `fields` are those of `fields_of_new`, if known."""
     name, now = manager.name_of(asked, call.request.header("user-agent")), format_time(call.app.clock.now())
     kind = kind or call.kind
     where = scope(call, kind, subresource)
-    await undisturbed(kind, lambda: manager.created(where, obj, name, now, emptied))
+    if fields is None:
+        await undisturbed(kind, lambda: manager.created(where, obj, name, now, emptied))
+    else:
+        manager.hold(where, obj, fields, name, now)
 
 
 async def track_change(call: "Call", kind: Kind, subresource: str, old: Object, new: Object, asked: str) -> None:

@@ -1,18 +1,18 @@
 """Create: fill in what the server knows, pass admission, validate, store."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from copy import deepcopy
 
 from umiak.api.kind import Kind
-from umiak.objects import fieldset
+from umiak.objects import encoding
 from umiak.objects.errors import FieldError, StatusError, already_exists, invalid
 from umiak.objects.types import Object
-from umiak.server import bodies, metadata, representation, stored
+from umiak.server import metadata, representation, stored
 from umiak.server.answer import Answer, unknown_failure
 from umiak.server.call import Call, undo
 from umiak.server.contract import Admitted, Phase
-from umiak.server.managed_fields import manager, tracking
+from umiak.server.intake import take_in
+from umiak.server.managed_fields import tracking
 from umiak.server.options import write_options
 from umiak.store.contract import Mismatch
 
@@ -21,15 +21,12 @@ NAME_ATTEMPTS = 8
 
 async def create(call: Call) -> Answer:
     options = write_options(call.request, "CreateOptions")
-    obj = bodies.parse(call, call.kind, options.directive)
-    emptied = manager.emptied(call.kind, obj) if b"[]" in call.request.body else fieldset.NONE
-    obj = bodies.as_kind(call, obj, call.kind, options.directive)
-    about = metadata.of(obj)
-    metadata.wipe(about)
+    sent = take_in(call, options.directive)
+    about = metadata.of(sent.obj)
     metadata.ensure_namespace(about, call.namespace)
     call.warn(metadata.without_duplicate_owners(about, after_admission=False))
-    await tracking.track_creation(call, obj, options.manager, emptied=emptied)
-    value = await create_object(call, obj, options.as_object("CreateOptions"), options.dry_run)
+    await tracking.track_creation(call, sent.obj, options.manager, emptied=sent.emptied, fields=sent.fields)
+    value = await create_object(call, sent.obj, options.as_object("CreateOptions"), options.dry_run)
     return representation.of_object(call, value, 201)
 
 
@@ -56,7 +53,7 @@ async def _named(call: Call, admitted: Admitted, dry_run: bool) -> bytes:
     if about.get("name") or not about.get("generateName"):
         return await _insert(call, admitted, dry_run)
     for attempt in range(NAME_ATTEMPTS):
-        admitted.new = deepcopy(draft)
+        admitted.new = encoding.copy(draft)
         name = metadata.generated_name(about["generateName"], call.app.dice)
         metadata.of(admitted.new)["name"] = name
         try:
@@ -80,8 +77,7 @@ async def _insert(call: Call, admitted: Admitted, dry_run: bool) -> bytes:
         kind.prepare_create(obj)
         if sign := call.app.special(kind).sign:
             sign(obj, call.user)
-        check(kind, obj)
-        call.warn(kind.warnings(obj, None))
+        call.warn(judge(call, obj))
         await call.app.gate.pass_through(admitted, Phase.VALIDATE)
         if not dry_run and about.get("resourceVersion") not in (None, "", "0"):
             raise unknown_failure("resourceVersion should not be set on objects to be created")
@@ -112,13 +108,26 @@ def said_once(kind: Kind, faults: list[FieldError]) -> list[FieldError]:
     return list(dict.fromkeys(faults))
 
 
-def check(kind: Kind, obj: Object) -> None:
-    """Raises 422 for a new object that is not valid."""
+def judge(call: Call, obj: Object) -> Sequence[str]:
+    """What there is to warn of in a new object. Raises 422 when it is not valid."""
+    kind = call.kind
+    decisive = kind.judged_by(obj) if kind.judged_by else b""
+    warnings = call.app.verdicts.get((kind, decisive)) if decisive else None
+    check(kind, obj, known=warnings is not None)
+    if warnings is None:
+        warnings = tuple(kind.warnings(obj, None))
+        if decisive:
+            call.app.verdicts.keep((kind, decisive), warnings, len(decisive))
+    return warnings
+
+
+def check(kind: Kind, obj: Object, known: bool = False) -> None:
+    """Raises 422 for a new object that is not valid; of a known one only its metadata are looked at."""
     about = metadata.of(obj)
     if kind.checks_metadata:
-        faults = kind.validate(obj) or metadata.faults_of_new(kind, about)
+        faults = (not known and kind.validate(obj)) or metadata.faults_of_new(kind, about)
     else:
-        faults = [*metadata.faults_of_new(kind, about), *kind.validate(obj)]
+        faults = [*metadata.faults_of_new(kind, about), *(() if known else kind.validate(obj))]
     if faults:
         raise invalid(stored.error_group(kind), kind.kind, about.get("name") or "", said_once(kind, faults))
 
