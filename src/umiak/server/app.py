@@ -10,7 +10,9 @@ import random
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
+
+from msgspec.structs import replace
 
 from umiak.api import registry
 from umiak.api.kind import Kind
@@ -18,6 +20,7 @@ from umiak.kit.clock import Clock
 from umiak.kit.memo import Memo
 from umiak.kit.pki import Pair
 from umiak.objects.errors import StatusError, internal, unauthorized
+from umiak.objects.go_text import quoted
 from umiak.objects.types import Object
 from umiak.server import binary, metadata, paths, stored, warning
 from umiak.server.access.authorization import Unjudged, refusal, sanitized
@@ -35,7 +38,7 @@ from umiak.server.contract import (
     User,
 )
 from umiak.server.dispatch import Dispatch
-from umiak.server.impersonation import impersonated, is_asked
+from umiak.server.impersonation import Impersonation, is_asked
 from umiak.server.metrics import Metrics
 from umiak.server.negotiation import FAILURE, negotiate, wants_pretty
 from umiak.server.policies.book import PolicyBook
@@ -88,6 +91,7 @@ class ApiServer:
         self.settings = settings
         self.authenticators = tuple(authenticators)
         self.authorizer = authorizer
+        self.impersonation = Impersonation(authorizer)
         self.objects = Resources(store, clock, random)
         self.gate = Gate(admission, Surroundings(self.objects, clock, authorizer, random, rules, policies))
         self.issuer = issuer
@@ -267,8 +271,6 @@ class ApiServer:
         return await self._authorized(request, exchange)
 
     async def _authorized(self, request: Request, exchange: Exchange) -> Answer | None:
-        if is_asked(request.headers):
-            request.user = await impersonated(request, self.authorizer)
         found = route(request)
         ticket = self.flow.enter(request, found) if self.flow is not None else None
         if ticket is None:
@@ -289,10 +291,13 @@ class ApiServer:
 
     async def _permitted(self, request: Request, found: Route, exchange: Exchange) -> Answer | None:
         if found.verb in SELECTIVE:
-            selectors = request.option("fieldSelector"), request.option("labelSelector")
-            await self.authorize(found.attributes(request.user, *selectors))
+            asked = found.attributes(request.user, request.option("fieldSelector"), request.option("labelSelector"))
         else:
-            await self.authorize(found.attributes(request.user))
+            asked = found.attributes(request.user)
+        if is_asked(request.headers):
+            request.user = await self.impersonation.user(request, asked)
+            asked = replace(asked, user=request.user)
+        await self.authorize(asked)
         if not found.is_resource:
             return await self.paths.answer(self, request)
         return await self._resource(request, found, exchange)
@@ -337,15 +342,14 @@ def request_of(incoming: Any) -> Request:
         incoming.peer_certificate,
         incoming.peer_address,
         ANONYMOUS,
+        incoming.target,
     )
 
 
 def unjudged(request: Request, error: Unjudged) -> Answer:
     """No `Status`, as `responsewriters.InternalError` answers."""
     log.error("authorizing %s %s: %s", request.method, request.path, error)
-    query = urlencode(request.query, doseq=True)
-    asked = f"{request.path}?{query}" if query else request.path
-    return plain(sanitized(f'Internal Server Error: "{asked}": {error}\n'), 500)
+    return plain(sanitized(f"Internal Server Error: {quoted(request.target or request.path)}: {error}\n"), 500)
 
 
 def refused(request: Request, error: StatusError) -> Answer:

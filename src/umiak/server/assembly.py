@@ -3,7 +3,7 @@
 import asyncio
 import random
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
@@ -26,7 +26,6 @@ from umiak.server.contract import Request
 from umiak.server.custom.follow import follow as follow_definitions
 from umiak.server.discovery import Discovery
 from umiak.server.flow import setup as flow
-from umiak.server.keys import Keys
 from umiak.server.policies.book import PolicyBook
 from umiak.server.policies.book import hang_in as follow_policies
 from umiak.server.resources import Resources
@@ -70,9 +69,10 @@ async def assemble(
     """A server ready to `start`. One of the processes that share a store `keeps_house`: it sees to what must be there
     and must go, which the others follow. Raises OSError and ValueError when a file of its configuration is unreadable.
     """
-    keys = Keys(secrets.service_account_key, secrets.verification_keys)
-    authentication = setup.authentication(store, clock, keys, settings.issuer, settings.audiences, settings.token_file)
-    authorization, follow = await setup.authorization(store, settings.access, clock, chance)
+    keys = setup.signing_keys(settings.access, secrets.service_account_key, secrets.verification_keys)
+    needs, background = setup.Needs(store, clock, chance, keys, settings), setup.Background()
+    authentication = setup.authentication(needs, background)
+    authorization = await setup.authorization(needs, background)
     allocator = ServiceAllocator(store, clock, settings.service_cidr, settings.node_ports, chance)
     app: ApiServer
     policies = PolicyBook(lambda: app)
@@ -88,14 +88,12 @@ async def assemble(
         settings=settings,
         specials={("", "services"): _services(allocator, lambda: app)},
         rules=authorization,
-        issuer=Issuer(keys, settings.issuer, settings.audiences, clock),
+        issuer=Issuer(keys, settings.issuers[0], settings.audiences, clock),
         policies=policies,
     )
     app.kubelet_client = secrets.kubelet_client
     app.keeps_house = keeps_house
-    app.on_close.append(authorization.close)
-    if follow is not None:
-        _run_along(app, follow)
+    _run_along(app, background)
     webhooks.hang_in(app, hooks)
     follow_policies(app, policies)
     _hang_in(app)
@@ -114,15 +112,17 @@ def _services(allocator: ServiceAllocator, app: Callable[[], ApiServer]) -> Spec
     return Special(reserve=reserve, released=released)
 
 
-def _run_along(app: ApiServer, work: Callable[[], Coroutine[None, None, None]]) -> None:
-    """Does the work as long as the server runs."""
-    tasks = Tasks("server")
+def _run_along(app: ApiServer, background: setup.Background) -> None:
+    tasks = Tasks("access")
 
     async def start() -> None:
-        tasks.start("configuration", work())
+        for begin in background.starts:
+            begin()
+        for work in background.works:
+            tasks.start("configuration", work())
 
     app.on_start.append(start)
-    app.on_close.append(tasks.close)
+    app.on_close += [*background.closes, tasks.close]
 
 
 def _hang_in(app: ApiServer) -> None:

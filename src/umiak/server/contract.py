@@ -44,6 +44,8 @@ class Request:
     """DER of the client certificate that TLS verified, or empty."""
     peer_address: str = ""
     user: User = ANONYMOUS
+    target: str = ""
+    """Path and query as they were sent."""
     answer_headers: Sequence[tuple[str, str]] = ()
     """What its answer carries, whatever it is."""
 

@@ -5,7 +5,9 @@ The crypto library is loaded with the first key that is used.
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -94,13 +96,13 @@ class VerificationKey:
 class Keys:
     """One key that signs, and all whose signatures count."""
 
-    def __init__(self, signing: str, verification: Sequence[str] = ()) -> None:
-        """PEM texts; those in `verification` hold a public key, a private one or a certificate each.
-
-        Nothing is parsed before first use.
+    def __init__(self, signing: str, verification: Sequence[str] = (), trusts_itself: bool = True) -> None:
+        """PEM texts; those in `verification` hold public keys, private ones or certificates. `trusts_itself` says
+        whether what it signs itself counts. Nothing is parsed before first use.
         """
         self._signing_pem = signing
         self._verification_pem = tuple(verification)
+        self._trusts_itself = trusts_itself
         self._private: PrivateKey | None = None
         self._known: dict[str, VerificationKey] | None = None
 
@@ -113,14 +115,16 @@ class Keys:
     def known(self) -> dict[str, VerificationKey]:
         """Verification keys by their id, the signing key's own first."""
         if self._known is None:
-            own = VerificationKey(self._signing().public_key())
-            others = [VerificationKey(_public(pem)) for pem in self._verification_pem]
-            self._known = {key.id: key for key in (own, *others)}
+            own = [self.own] if self._trusts_itself else []
+            texts = [block for pem in self._verification_pem for block in _blocks(pem)]
+            others = [VerificationKey(_public(block)) for block in texts]
+            self._known = {key.id: key for key in (*own, *others)}
         return self._known
 
-    @property
+    @cached_property
     def own(self) -> VerificationKey:
-        return next(iter(self.known.values()))
+        """The public half of the key that signs."""
+        return VerificationKey(self._signing().public_key())
 
     def sign(self, claims: Object) -> str:
         """A compact JWS of the claims, whose keys are written in alphabetical order."""
@@ -164,6 +168,12 @@ def _verified(key: VerificationKey, signed: bytes, signature: bytes) -> bool:
     except BadSignature:
         return False
     return True
+
+
+def _blocks(pem: str) -> list[str]:
+    """Each key or certificate of a file."""
+    shape = r"-----BEGIN ((?:[A-Z ]* )?(?:KEY|CERTIFICATE))-----.*?-----END \1-----\n?"
+    return [found[0] for found in re.finditer(shape, pem, re.DOTALL)]
 
 
 def _private(pem: str) -> "PrivateKey":

@@ -30,12 +30,27 @@ _HEADER = "[-A-Za-z0-9]+"
 _header = re.compile(_HEADER).fullmatch
 _PERCENT = "[0-9]+%"
 _percent = re.compile(_PERCENT).fullmatch
+_HTTP_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
 
 
 def check(texts: Callable[[str], list[str]], value: str, path: str, errors: Errors) -> None:
     """Every fault that `texts` finds in a value."""
     for text in texts(value):
         errors.append(invalid_value(path, value, text))
+
+
+def domain_prefixed_path(value: str, path: str, errors: Errors) -> None:
+    """`example.com/name`."""
+    if not value:
+        errors.append(required(path))
+        return
+    domain, _, rest = value.partition("/")
+    if not domain or not rest:
+        errors.append(invalid_value(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")'))
+        return
+    check(names.dns_subdomain, domain, path, errors)
+    if not _HTTP_PATH.fullmatch(rest):
+        errors.append(invalid_value(path, rest, names.mismatch("Invalid path", _HTTP_PATH.pattern)))
 
 
 def nonnegative(obj: Mapping[str, Any], field: str, path: str, errors: Errors) -> None:

@@ -3,10 +3,9 @@
 import re
 from collections.abc import Collection
 
-from umiak.api.common.checks import Errors, check, nonnegative
+from umiak.api.common.checks import Errors, check, domain_prefixed_path, nonnegative
 from umiak.api.common.metadata import label_key
 from umiak.api.common.pod_validation import pod_template
-from umiak.objects import names
 from umiak.objects.errors import (
     FieldError,
     duplicate,
@@ -30,7 +29,6 @@ _COUNTS = (
     "maxFailedIndexes",
 )
 _ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
-_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
 
 
 def quoted(values: Collection[str]) -> str:
@@ -41,20 +39,6 @@ def quoted(values: Collection[str]) -> str:
 def without_value(path: str, text: str) -> FieldError:
     """A fault of the whole, whose value would be too much to print."""
     return FieldError("FieldValueInvalid", path, f"Invalid value: {text}")
-
-
-def domain_prefixed_path(value: str, path: str, errors: Errors) -> None:
-    """`example.com/name`."""
-    if not value:
-        errors.append(required(path))
-        return
-    domain, _, rest = value.partition("/")
-    if not domain or not rest:
-        errors.append(invalid_value(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")'))
-        return
-    check(names.dns_subdomain, domain, path, errors)
-    if not _PATH.fullmatch(rest):
-        errors.append(invalid_value(path, rest, names.mismatch("Invalid path", _PATH.pattern)))
 
 
 def job_spec(spec: Object, path: str, errors: Errors) -> None:

@@ -8,13 +8,15 @@ import base64
 import binascii
 import csv
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote
 
 from umiak.objects.errors import unauthorized
 from umiak.server.access.certificates import Certificates, Malformed
+from umiak.server.configuration import together
 from umiak.server.contract import ANONYMOUS, Request, User
 
 AUTHENTICATED = "system:authenticated"
@@ -57,7 +59,11 @@ class TokenFile:
 
     @classmethod
     def load(cls, path: Path, audiences: Sequence[str]) -> "TokenFile":
-        return cls(path.read_text(), audiences)
+        """Raises OSError, and ValueError that names the file."""
+        try:
+            return cls(path.read_text(), audiences)
+        except ValueError as error:
+            raise ValueError(f"--token-file {path}: {error}") from None
 
     @staticmethod
     def _digest(token: str) -> bytes:
@@ -112,12 +118,15 @@ class Authentication:
         readers: Sequence[TokenReader],
         audiences: Sequence[str],
         anonymous: bool = True,
+        anonymous_paths: Collection[str] = (),
     ) -> None:
-        """`audiences`: those of this server, for tokens that are sent to it."""
+        """`audiences`: those of this server, for tokens that are sent to it. `anonymous_paths`: those that are open to
+        anonymous requests; all when there are none."""
         self._certificates = certificates
         self._readers = tuple(readers)
         self.audiences = tuple(audiences)
         self._anonymous = anonymous
+        self._anonymous_paths = frozenset(anonymous_paths)
 
     async def authenticate(self, request: Request) -> User | None:
         """None when nothing was shown and anonymous requests are not welcome. Raises 401."""
@@ -135,11 +144,15 @@ class Authentication:
                 failed = True
         if failed:
             raise unauthorized()
-        return ANONYMOUS if self._anonymous else None
+        return ANONYMOUS if self._anonymous and self._is_open(request.path) else None
+
+    def _is_open(self, path: str) -> bool:
+        return not self._anonymous_paths or unquote(path) in self._anonymous_paths
 
     async def review(self, token: str, audiences: Sequence[str]) -> Verified:
-        """Whom a token stands for. Raises Unverified with all that the readers have against it."""
-        faults: list[str] = []
+        """Whom a token stands for. Raises Unverified with all that the readers have against it; first comes what the
+        reference says of every token that is not its own process's."""
+        faults = ["invalid bearer token"]
         for reader in self._readers:
             try:
                 verified = await reader.read(token, audiences)
@@ -149,5 +162,4 @@ class Authentication:
             if verified is not None:
                 known = with_authenticated(verified.user)
                 return verified if known is verified.user else Verified(known, verified.audiences)
-        unique = list(dict.fromkeys(faults)) or ["invalid bearer token"]
-        raise Unverified(unique[0] if len(unique) == 1 else "[" + ", ".join(unique) + "]")
+        raise Unverified(together(faults))

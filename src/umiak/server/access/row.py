@@ -16,7 +16,7 @@ from umiak.server.access.node import NodeAuthorizer, node_of
 from umiak.server.access.rbac import Policy
 from umiak.server.access.rules import EVERYTHING, Rule
 from umiak.server.access.settings import AccessSettings
-from umiak.server.configuration import Unacceptable
+from umiak.server.configuration import Unacceptable, together
 from umiak.server.contract import Attributes, Authorizer, Decision, User
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class Row:
             rules += found
             faults += [fault] if fault else []
             incomplete = incomplete or partial
-        return rules, ", ".join(faults) if len(faults) < 2 else f"[{', '.join(faults)}]", incomplete
+        return rules, together(faults) if faults else "", incomplete
 
     def _rules_of(self, member: Member, part: Authorizer, user: User, namespace: str) -> Rules:
         match member.type:

@@ -1,7 +1,12 @@
-"""Puts authentication and authorization together over a store."""
+"""Puts authentication and authorization together over a store, as the settings say.
 
+What few servers are configured with (issuers of tokens, webhooks) is loaded only where it is.
+"""
+
+import logging
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from umiak.kit.clock import Clock
@@ -15,31 +20,97 @@ from umiak.server.access.row import Row, Surroundings, members
 from umiak.server.access.settings import AccessSettings
 from umiak.server.bootstrap.roles import node_rules
 from umiak.server.keys import Keys
+from umiak.server.settings import Settings
 from umiak.server.tokens import ServiceAccountTokens
 from umiak.store.contract import Store
 
-Follow = Callable[[], Coroutine[None, None, None]]
+log = logging.getLogger(__name__)
 
 
-async def authorization(
-    store: Store, settings: AccessSettings, clock: Clock, dice: random.Random
-) -> tuple[Authorization, Follow | None]:
-    """(the authorizers that the settings name, following the store until closed; what follows their file, if they come
-    from one). Raises Unacceptable."""
+@dataclass(slots=True)
+class Background:
+    """What goes on beside requests: begun when the server starts, ended when it closes."""
+
+    starts: list[Callable[[], None]] = field(default_factory=list)
+    works: list[Callable[[], Coroutine[None, None, None]]] = field(default_factory=list)
+    """Each runs until it is cancelled."""
+    closes: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What access is made of."""
+
+    store: Store
+    clock: Clock
+    dice: random.Random
+    keys: Keys
+    settings: Settings
+
+
+def signing_keys(access: AccessSettings, own: str, others: Sequence[str]) -> Keys:
+    """`own` signs unless the settings name another key; where they name keys to believe, only those count. PEM texts.
+    Raises OSError."""
+    signing = Path(access.signing_key_file).read_text() if access.signing_key_file else own
+    if not access.key_files:
+        return Keys(signing, others)
+    return Keys(signing, [Path(file).read_text() for file in access.key_files], trusts_itself=False)
+
+
+async def authorization(needs: Needs, background: Background) -> Authorization:
+    """The authorizers that the settings name, following the store until closed. Raises Unacceptable."""
+    settings = needs.settings.access
     named, data = members(settings)
-    policy, node = Policy(), NodeAuthorizer(store, node_rules)
-    row = Row(named, Surroundings(policy, node, clock, dice), settings.authorization_policy_file)
-    await policy.start(store)
-    path = settings.authorization_config
-    follow = None if path is None else (lambda: row.follow(path, data))
-    return Authorization(policy, node, row), follow
+    policy, node = Policy(), NodeAuthorizer(needs.store, node_rules)
+    row = Row(named, Surroundings(policy, node, needs.clock, needs.dice), settings.authorization_policy_file)
+    await policy.start(needs.store)
+    if (path := settings.authorization_config) is not None:
+        background.works.append(lambda: row.follow(path, data))
+    made = Authorization(policy, node, row)
+    background.closes.append(made.close)
+    return made
 
 
-def authentication(
-    store: Store, clock: Clock, keys: Keys, issuer: str, audiences: Sequence[str], token_file: Path | None = None
-) -> Authentication:
-    """Certificates and tokens of all sorts. Raises OSError and ValueError for the file of static tokens."""
-    readers: list[TokenReader] = [TokenFile.load(token_file, audiences)] if token_file else []
-    readers.append(ServiceAccountTokens(keys, (issuer,), audiences, store, clock))
-    readers.append(BootstrapTokens(store, clock, audiences))
-    return Authentication(Certificates(clock), readers, audiences)
+def authentication(needs: Needs, background: Background) -> Authentication:
+    """Certificates and tokens of all sorts, in the reference's order. Raises OSError and ValueError for files that
+    cannot be used."""
+    settings, access, audiences = needs.settings, needs.settings.access, needs.settings.audiences
+    store, clock = needs.store, needs.clock
+    readers: list[TokenReader] = [TokenFile.load(settings.token_file, audiences)] if settings.token_file else []
+    readers.append(ServiceAccountTokens(needs.keys, settings.issuers, audiences, store, clock))
+    if access.bootstrap_tokens:
+        readers.append(BootstrapTokens(store, clock, audiences))
+    anonymous, paths = access.anonymous is not False, frozenset[str]()
+    if access.authentication_config is not None or access.oidc is not None:
+        anonymous, paths = _add_issuers(needs, readers, background)
+    if access.token_webhook.file:
+        _add_webhook(needs, readers, background)
+    if anonymous and access.authorization_config is None and "AlwaysAllow" in access.authorization_modes:
+        log.warning("AnonymousAuth is not allowed with the AlwaysAllow authorizer. Resetting AnonymousAuth to false.")
+        anonymous = False
+    return Authentication(Certificates(clock), readers, audiences, anonymous, paths)
+
+
+def _add_issuers(needs: Needs, readers: list[TokenReader], background: Background) -> tuple[bool, frozenset[str]]:
+    """Whether anonymous requests are welcome, and to which paths."""
+    from umiak.server.access.jwt.config import Anonymous, initial
+    from umiak.server.access.jwt.reader import JwtReader
+
+    settings, access = needs.settings, needs.settings.access
+    configuration, data = initial(access, settings.issuers)
+    reader = JwtReader(configuration, settings.audiences, settings.issuers, needs.clock)
+    readers.append(reader)
+    background.starts.append(reader.start)
+    background.closes.append(reader.stop)
+    if (path := access.authentication_config) is not None:
+        background.works.append(lambda: reader.follow(path, data))
+    told = configuration.anonymous or Anonymous(access.anonymous is not False)
+    return told.enabled, told.paths
+
+
+def _add_webhook(needs: Needs, readers: list[TokenReader], background: Background) -> None:
+    from umiak.server.access.token_webhook import TokenWebhook
+
+    hook = TokenWebhook(needs.settings.access.token_webhook, needs.settings.audiences, needs.clock, needs.dice)
+    readers.append(hook)
+    background.closes.append(hook.close)

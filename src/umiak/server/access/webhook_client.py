@@ -58,6 +58,9 @@ class WebhookClient:
 
     async def ask(self, review: Object) -> Object:
         """The review as it comes back. Tries again while that may help. Raises Unanswered."""
+        return await asyncio.ensure_future(self._persistently(review))  # who asks may not be in a task yet
+
+    async def _persistently(self, review: Object) -> Object:
         body = msgspec.json.encode(review)
         for attempt in range(1, TRIES):
             try:
