@@ -4,10 +4,13 @@ Where it strays from the RFC so do we: `replace` of a missing key adds it, list 
 operation on the document's root is refused except `test` and `replace`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from umiak.objects.encoding import copy, to_json
+from umiak.objects.go_text import quoted
 
 COPY_LIMIT = 3 * 1024 * 1024
 """Bytes that all `copy` operations of a patch may add together; the reference's limit on request bodies."""
@@ -18,7 +21,11 @@ class InvalidPatch(ValueError):
 
 
 class PatchFailed(ValueError):
-    """The patch does not fit the document; says which operation and why."""
+    """The patch does not fit the document; says which operation and why, in the library's words."""
+
+
+class TestFailed(PatchFailed):
+    """A `test` found another value."""
 
 
 @dataclass(slots=True)
@@ -35,9 +42,9 @@ class _Place:
                 raise ValueError(self.key)
             at = int(self.key)
         except ValueError:
-            raise PatchFailed(f"value was not a proper array index: '{self.key}'") from None
+            raise PatchFailed(f"strconv.Atoi: parsing {quoted(self.key)}: invalid syntax") from None
         if not -size <= at < size:
-            raise PatchFailed(f"Unable to access invalid index: {at}")
+            raise PatchFailed(f"Unable to access invalid index: {at}: invalid index referenced")
         return at + size if at < 0 else at
 
     def get(self) -> Any:
@@ -52,7 +59,16 @@ class _Place:
         elif self.key == "-":
             self.parent.append(value)
         else:
-            self.parent.insert(self.index(len(self.parent) + 1), value)
+            self.parent.insert(self.position(), value)
+
+    def position(self) -> int:
+        """Where a new element goes."""
+        try:
+            return self.index(len(self.parent) + 1)
+        except PatchFailed as error:
+            if "strconv" not in str(error):
+                raise
+            raise PatchFailed(f"value was not a proper array index: '{self.key}': {error}") from None
 
     def replace(self, value: Any) -> None:
         if isinstance(self.parent, dict):
@@ -66,7 +82,16 @@ class _Place:
         elif self.key in self.parent:
             del self.parent[self.key]
         else:
-            raise PatchFailed(f"Unable to remove nonexistent key: {self.key}")
+            raise PatchFailed(f"Unable to remove nonexistent key: {self.key}: missing value")
+
+
+@contextmanager
+def _during(what: str) -> Iterator[None]:
+    """Says of a failure what was being done."""
+    try:
+        yield
+    except PatchFailed as error:
+        raise PatchFailed(f"{what}: {error}") from None
 
 
 def apply(document: Any, patch: Any) -> Any:
@@ -102,19 +127,19 @@ def _new_root(value: Any) -> Any:
     return value
 
 
-def _place(document: Any, operation: dict[str, Any], name: str = "path") -> _Place:
-    path = _text(operation, name)
-    missing = PatchFailed(f'{operation["op"]} operation does not apply: doc is missing {name}: "{path}": missing value')
+def _place(document: Any, path: str, missing: str) -> _Place:
+    """Raises PatchFailed, which says `missing`, when there is nothing the place could be in."""
+    absent = PatchFailed(f"{missing}: missing value")
     _, *parts = path.split("/")
     if not parts:
-        raise missing
+        raise absent
     for part in parts[:-1]:
         try:
             document = _Place(document, _unescaped(part)).get()
         except PatchFailed:
-            raise missing from None
+            raise absent from None
         if not isinstance(document, dict | list):
-            raise missing
+            raise absent
     return _Place(document, _unescaped(parts[-1]))
 
 
@@ -123,42 +148,70 @@ def _unescaped(part: str) -> str:
 
 
 def _add(document: Any, operation: dict[str, Any]) -> None:
-    _place(document, operation).add(copy(operation.get("value")))
+    path = _text(operation, "path")
+    place = _place(document, path, f'add operation does not apply: doc is missing path: "{path}"')
+    with _during(f"error in add for path: '{path}'"):
+        place.add(copy(operation.get("value")))
 
 
 def _remove(document: Any, operation: dict[str, Any]) -> None:
-    _place(document, operation).remove()
+    path = _text(operation, "path")
+    place = _place(document, path, f'remove operation does not apply: doc is missing path: "{path}"')
+    with _during(f"error in remove for path: '{path}'"):
+        place.remove()
 
 
 def _replace(document: Any, operation: dict[str, Any]) -> None:
-    _place(document, operation).replace(copy(operation.get("value")))
+    path = _text(operation, "path")
+    place = _place(document, path, f"replace operation does not apply: doc is missing path: {path}")
+    try:
+        place.get()
+    except PatchFailed:
+        raise PatchFailed(f"replace operation does not apply: doc is missing key: {path}: missing value") from None
+    place.replace(copy(operation.get("value")))
 
 
 def _move(document: Any, operation: dict[str, Any]) -> None:
-    source = _place(document, operation, "from")
-    value = source.get()
-    source.remove()
-    _place(document, operation).add(value)
+    origin = _text(operation, "from")
+    source = _place(document, origin, f"move operation does not apply: doc is missing from path: {origin}")
+    with _during(f"error in move for path: '{source.key}'"):
+        value = source.get()
+        source.remove()
+    path = _text(operation, "path")
+    target = _place(document, path, f"move operation does not apply: doc is missing destination path: {path}")
+    with _during(f"error in move for path: '{path}'"):
+        target.add(value)
 
 
 def _copy(document: Any, operation: dict[str, Any], before: int) -> int:
     """Gives the number of bytes added."""
-    value = _place(document, operation, "from").get()
-    target = _place(document, operation)
+    origin = _text(operation, "from")
+    source = _place(document, origin, f"copy operation does not apply: doc is missing from path: {origin}")
+    with _during(f"error in copy for from: '{origin}'"):
+        value = source.get()
+    path = _text(operation, "path")
+    target = _place(document, path, f"copy operation does not apply: doc is missing destination path: {path}")
     size = len(to_json(value))
     if before + size > COPY_LIMIT:
         raise PatchFailed(
             f"Unable to complete the copy, the accumulated size increase of copy is {before + size}, "
             f"exceeding the limit {COPY_LIMIT}"
         )
-    target.add(copy(value))
+    with _during("error while adding value during copy"):
+        target.add(copy(value))
     return size
 
 
 def _test(document: Any, operation: dict[str, Any]) -> None:
-    found = document if _text(operation, "path") == "" else _place(document, operation).get()
+    path = _text(operation, "path")
+    if path == "":
+        found = document
+    else:
+        place = _place(document, path, f"test operation does not apply: is missing path: {path}")
+        with _during(f"error in test for path: '{path}'"):
+            found = place.get()
     if not same(found, operation.get("value")):
-        raise PatchFailed(f"testing value {operation['path']} failed")
+        raise TestFailed(f"testing value {path} failed: test failed")
 
 
 def same(a: Any, b: Any) -> bool:

@@ -6,7 +6,8 @@ Source: apiserver's `pkg/admission/plugin/policy/mutating/dispatcher.go`, `gener
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from umiak.objects.errors import StatusError
+from umiak.api.kind import Kind
+from umiak.objects.errors import StatusError, internal
 from umiak.objects.go_text import quoted
 from umiak.objects.types import Object
 from umiak.server import reinvocation
@@ -170,10 +171,20 @@ async def _mutate_once(invocation: Invocation, index: int, subject: Subject, nam
             changed = configured(kind, seen.new, value)
     except Unusable as error:
         raise Failed(str(error)) from None
-    changed = read(kind, changed)
+    if (changed.get("apiVersion"), changed.get("kind")) != (seen.new.get("apiVersion"), seen.new.get("kind")):
+        raise _turned(kind, changed)
+    changed = read(kind, changed, strict=True)
     if kind is not request.kind:
         changed = await subject.around.objects.in_version(changed, kind, request.kind)
     request.new = changed
+
+
+def _turned(kind: Kind, changed: Object) -> StatusError:
+    """A policy made an object of another kind of this one."""
+    package = kind.group.partition(".")[0] or "core"
+    version = str(changed.get("apiVersion") or "").rpartition("/")[2]
+    conversion = f"converting ({version}.{changed.get('kind')}) to ({package}.{kind.kind})"
+    return internal(f"failed to convert object: {conversion}: unknown conversion")
 
 
 def _evaluated(expression: "Expression", policy: Policy, values: "Values") -> Any:

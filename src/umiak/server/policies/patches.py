@@ -30,7 +30,7 @@ def configured(kind: Kind, obj: Object, value: Any) -> Object:
         raise Unusable("type mismatch: " + "\n".join(faults))
     config = {**_plain(value), "apiVersion": obj.get("apiVersion"), "kind": obj.get("kind")}
     shape = shape_of(kind)
-    if faults := typed.faults(shape, config):
+    if faults := [*_nulls(shape, config, ""), *typed.faults(shape, config)]:
         text = faults[0] if len(faults) == 1 else "\n  ".join(["errors:", *faults])
         raise Unusable(f"error applying patch: failed to convert patch object to typed object: {text}")
     if whole := list(_atomics(shape, config, "")):
@@ -56,6 +56,22 @@ def _misnamed(value: Any, name: str) -> Iterator[str]:
             yield from _misnamed(inner, name)
 
 
+def _nulls(shape: Shape, value: Any, path: str) -> Iterator[str]:
+    """What was set to null: the reference takes it for a value of a type of its own."""
+    if value is None:
+        if shape.scalar in ("string", "numeric"):
+            wanted = {"string": "string", "numeric": "numeric (int or float)"}[shape.scalar]
+            got = {"string": "&value.valueUnstructured{Value:0}", "numeric": "structpb.NullValue"}[shape.scalar]
+        else:
+            wanted = shape.scalar or ("map" if shape.is_map else "list")
+            got = "&{NULL_VALUE}"
+        yield f"{path}: expected {wanted}, got {got}"
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            if (part := shape.part(name) if shape.is_map else None) is not None:
+                yield from _nulls(part, inner, f"{path}.{name}")
+
+
 def _atomics(shape: Shape, value: Any, path: str) -> Iterator[str]:
     """Paths of what can only be replaced as a whole, and therefore not be merged."""
     if isinstance(value, dict) and shape.is_map:
@@ -74,15 +90,12 @@ def _atomics(shape: Shape, value: Any, path: str) -> Iterator[str]:
 def patched(obj: Object, operations: list[Any]) -> Object:
     """`obj` after a JSON patch; unchanged when one of its tests fails. Raises Unusable."""
     patch = [_operation(operation) for operation in operations]
-    found: Object = encoding.copy(obj)
-    for operation in patch:
-        try:
-            found = json_patch.apply(found, [operation])
-        except (json_patch.PatchFailed, json_patch.InvalidPatch) as error:
-            if operation["op"] == "test":
-                return obj
-            text = f"error in remove for path: '{operation['path']}': {error}: missing value"
-            raise Unusable(f"JSON Patch: {text if operation['op'] == 'remove' else error}") from None
+    try:
+        found: Object = json_patch.apply(encoding.copy(obj), patch)
+    except json_patch.TestFailed:
+        return obj
+    except (json_patch.PatchFailed, json_patch.InvalidPatch) as error:
+        raise Unusable(f"JSON Patch: {error}") from None
     return found
 
 
@@ -92,9 +105,10 @@ def _operation(value: Object) -> Object:
     if value.get("from"):
         found["from"] = value["from"]
     if "value" in value:
-        if faults := list(_misnamed(value["value"], "Object")) if isinstance(value["value"], Struct) else []:
+        root = value["value"]
+        if faults := list(_misnamed(root, root.name)) if isinstance(root, Struct) else []:
             raise Unusable("type mismatch: " + "\n".join(faults))
-        found["value"] = _json(value["value"])
+        found["value"] = _json(root)
     return found
 
 

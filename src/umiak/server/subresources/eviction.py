@@ -71,7 +71,7 @@ async def _evict(call: Call, deletion: DeleteOptions) -> None:
     if not is_beyond_budgets(pod):
         await _ask_budget(call, pod, deletion)
     await _mark(call, deletion)
-    await delete_object(call, call.namespace, call.name, deletion)
+    await delete_object(call, call.namespace, call.name, deletion, admitted_before=True)
 
 
 def is_beyond_budgets(pod: Object) -> bool:

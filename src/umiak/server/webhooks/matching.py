@@ -118,11 +118,12 @@ def _is_resource(pattern: str, target: Target) -> bool:
 
 
 def object_matches(webhook: Object, request: Admitted) -> bool:
-    """Whether the object selector takes the object as it is or as it was."""
+    """Whether the object selector takes the object as it is or as it was; what has no metadata, only if empty."""
     selector = webhook.get("objectSelector") or {}
     if is_empty_selector(selector):
         return True
-    return any(bool(selector_matches(selector, _labels(obj))) for obj in (request.new, request.old) if obj is not None)
+    labelled = [obj for obj in (request.new, request.old) if obj is not None and "metadata" in obj]
+    return any(bool(selector_matches(selector, _labels(obj))) for obj in labelled)
 
 
 def needs_namespace(webhook: Object, request: Admitted) -> bool:

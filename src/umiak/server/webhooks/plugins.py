@@ -214,18 +214,10 @@ def _patched(request: Admitted, webhook: Object, patch: bytes) -> bool:
 
 
 def _applied(obj: Object, operations: list[Any]) -> Any:
-    """One operation after the other, so that an error can name the one that failed."""
-    outcome: Any = encoding.copy(obj)
-    for operation in operations:
-        try:
-            outcome = json_patch.apply(outcome, [operation])
-        except json_patch.InvalidPatch as error:
-            raise internal(str(error)) from None
-        except json_patch.PatchFailed as error:
-            if operation.get("op") == "remove":
-                raise internal(f"error in remove for path: '{operation['path']}': {error}: missing value") from None
-            raise internal(str(error)) from None
-    return outcome
+    try:
+        return json_patch.apply(encoding.copy(obj), operations)
+    except (json_patch.InvalidPatch, json_patch.PatchFailed) as error:
+        raise internal(str(error)) from None
 
 
 def plugins(app: "Callable[[], ApiServer]", sender: Sender) -> tuple[Webhooks, tuple[Admission, Admission]]:

@@ -79,13 +79,16 @@ def _kind_of(request: Admitted) -> Object:
     return {"group": group, "version": number, "kind": shown.get("kind") or request.kind.kind}
 
 
-def read(kind: Kind, changed: Object) -> Object:
+def read(kind: Kind, changed: Object, strict: bool = False) -> Object:
     """A changed object's fields by the schema, with defaults, as if it had been sent so. Raises 500."""
     if changed.get("kind") != kind.kind:
         return changed  # a subresource's own kind
     try:
-        found, _ = schema.decode(kind.schema, changed, kind.kind, kind.version)
+        found, faults = schema.decode(kind.schema, changed, kind.kind, kind.version)
     except StatusError as error:
-        raise internal(error.message) from None
+        _, _, why = error.message.rpartition(f"cannot be handled as a {kind.kind}: ")
+        raise internal(why if strict else error.message) from None
+    if strict and faults:
+        raise internal(f"strict decoding error: {', '.join(faults)}")
     kind.default(found)
     return found
