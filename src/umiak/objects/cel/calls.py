@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from umiak.objects.cel import operators, types
 from umiak.objects.cel.attributes import COST, Frame, Run
@@ -17,11 +17,18 @@ from umiak.objects.cel.values import Function, Opaque, Uint, equal, size, type_n
 if TYPE_CHECKING:
     from umiak.objects.cel.program import Piece
 
-FieldKey = Callable[[Type, str], str]
 UNGUARDED = frozenset({"contains", "startsWith", "endsWith", "matches"})
 PRIMITIVE = frozenset({bool, int, float, str}) | {Uint}
 SIMPLE = frozenset({"string", "int", "uint", "double", "bool", "bytes", "timestamp", "duration"})
 FAULTS = (TypeError, AttributeError, ValueError, KeyError, IndexError, OverflowError)
+
+
+class FieldNames(Protocol):
+    """What is known of the fields of structs; `environment.Provider` is one."""
+
+    null_is_absent: bool
+
+    def field_key(self, type: Type, field: str) -> str: ...
 
 
 class Calls:
@@ -32,19 +39,20 @@ class Calls:
         overloads: Mapping[str, Sequence[Overload]],
         functions: Mapping[str, Function],
         costs: Mapping[str, Cost | int],
-        field_key: FieldKey,
+        fields: FieldNames,
     ) -> None:
         self.overloads = overloads
         self.functions = functions
         self.costs = costs
-        self.field_key = field_key
+        self.fields = fields
 
     def field(self, type: Type, name: str) -> tuple[str]:
         """The key under which a field is found."""
-        return (self.field_key(type, name),)
+        return (self.fields.field_key(type, name),)
 
     def is_object(self, type: Type) -> bool:
-        return types.unwrapped(type)[0].kind == "struct"
+        """Whether null in a field of it counts as absent."""
+        return self.fields.null_is_absent and types.unwrapped(type)[0].kind == "struct"
 
     def call(self, node: Call, pieces: list["Piece"]) -> "Piece":
         from umiak.objects.cel.program import Piece, constant

@@ -29,6 +29,9 @@ RUNTIME_BUDGET = 10_000_000
 class Provider:
     """The struct types of an environment; this one has none."""
 
+    null_is_absent = True
+    """Whether a field that is null counts as one that is not there."""
+
     def find_type(self, name: str) -> Type | None:
         """The type a name stands for, None for an unknown one."""
         return None
@@ -167,7 +170,7 @@ class Environment:
         if issues:
             raise CompileError(source, issues)
         estimated = cost.estimate(tree, self._provider.size_of, call_costs.estimate)
-        calls = Calls(libraries.overloads, libraries.functions, libraries.costs, self._provider.field_key)
+        calls = Calls(libraries.overloads, libraries.functions, libraries.costs, self._provider)
         plan = Plan(list(self._variables), calls, self._make())
         run = plan.whole(tree)
         return Program(source, tree.type, estimated, plan, run)

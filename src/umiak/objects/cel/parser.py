@@ -170,7 +170,8 @@ class _Parser:
         """Names the token that does not fit: superfluous when the one after it would fit."""
         token = self.tokens[self.at]
         after = self.tokens[min(self.at + 1, len(self.tokens) - 1)]
-        word = "extraneous" if token.kind != EOF and after.kind in follow else "mismatched"
+        is_extra = after.kind in follow if token.kind != EOF else self.at > 0 and self.tokens[self.at - 1].kind == "!"
+        word = "extraneous" if is_extra else "mismatched"
         self.fail(f"{word} input '{token.text}' expecting {expecting}")
 
     def no_start(self) -> NoReturn:
@@ -188,6 +189,11 @@ class _Parser:
         if token.kind != kind:
             self.mismatch(expecting or f"'{kind}'", frozenset({kind}))
         return self.advance()
+
+    def not_the_end(self, closing: str) -> None:
+        """After a comma nothing more has to come, except what closes."""
+        if self.kind == EOF:
+            self.expect(closing)
 
     def reported(self, offset: int, message: str) -> Node:
         """A fault that does not stop the parser."""
@@ -335,6 +341,7 @@ class _Parser:
                 return self.bracketed()
             case "{":
                 self.advance()
+                self.alternatives = (self.at, frozenset("},?"))
                 return MapNode(token.offset, self.entries("}", self.key))
         return self.literal(token)
 
@@ -387,6 +394,7 @@ class _Parser:
 
     def bracketed(self) -> Node:
         bracket = self.advance()
+        self.alternatives = (self.at, frozenset("],?"))
         elements: list[Node] = []
         optional: list[int] = []
         while self.kind not in ("]", ","):
@@ -395,9 +403,10 @@ class _Parser:
             elements.append(self.expression())
             if not self.accept(","):
                 break
+            self.not_the_end("]")
         else:
-            if not elements:
-                self.accept(",")
+            if not elements and self.accept(","):
+                self.not_the_end("]")
         self.expect("]", "{']', ','}")
         return ListNode(bracket.offset, elements, optional)
 
@@ -410,9 +419,10 @@ class _Parser:
             found.append(Entry(colon.offset, name, self.expression(), optional))
             if not self.accept(","):
                 break
+            self.not_the_end(closing)
         else:
-            if not found:
-                self.accept(",")
+            if not found and self.accept(","):
+                self.not_the_end(closing)
         self.expect(closing, f"{{'{closing}', ','}}")
         return found
 

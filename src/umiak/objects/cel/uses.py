@@ -63,6 +63,8 @@ class Policies(Declarations):
     """Types of admission policies. `variables` are those a policy composes, by name; a mutating policy may build
     objects and JSON patches."""
 
+    null_is_absent = False
+
     def __init__(self, variables: dict[str, Type], mutating: bool) -> None:
         super().__init__(request_type(), namespace_type())
         self.variables = variables
@@ -79,7 +81,7 @@ class Policies(Declarations):
         if self.mutating and (struct == "Object" or struct.startswith("Object.")):
             return types.DYN
         if self.mutating and struct == "JSONPatch":
-            return PATCH_FIELDS.get(field)
+            return PATCH_FIELDS.get(field, NAMELESS)
         return super().find_field(struct, field)
 
     def make(self, name: str, fields: dict[str, Any]) -> Any:
@@ -87,6 +89,9 @@ class Policies(Declarations):
 
 
 VARIABLES = types.struct("kubernetes.variables")
+NAMELESS = Type("")
+"""Of fields that a JSON patch does not have: the reference knows them, but not their type."""
+
 PATCH_FIELDS = {"op": types.STRING, "path": types.STRING, "from": types.STRING, "value": types.DYN}
 
 

@@ -99,8 +99,15 @@ async def _invocations(book: PolicyBook, subject: Subject) -> tuple[list[Invocat
             except Misconfigured as error:
                 failures.append(Failure(policy, name, f"failed to configure binding: {error}"))
                 continue
-            found += [Invocation(policy, name, target, param) for param in params]
+            found += [Invocation(policy, name, target, _as_cached(kind, param)) for param in params]
     return found, failures
+
+
+def _as_cached(kind: Kind | None, param: Object | None) -> Object | None:
+    """Parameters of built-in kinds come without their kind, as they lie in the reference's cache."""
+    if param is None or kind is None or kind.is_custom:
+        return param
+    return {name: value for name, value in param.items() if name not in ("kind", "apiVersion")}
 
 
 async def _invoke(
