@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from umiak.cli import _access, _limits
+from umiak.cli import _access, _audit, _limits
 from umiak.cli._part import run_until_stopped, say_ready
 from umiak.cli.command import Command, CommandError
 from umiak.client.kubeconfig import Config, write
@@ -49,6 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that answer requests (1)")
     parser.add_argument("--post", help=argparse.SUPPRESS)  # how a server starts a worker of its own
     _access.arguments(parser)
+    _audit.arguments(parser)
     _limits.arguments(parser)
 
 
@@ -99,6 +100,7 @@ def settings_of(args: argparse.Namespace) -> "Settings":
         issuer=f"https://kubernetes.default.svc.{args.cluster_domain}",
         token_file=args.token_file,
         access=_access.access_settings(args),
+        audit=_audit.audit_settings(args),
         **_limits.limits(args),
     )
 

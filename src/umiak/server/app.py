@@ -22,7 +22,7 @@ from umiak.kit.pki import Pair
 from umiak.objects.errors import StatusError, internal, unauthorized
 from umiak.objects.go_text import quoted
 from umiak.objects.types import Object
-from umiak.server import binary, metadata, paths, stored, warning
+from umiak.server import binary, deprecation, metadata, paths, stored, warning
 from umiak.server.access.authorization import Unjudged, refusal, sanitized
 from umiak.server.answer import GZIP_ABOVE, Answer, gzipped, indented, no_such_resource, page_not_found, plain
 from umiak.server.call import Call, Exchange, Gate
@@ -53,6 +53,8 @@ from umiak.server.watchers import Watchers
 from umiak.store.contract import Entry, Store, Unwritable
 
 if TYPE_CHECKING:
+    from umiak.server.audit.auditing import Auditing
+    from umiak.server.audit.record import Record
     from umiak.server.flow.control import Gate as FlowGate
     from umiak.server.flow.queues import Ticket
     from umiak.server.intake import Known
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEFAULTS = Settings()
+DEPRECATED = "k8s.io/deprecated"
 REMEMBERED = 1024 * 1024
 """Bytes that are kept at most of what was found out about new objects, of each sort."""
 SELECTIVE = ("list", "watch", "deletecollection")
@@ -99,6 +102,7 @@ class ApiServer:
         self.paths = paths.Paths()
         self.metrics = Metrics(self)
         self.watchers = Watchers()
+        self.auditing: Auditing | None = None
         self.flow: FlowGate | None = None
         """Limits how many requests run at once."""
         self.messages = binary.Messages()
@@ -177,9 +181,11 @@ class ApiServer:
         page = at_once(self.store.range(root))
         return page.entries, page.revision
 
-    async def authorize(self, asked: Attributes) -> None:
-        """Raises 403, or Unjudged."""
+    async def authorize(self, asked: Attributes, record: "Record | None" = None) -> None:
+        """Raises 403, or Unjudged; the `record` tells how it was decided."""
         decision = await self.authorizer.authorize(asked)
+        if record is not None:
+            record.decided(decision)
         if not decision.allowed:
             if decision.error:
                 raise Unjudged(decision.error)
@@ -217,7 +223,7 @@ class ApiServer:
     async def serve_as(self, user: User, request: Request, exchange: Exchange) -> None:
         """Answers a request whose sender is known, e.g. because it comes from this very process."""
         request.user = user
-        await self._guarded(request, exchange, self._authorized)
+        await self._guarded(request, exchange, self._known)
 
     async def _serve(self, request: Request, exchange: Exchange) -> None:
         await self._guarded(request, exchange, self._authenticated)
@@ -226,6 +232,7 @@ class ApiServer:
         self, request: Request, exchange: Exchange, step: Callable[[Request, Exchange], Awaitable[Answer | None]]
     ) -> None:
         """Turns whatever goes wrong into an answer."""
+        panicked = False
         try:
             answer = await step(request, exchange)
         except StatusError as error:
@@ -236,9 +243,12 @@ class ApiServer:
             answer = refused(request, StatusError(500, "InternalError", f"the store can not be written: {error}"))
         except Exception as error:
             log.exception("%s %s", request.method, request.path)
+            panicked = True
             answer = refused(request, internal(f"{type(error).__name__}: {error}"))
         if answer is None or exchange.answered:
             return
+        if request.audit is not None and self.auditing is not None:
+            await self.auditing.answered(request.audit, answer, panicked)
         await self.reply(request, exchange, answer)
 
     async def reply(self, request: Request, exchange: Exchange, answer: Answer) -> None:
@@ -252,8 +262,12 @@ class ApiServer:
         exchange.reply(answer.status, headers, body)
 
     def standard_headers(self, request: Request) -> list[tuple[str, str]]:
-        identity = request.header("audit-id") or metadata.new_uid(self.dice)
-        return [("Audit-Id", identity), ("Cache-Control", "no-cache, private"), *request.answer_headers]
+        return [("Audit-Id", self.identity(request)), ("Cache-Control", "no-cache, private"), *request.answer_headers]
+
+    def identity(self, request: Request) -> str:
+        """What a request is known by: as its sender says, or by chance."""
+        request.identity = request.identity or request.header("audit-id") or metadata.new_uid(self.dice)
+        return request.identity
 
     def common_headers(self, call: Call) -> list[tuple[str, str]]:
         return [*self.standard_headers(call.request), *warning.headers(call.warnings)]
@@ -267,29 +281,21 @@ class ApiServer:
         raise unauthorized()
 
     async def _authenticated(self, request: Request, exchange: Exchange) -> Answer | None:
-        request.user = await self.authenticate(request)
-        return await self._authorized(request, exchange)
+        try:
+            request.user = await self.authenticate(request)
+        except StatusError as error:
+            if self.auditing is not None:
+                await self.auditing.unknown(request, error)
+            raise
+        return await self._known(request, exchange)
+
+    async def _known(self, request: Request, exchange: Exchange) -> Answer | None:
+        if self.auditing is None:
+            return await self._authorized(request, exchange)
+        return await self.auditing.audited(request, exchange, self._authorized)
 
     async def _authorized(self, request: Request, exchange: Exchange) -> Answer | None:
         found = route(request)
-        ticket = self.flow.enter(request, found) if self.flow is not None else None
-        if ticket is None:
-            return await self._permitted(request, found, exchange)
-        return await self._in_turn(ticket, request, found, exchange)
-
-    async def _in_turn(self, ticket: "Ticket", request: Request, found: Route, exchange: Exchange) -> Answer | None:
-        """Answers when its turn comes, or tells the client to come back later."""
-        assert self.flow is not None
-        if ticket.started is None and not await self.flow.turn(ticket):
-            answer = self.flow.refusal(ticket)
-            self.metrics.terminated(found, request.option("dryRun"), answer.status)
-            return answer
-        try:
-            return await self._permitted(request, found, exchange)
-        finally:
-            self.flow.leave(ticket)
-
-    async def _permitted(self, request: Request, found: Route, exchange: Exchange) -> Answer | None:
         if found.verb in SELECTIVE:
             asked = found.attributes(request.user, request.option("fieldSelector"), request.option("labelSelector"))
         else:
@@ -297,7 +303,27 @@ class ApiServer:
         if is_asked(request.headers):
             request.user = await self.impersonation.user(request, asked)
             asked = replace(asked, user=request.user)
-        await self.authorize(asked)
+        ticket = self.flow.enter(request, found) if self.flow is not None else None
+        if ticket is None:
+            return await self._permitted(request, found, asked, exchange)
+        return await self._in_turn(ticket, request, found, asked, exchange)
+
+    async def _in_turn(
+        self, ticket: "Ticket", request: Request, found: Route, asked: Attributes, exchange: Exchange
+    ) -> Answer | None:
+        """Answers when its turn comes, or tells the client to come back later."""
+        assert self.flow is not None
+        if ticket.started is None and not await self.flow.turn(ticket):
+            answer = self.flow.refusal(ticket)
+            self.metrics.terminated(found, request.option("dryRun"), answer.status)
+            return answer
+        try:
+            return await self._permitted(request, found, asked, exchange)
+        finally:
+            self.flow.leave(ticket)
+
+    async def _permitted(self, request: Request, found: Route, asked: Attributes, exchange: Exchange) -> Answer | None:
+        await self.authorize(asked, request.audit)
         if not found.is_resource:
             return await self.paths.answer(self, request)
         return await self._resource(request, found, exchange)
@@ -321,6 +347,8 @@ class ApiServer:
             answer = refused(request, error)
         code = answer.status if answer is not None else 200
         self.metrics.observe(found, request.option("dryRun"), code, self.clock.monotonic() - started)
+        if request.audit is not None and deprecation.warnings(kind):
+            request.audit.annotate(DEPRECATED, "true")
         if answer is not None and call.warnings:
             answer.headers += warning.headers(call.warnings)
         return answer

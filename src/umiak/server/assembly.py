@@ -99,7 +99,17 @@ async def assemble(
     _hang_in(app)
     _prepare(app, allocator, secrets)
     flow.hang_in(app)
+    _audit(app)
     return app
+
+
+def _audit(app: ApiServer) -> None:
+    if app.settings.audit is None:
+        return
+    from umiak.server.audit.setup import auditing  # most servers have none
+
+    app.auditing = auditing(app.settings.audit, app.clock, app.dice, app.identity)
+    app.on_close.append(app.auditing.close)
 
 
 def _services(allocator: ServiceAllocator, app: Callable[[], ApiServer]) -> Special:

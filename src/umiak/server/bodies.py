@@ -91,6 +91,8 @@ def as_kind(call: Call, obj: Object, kind: Kind, directive: str) -> Object:
     kind.default(obj)
     if resets:
         metadata.of(obj)["managedFields"] = []
+    if call.request.audit is not None:
+        call.request.audit.sent(obj, kind)
     return obj
 
 
@@ -189,4 +191,7 @@ def read_delete_options(call: Call) -> Object | None:
     api_version, name = value.get("apiVersion") or "meta.k8s.io/v1", value.get("kind") or "DeleteOptions"
     if name != "DeleteOptions":
         raise bad_request(f'no kind "{name}" is registered for version "{api_version}" {SCHEME}')
+    if call.request.audit is not None:
+        said = {"kind": name, "apiVersion": "meta.k8s.io/__internal"}  # whatever was sent, as the reference has it
+        call.request.audit.sent_options({**said, **value, **said})
     return value

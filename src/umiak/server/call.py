@@ -94,7 +94,10 @@ class Call:
         attributes = self.route.attributes(self.user)
         if name and name != attributes.name:
             attributes = replace(attributes, name=name)
-        return Admitted(attributes, self.kind, operation, new, old, options, dry_run, self.warnings)
+        admitted = Admitted(attributes, self.kind, operation, new, old, options, dry_run, self.warnings)
+        if self.request.audit is not None:
+            admitted.annotations = self.request.audit.annotations
+        return admitted
 
 
 Handler = Callable[[Call], Awaitable["Answer | None"]]

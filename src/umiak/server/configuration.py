@@ -58,8 +58,9 @@ def document(kind: str, **fields: Schema) -> Schema:
     return struct(kind, apiVersion=TEXT, kind=TEXT, **fields)
 
 
-def read(data: bytes, known: Mapping[tuple[str, str], Schema]) -> Object:
-    """The object in `data`, YAML or JSON, which must be one of `known` by (apiVersion, kind). Raises Unacceptable."""
+def read(data: bytes, known: Mapping[tuple[str, str], Schema], *, strict: bool = True) -> Object:
+    """The object in `data`, YAML or JSON, which must be one of `known` by (apiVersion, kind). Unknown fields are
+    refused, or passed over where the reference is not `strict`. Raises Unacceptable."""
     try:
         value, repeated = encoding.from_yaml(data)
     except Unreadable as error:
@@ -69,7 +70,7 @@ def read(data: bytes, known: Mapping[tuple[str, str], Schema]) -> Object:
         obj, faults = schema.decode(found, value)
     except StatusError as error:
         raise Unacceptable(error.message.partition(": ")[2]) from None
-    if faults := [*repeated, *faults]:
+    if strict and (faults := [*repeated, *faults]):
         raise Unacceptable(f"strict decoding error: {', '.join(faults)}")
     return obj
 

@@ -13,6 +13,7 @@ from umiak.kit.clock import Clock
 from umiak.objects.types import Object
 
 if TYPE_CHECKING:
+    from umiak.server.audit.record import Record
     from umiak.server.policies.book import PolicyBook
     from umiak.server.reinvocation import Reinvocation
 
@@ -48,6 +49,10 @@ class Request:
     """Path and query as they were sent."""
     answer_headers: Sequence[tuple[str, str]] = ()
     """What its answer carries, whatever it is."""
+    identity: str = ""
+    """What its answer and its audit events are known by."""
+    audit: "Record | None" = None
+    """Where it is written down what happens to it; None when nobody wants to know."""
 
     def header(self, name: str) -> str:
         return (self.headers.get(name) or ("",))[0]

@@ -61,6 +61,8 @@ class Impersonation:
                 continue
             if found is not None:
                 self._remember(asked.user.name, number)
+                if request.audit is not None:
+                    request.audit.impersonates(found, f"impersonate:{WAYS[number].name}" if WAYS[number].name else "")
                 return found
         assert first is not None  # the way of old always has its say
         raise first

@@ -69,6 +69,8 @@ def take_in(call: Call, directive: str) -> Intake:
     if name:
         obj["metadata"]["name"] = name
     call.warn(known.warnings)
+    if call.request.audit is not None:
+        call.request.audit.sent(obj, call.kind)
     return Intake(obj, known.fields, fieldset.NONE)
 
 

@@ -122,7 +122,7 @@ class LocalTransport:
             found.setdefault(name, []).append(value)
         lower = {name.lower(): [value] for name, value in (headers or {}).items()}
         exchange = LocalExchange(asyncio.get_running_loop().create_future())
-        await self._server.serve_as(self._user, Request(method, path, found, lower, body), exchange)
+        await self._server.serve_as(self._user, Request(method, path, found, lower, body, target=target), exchange)
         return exchange
 
     async def close(self) -> None:

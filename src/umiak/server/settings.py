@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from umiak.server.access.settings import AccessSettings
+
+if TYPE_CHECKING:
+    from umiak.server.audit.settings import AuditSettings
 
 VERSION = "v1.37.1"
 """The Kubernetes release whose behaviour is served."""
@@ -37,6 +41,7 @@ class Settings:
     max_mutating_requests_inflight: int = 200
     priority_and_fairness: bool = True
     """Else the two limits above hold by themselves."""
+    audit: "AuditSettings | None" = None
     kubelet_ca: str = ""
     """PEM text of the CA that nodes' serving certificates are checked against; empty: they are not checked."""
 

@@ -72,6 +72,10 @@ class WebhookClient:
         return await self._ask(body, review)
 
     async def _ask(self, body: bytes, review: Object) -> Object:
+        return _read(await self.post(body), review)
+
+    async def post(self, body: bytes) -> bytes:
+        """What is answered to one try. Raises Unanswered."""
         from umiak.kit.http.client import HttpError
         from umiak.server.webhooks.sender import reason
 
@@ -84,7 +88,7 @@ class WebhookClient:
             raise Unanswered(f'Post "{self._base}{self._path}": {why}', "reset" in why) from error
         if not 200 <= status < 300:
             raise Unanswered(_refusal(status, headers.get("content-type", ""), data), status in WORTH_ANOTHER_TRY)
-        return _read(data, review)
+        return data
 
     def _connected(self) -> "HttpClient":
         if self._client is None:

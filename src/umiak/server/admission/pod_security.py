@@ -8,7 +8,7 @@ from umiak.objects.errors import forbidden, invalid
 from umiak.objects.meta import annotations, controller_of, labels, name
 from umiak.objects.types import Object
 from umiak.server.contract import Admission, Admitted, Phase, Surroundings
-from umiak.server.pod_security.policy import Standard, policy_of
+from umiak.server.pod_security.policy import PREFIX, Standard, policy_of
 
 IGNORED = frozenset({"exec", "attach", "binding", "eviction", "log", "portforward", "proxy", "status"})
 TEMPLATES = {
@@ -43,6 +43,8 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
     namespace = await around.objects.find(NAMESPACE, "", asked.namespace)
     policy, _ = policy_of(labels(namespace or {}))
     if policy.is_open or request.new is None:
+        if asked.resource == "pods" and is_significant(request):
+            request.annotations[f"{PREFIX}enforce-policy"] = str(Standard())
         return
     from umiak.server.pod_security.checks import faults, told  # not needed where no namespace asks for it
 
@@ -50,6 +52,11 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
     if pod is None or (asked.resource == "pods" and not is_significant(request)):
         return
     spec = pod.get("spec") or {}
+    if asked.resource == "pods":
+        request.annotations[f"{PREFIX}enforce-policy"] = str(policy.enforce)
+    if found := faults(policy.audit, annotations(pod), spec):
+        said = f'would violate PodSecurity "{policy.audit}": {told(found)}'
+        request.annotations[f"{PREFIX}audit-violations"] = said
     if asked.resource == "pods" and (found := faults(policy.enforce, annotations(pod), spec)):
         why = f'violates PodSecurity "{policy.enforce}": {told(found)}'
         raise forbidden(asked.group, asked.resource, asked.name, why)

@@ -24,6 +24,8 @@ async def apply(call: Call, part: Part) -> Answer:
     options = write_options(call.request, "PatchOptions", apply=True)
     kind = part.body_kind(call.kind)
     config, repeated = read(call.request.body)
+    if call.request.audit is not None:
+        call.request.audit.sent_patch(encoding.to_json(config))
     scope = tracking.scope(call, kind, part.name)
 
     async def make(current: Callable[[], Object] | None) -> Object:

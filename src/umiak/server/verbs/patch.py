@@ -65,6 +65,8 @@ async def patch(call: Call, part: Part = WHOLE) -> Answer:
         asked = Asked(kind, encoding.from_json(call.request.body), options.directive != "Ignore")
     except encoding.Unreadable:
         raise bad_request("invalid JSON patch") from None
+    if call.request.audit is not None:
+        call.request.audit.sent_patch(call.request.body)
 
     async def make(current: Callable[[], Object] | None) -> Object:
         if current is None:

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 MUTATING, VALIDATING = "mutatingwebhookconfigurations", "validatingwebhookconfigurations"
 ORDERS = {MUTATING: 34, VALIDATING: 36}
+WEBHOOK, FAILED_OPEN = "webhook.admission.k8s.io/", "failed-open."
 NO_SIDE_EFFECTS = ("None", "NoneOnDryRun")
 Call = Callable[[Surroundings, Admitted, Object, Target], Awaitable[None]]
 
@@ -55,6 +56,8 @@ class Configured:
     def __init__(self, plural: str) -> None:
         self.prefix = f"/{matching.EXEMPT_GROUP}/{plural}/"
         self.webhooks: list[Object] = []
+        self.places: dict[int, tuple[int, str]] = {}
+        """By id of a webhook: its place in the list, and the name of its configuration."""
         self._found: dict[str, list[Object]] = {}
 
     def changed(self, name: str, value: bytes | None) -> None:
@@ -62,7 +65,9 @@ class Configured:
             self._found.pop(name, None)
         else:
             self._found[name] = msgspec.json.decode(value).get("webhooks") or []
-        self.webhooks = [webhook for key in sorted(self._found) for webhook in self._found[key]]
+        placed = [(key, webhook) for key in sorted(self._found) for webhook in self._found[key]]
+        self.webhooks = [webhook for _, webhook in placed]
+        self.places = {id(webhook): (index, key) for index, (key, webhook) in enumerate(placed)}
 
 
 class Webhooks:
@@ -89,7 +94,7 @@ class Webhooks:
             invited = await self._invited(around, request, webhook)
             if invited is None or (again.is_second and id(webhook) not in turns.due):
                 continue
-            if await self._change(around, request, invited):
+            if await self._change(around, request, invited, int(again.is_second)):
                 turns.call_again()
                 again.is_wanted = True
             if webhook.get("reinvocationPolicy") == "IfNeeded":
@@ -134,15 +139,30 @@ class Webhooks:
             asked = request.attributes
             raise forbidden(asked.group, asked.resource, asked.name, str(error)) from None
 
-    async def _change(self, around: Surroundings, request: Admitted, invited: Invited) -> bool:
+    async def _change(self, around: Surroundings, request: Admitted, invited: Invited, turn: int) -> bool:
         """Whether the webhook changed the object."""
-        verdict = await self._verdict(around, request, invited, may_patch=True)
-        if verdict is None or not verdict.patch:
-            return False
-        return _patched(request, invited.webhook, verdict.patch)
+        index, configuration = self.configured[MUTATING].places.get(id(invited.webhook), (0, ""))
+        place = f"round_{turn}_index_{index}"
+        told: Object = {"configuration": configuration, "webhook": invited.webhook["name"], "mutated": False}
+        try:
+            verdict = await self._verdict(around, request, invited, may_patch=True)
+            if verdict is None:
+                request.annotations[f"{FAILED_OPEN}mutation.{WEBHOOK}{place}"] = invited.webhook["name"]
+            if verdict is None or not verdict.patch:
+                return False
+            told["mutated"] = _patched(request, invited.webhook, verdict.patch)
+            shown = {**told, "patch": msgspec.Raw(verdict.patch), "patchType": "JSONPatch"}
+            del shown["mutated"]
+            request.annotations[f"patch.{WEBHOOK}{place}"] = msgspec.json.encode(shown).decode()
+            return bool(told["mutated"])
+        finally:
+            request.annotations[f"mutation.{WEBHOOK}{place}"] = msgspec.json.encode(told).decode()
 
     async def _judge(self, around: Surroundings, request: Admitted, invited: Invited) -> None:
-        await self._verdict(around, request, invited, may_patch=False)
+        if await self._verdict(around, request, invited, may_patch=False) is None:
+            index, _ = self.configured[VALIDATING].places.get(id(invited.webhook), (0, ""))
+            key = f"{FAILED_OPEN}validating.{WEBHOOK}round_0_index_{index}"
+            request.annotations[key] = invited.webhook["name"]
 
     async def _verdict(
         self, around: Surroundings, request: Admitted, invited: Invited, may_patch: bool

@@ -1,0 +1,236 @@
+"""The same requests under the same policy leave the same events with kube-apiserver and with ours.
+
+Requests carry an Audit-ID, by which their events are found. What differs by nature (times, uids, versions, ports) is
+made equal; everything else has to be.
+"""
+
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from umiak.testing import reference
+
+pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(180)]
+
+POLICY = """
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitManagedFields: true
+rules:
+- {level: None, users: ["system:apiserver"]}
+- {level: None, nonResourceURLs: ["/readyz*"]}
+- {level: RequestResponse, resources: [{group: "", resources: [configmaps, namespaces, pods, "serviceaccounts/token"]}]}
+- {level: Request, omitStages: [RequestReceived], resources: [{group: apps, resources: [deployments]}]}
+- {level: Metadata, resources: [{group: "", resources: [secrets]}]}
+- {level: Metadata, omitStages: [RequestReceived]}
+"""
+TOKENS = """admintoken,admin,admin,system:masters
+anntoken,ann,ann-uid,"dev,ops"
+"""
+MAPS = "/api/v1/namespaces/default/configmaps"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+POD = {
+    "metadata": {"name": "p"},
+    "spec": {"containers": [{"name": "c", "image": "i", "securityContext": {"privileged": True}}]},
+}
+DEPLOYMENT = {
+    "metadata": {"name": "d"},
+    "spec": {
+        "selector": {"matchLabels": {"a": "b"}},
+        "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}},
+    },
+}
+STRICT = {"pod-security.kubernetes.io/audit": "restricted", "pod-security.kubernetes.io/enforce": "baseline"}
+MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-patch+json"
+APPLY = "application/apply-patch+yaml"
+WATCHER = {"metadata": {"name": "w"}, "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]}
+BINDING = {
+    "metadata": {"name": "w"},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "w"},
+    "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "ann"}],
+}
+REQUESTS = [
+    ("create", "POST", MAPS, {"metadata": {"name": "m"}, "data": {"a": "b"}}, {}),
+    ("create again", "POST", MAPS, {"metadata": {"name": "m"}}, {}),
+    ("generated name", "POST", f"{MAPS}?dryRun=All", {"metadata": {"generateName": "m-"}}, {}),
+    ("invalid", "POST", MAPS, {"metadata": {"name": "M!"}}, {}),
+    ("unreadable", "POST", MAPS, b"{", {}),
+    ("get", "GET", f"{MAPS}/m", None, {}),
+    ("get nothing", "GET", f"{MAPS}/nothing", None, {}),
+    ("update", "PUT", f"{MAPS}/m", {"metadata": {"name": "m"}, "data": {"a": "c"}}, {}),
+    ("merge patch", "PATCH", f"{MAPS}/m", {"data": {"x": "y"}}, {"Content-Type": MERGE}),
+    ("apply", "PATCH", f"{MAPS}/n?fieldManager=me", {"apiVersion": "v1", "kind": "ConfigMap"}, {"Content-Type": APPLY}),
+    ("as table", "GET", f"{MAPS}/m", None, {"Accept": "application/json;as=Table;g=meta.k8s.io;v=v1"}),
+    ("watch", "GET", f"{MAPS}?watch=1&timeoutSeconds=1&resourceVersion=1", None, {}),
+    ("delete", "DELETE", f"{MAPS}/m", {"propagationPolicy": "Background"}, {}),
+    ("delete by options", "DELETE", f"{MAPS}/n?gracePeriodSeconds=0", None, {}),
+    ("delete nothing", "DELETE", f"{MAPS}/m", {"kind": "DeleteOptions", "apiVersion": "v1"}, {}),
+    ("delete collection", "DELETE", f"{MAPS}?labelSelector=no%3Dsuch", None, {}),
+    ("protobuf", "GET", "/api/v1/namespaces/default", None, {"Accept": "application/vnd.kubernetes.protobuf"}),
+    ("namespace", "POST", "/api/v1/namespaces", {"metadata": {"name": "strict", "labels": STRICT}}, {}),
+    ("account", "POST", "/api/v1/namespaces/strict/serviceaccounts", {"metadata": {"name": "default"}}, {}),
+    ("refused pod", "POST", "/api/v1/namespaces/strict/pods", POD, {}),
+    ("pod", "POST", "/api/v1/namespaces/default/pods", POD, {}),
+    ("pod status", "PATCH", "/api/v1/namespaces/default/pods/p/status", {"status": {}}, {"Content-Type": STRATEGIC}),
+    ("deployment", "POST", DEPLOYMENTS, DEPLOYMENT, {}),
+    ("deployments", "GET", DEPLOYMENTS, None, {}),
+    ("scale", "GET", f"{DEPLOYMENTS}/d/scale", None, {}),
+    ("secret", "POST", "/api/v1/namespaces/default/secrets", {"metadata": {"name": "s"}, "data": {"k": "dg=="}}, {}),
+    ("secrets", "GET", "/api/v1/namespaces/default/secrets?limit=1", None, {}),
+    ("deprecated", "GET", "/api/v1/namespaces/default/endpoints", None, {}),
+    ("role", "POST", "/apis/rbac.authorization.k8s.io/v1/clusterroles", WATCHER, {}),
+    ("binding", "POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", BINDING, {}),
+    ("allowed", "GET", "/api/v1/pods", None, {"Authorization": "Bearer anntoken"}),
+    ("forbidden", "GET", "/api/v1/secrets", None, {"Authorization": "Bearer anntoken"}),
+    ("forbidden path", "GET", "/metrics", None, {"Authorization": "Bearer anntoken"}),
+    ("unknown", "GET", MAPS, None, {"Authorization": "Bearer nobody"}),
+    ("anonymous", "GET", MAPS, None, {"Authorization": ""}),
+    ("impersonating", "GET", "/api/v1/pods", None, {"Impersonate-User": "ann", "Impersonate-Group": "dev"}),
+    ("impersonating in vain", "GET", MAPS, None, {"Authorization": "Bearer anntoken", "Impersonate-User": "admin"}),
+    ("path", "GET", "/version", None, {}),
+    ("no path", "GET", "/nowhere", None, {}),
+    ("no resource", "GET", "/api/v1/nonsense", None, {}),
+    ("left out", "GET", "/readyz?verbose", None, {}),
+    ("by proxy", "GET", "/version", None, {"X-Forwarded-For": "10.1.2.3, 10.4.5.6", "X-Real-Ip": "10.7.8.9"}),
+    ("long agent", "GET", "/version", None, {"User-Agent": "x" * 2000}),
+    ("nobody's method", "POST", f"{MAPS}/m", {}, {}),
+]
+UNKNOWN_HERE = {
+    "as table": "columns' descriptions and ages differ in their own test",
+}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(command, log, environment=None):
+    with Path(log).open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **(environment or {})})
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def ready(port, process, log):
+    for _ in range(400):
+        assert process.poll() is None, Path(log).read_text()[-2000:]
+        try:
+            if call(port, "GET", "/readyz", None, {})[0] == 200:
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError("not ready")
+
+
+def call(port, method, path, body, headers):
+    sent = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    wanted = {"Authorization": "Bearer admintoken", "User-Agent": "test", **headers}
+    if sent:
+        wanted.setdefault("Content-Type", "application/json")
+    wanted = {name: value for name, value in wanted.items() if value}
+    request = urllib.request.Request(f"https://127.0.0.1:{port}{path}", sent, wanted, method=method)
+    try:
+        answer = urllib.request.urlopen(request, context=ssl._create_unverified_context(), timeout=20)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        return answer.status, answer.read()
+
+
+def events(port, file):
+    """By name of request, what was told of it."""
+    for name, method, path, body, headers in REQUESTS:
+        call(port, method, path, body, {**headers, "Audit-ID": name.replace(" ", "-")})
+    time.sleep(1.5)
+    found = {name.replace(" ", "-"): [] for name, *_ in REQUESTS}
+    for line in Path(file).read_text().splitlines():
+        event = json.loads(line)
+        if event["auditID"] in found:
+            found[event["auditID"]].append(plain(event))
+    return found
+
+
+VOLATILE = {"requestReceivedTimestamp", "stageTimestamp", "uid", "resourceVersion", "creationTimestamp", "startTime"}
+
+
+def plain(value, key=""):
+    if isinstance(value, dict):
+        return {k: "*" if k in VOLATILE and v else plain(v, k) for k, v in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, str):
+        value = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "UID", value)
+        value = re.sub(r"\bm-[a-z0-9]{5}\b", "m-xxxxx", value)
+        return re.sub(r"kube-api-access-[a-z0-9]{5}", "kube-api-access-xxxxx", value)
+    return value
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """(events of the reference, our events)."""
+    try:
+        reference.program("kube-apiserver")
+        reference.program("etcd")
+    except reference.Missing as missing:
+        pytest.skip(str(missing))
+    folder = tmp_path_factory.mktemp("audit")
+    (folder / "policy.yaml").write_text(POLICY)
+    (folder / "tokens.csv").write_text(TOKENS)
+    key = folder / "sa.key"
+    for words in (["genrsa", "-out", key, "2048"], ["rsa", "-in", key, "-pubout", "-out", folder / "sa.pub"]):
+        subprocess.run(["openssl", *words], check=True, capture_output=True)
+    etcd_port, theirs, ours = free_port(), free_port(), free_port()
+    flags = [f"--audit-policy-file={folder}/policy.yaml"]
+    api = [
+        reference.program("kube-apiserver"),
+        f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+        f"--cert-dir={folder}/certs",
+        f"--secure-port={theirs}",
+        "--bind-address=127.0.0.1",
+        f"--token-auth-file={folder}/tokens.csv",
+        "--authorization-mode=Node,RBAC",
+        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+        f"--service-account-key-file={folder}/sa.pub",
+        f"--service-account-signing-key-file={key}",
+        "--service-cluster-ip-range=10.96.0.0/16",
+        "--allow-privileged=true",
+        *flags,
+        f"--audit-log-path={folder}/theirs.log",
+    ]
+    own = [sys.executable, "-m", "umiak.cli.main", "server", f"--data-dir={folder}/data", f"--port={ours}"]
+    own += ["--store=memory", f"--token-file={folder}/tokens.csv", *flags, f"--audit-log-path={folder}/ours.log"]
+    with ExitStack() as stack:
+        stack.enter_context(running(reference.etcd(folder / "etcd", etcd_port), folder / "etcd.out"))
+        real = stack.enter_context(running(api, folder / "api.out"))
+        mine = stack.enter_context(running(own, folder / "own.out"))
+        for port, process, log in ((ours, mine, "own.out"), (theirs, real, "api.out")):
+            ready(port, process, folder / log)
+            call(port, "POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}}, {})
+        yield events(theirs, folder / "theirs.log"), events(ours, folder / "ours.log")
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in REQUESTS])
+def test_events(both, name):
+    theirs, ours = (found[name.replace(" ", "-")] for found in both)
+    if name in UNKNOWN_HERE:
+        for event in (*theirs, *ours):
+            event.pop("responseObject", None)
+    assert ours == theirs
