@@ -20,6 +20,7 @@ TOKEN = "admintoken"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 VARYING = re.compile(
     r'"(uid|creationTimestamp|resourceVersion|time|token|expirationTimestamp)":"[^"]*"|'
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|"
     r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?|0x[0-9a-f]{8,}"
 )
 MONOTONIC = re.compile(r" m=[+-][\d.]+")

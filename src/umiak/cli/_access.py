@@ -110,6 +110,8 @@ def access_settings(args: argparse.Namespace) -> "AccessSettings":
     )
     _check_issuers(settings.issuers)
     _check_jwks(settings.jwks_uri)
+    if settings.max_expiration and not 3600 <= settings.max_expiration <= 1 << 32:
+        raise CommandError("the service-account-max-token-expiration must be between 1 hour and 2^32 seconds")
     return settings
 
 

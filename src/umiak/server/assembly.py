@@ -31,7 +31,6 @@ from umiak.server.policies.book import hang_in as follow_policies
 from umiak.server.resources import Resources
 from umiak.server.settings import Settings
 from umiak.server.special import Special
-from umiak.server.tokens import Issuer
 from umiak.server.upkeep import Upkeep
 from umiak.server.webhooks import plugins as webhooks
 from umiak.server.webhooks.sender import Sender
@@ -88,7 +87,7 @@ async def assemble(
         settings=settings,
         specials={("", "services"): _services(allocator, lambda: app)},
         rules=authorization,
-        issuer=Issuer(keys, settings.issuers[0], settings.audiences, clock),
+        issuer=setup.issuer(needs),
         policies=policies,
     )
     app.kubelet_client = secrets.kubelet_client

@@ -15,22 +15,27 @@ JWKS = "/openid/v1/jwks"
 CACHED = [("Cache-Control", "public, max-age=3600")]
 
 
+def _is_discoverable(issuer: str) -> bool:
+    """OpenID Connect wants an address where the document could be."""
+    return issuer.startswith("https://") and "?" not in issuer and "#" not in issuer
+
+
 async def configuration(app: "ApiServer", request: Request) -> Answer:
-    if app.issuer is None:
+    if app.issuer is None or not _is_discoverable(app.issuer.url):
         return page_not_found()
-    algorithms = dict.fromkeys(key.algorithm for key in app.issuer.keys.known.values())
+    algorithms = sorted({key.algorithm for key in app.issuer.keys.known.values()})
     document = {
         "issuer": app.issuer.url,
-        "jwks_uri": f"https://{app.settings.advertise}:{app.settings.port}{JWKS}",
+        "jwks_uri": app.issuer.jwks_uri or f"https://{app.settings.advertise}:{app.settings.port}{JWKS}",
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": list(algorithms),
+        "id_token_signing_alg_values_supported": algorithms,
     }
     return Answer(200, msgspec.json.encode(document), headers=list(CACHED))
 
 
 async def jwks(app: "ApiServer", request: Request) -> Answer:
-    if app.issuer is None:
+    if app.issuer is None or not _is_discoverable(app.issuer.url):
         return page_not_found()
     return Answer(200, msgspec.json.encode(app.issuer.keys.jwks()), "application/jwk-set+json", list(CACHED))
 

@@ -5,8 +5,9 @@ time, so that deleting one takes its tokens away at once. KEP-1205, KEP-4193.
 """
 
 import base64
+import hmac
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -31,6 +32,13 @@ WARN_AFTER = 3607
 """Seconds asked for by injected volumes; such tokens last a year and only warn after this (KEP-1205)."""
 EXTENDED = 365 * 24 * 3600
 EXTRA = "authentication.kubernetes.io/"
+LAST_USED, INVALID_SINCE = "kubernetes.io/legacy-token-last-used", "kubernetes.io/legacy-token-invalid-since"
+GENERATED = (
+    "Use tokens from the TokenRequest API or manually created secret-based tokens instead of auto-generated "
+    "secret-based tokens."
+)
+NoteUse = Callable[[str, str, str], Awaitable[None]]
+"""(namespace, name of the secret, today)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +55,27 @@ class Bound:
 class Issuer:
     """Makes tokens in the name of the cluster."""
 
-    def __init__(self, keys: Keys, url: str, audiences: Sequence[str], clock: Clock) -> None:
-        """`url` is the issuer; `audiences` are those of the API server itself."""
+    def __init__(
+        self,
+        keys: Keys,
+        url: str,
+        audiences: Sequence[str],
+        clock: Clock,
+        *,
+        extends: bool = True,
+        longest: int = 0,
+        jwks_uri: str = "",
+    ) -> None:
+        """`url` is the issuer; `audiences` are those of the API server itself. `extends` says whether tokens of
+        injected volumes outlive what was asked for; `longest` is the most seconds that others last, 0 for no bound;
+        `jwks_uri` is told in place of this server's own address."""
         self.keys = keys
         self.url = url
         self.audiences = tuple(audiences)
         self.clock = clock
+        self.longest = longest
+        self.jwks_uri = jwks_uri
+        self._extends = extends
 
     def issue(
         self,
@@ -66,7 +89,7 @@ class Issuer:
         now = int(self.clock.now().timestamp())
         about: Object = {"namespace": namespace, "serviceaccount": account.claim()}
         about.update({kind: ref.claim() for kind, ref in bound.items()})
-        if "pod" in bound and seconds == WARN_AFTER and set(audiences) <= set(self.audiences):
+        if self._extends and "pod" in bound and seconds == WARN_AFTER and set(audiences) <= set(self.audiences):
             about["warnafter"] = now + seconds
             seconds = EXTENDED
         times = {"iat": now, "nbf": now, "exp": now + seconds}
@@ -77,11 +100,13 @@ class Issuer:
 class _Meta(msgspec.Struct, rename="camel"):
     uid: str
     deletion_timestamp: str | None = None
+    labels: dict[str, str] | None = None
 
 
 class _Found(msgspec.Struct):
     metadata: _Meta
     data: dict[str, Any] | None = None
+    secrets: list[dict[str, Any]] | None = None
 
 
 _FOUND = msgspec.json.Decoder(_Found)
@@ -91,8 +116,19 @@ class ServiceAccountTokens:
     """Reads the tokens that `Issuer` makes, and the everlasting ones kept in secrets of older days."""
 
     def __init__(
-        self, keys: Keys, issuers: Sequence[str], audiences: Sequence[str], store: Store, clock: Clock
+        self,
+        keys: Keys,
+        issuers: Sequence[str],
+        audiences: Sequence[str],
+        store: Store,
+        clock: Clock,
+        *,
+        note_use: NoteUse | None = None,
+        lookup: bool = True,
     ) -> None:
+        """`note_use` is told of each use of an everlasting token, which `lookup` says must still be in its secret."""
+        self._note_use = note_use
+        self._lookup = lookup
         self._keys = keys
         self._issuers = frozenset((*issuers, LEGACY_ISSUER))
         self._audiences = tuple(audiences)
@@ -137,7 +173,7 @@ class ServiceAccountTokens:
         leeway = LEEWAY.total_seconds()
         if now + leeway < claims.get("nbf", 0):
             raise Unverified("service account token is not valid yet")
-        if now - leeway > claims.get("exp", 0):
+        if "exp" in claims and now - leeway > claims["exp"]:
             raise Unverified("service account token has expired")
         if now + leeway < claims.get("iat", 0):
             raise Unverified("service account token is issued in the future")
@@ -145,8 +181,8 @@ class ServiceAccountTokens:
     async def _user(self, claims: Object) -> User:
         """Checks that all the token speaks of still lives."""
         about = claims.get("kubernetes.io") or {}
-        namespace, account = about.get("namespace", ""), about.get("serviceaccount") or {"name": ""}
-        await self._account(namespace, account["name"], account.get("uid", ""))
+        namespace, account = about.get("namespace", ""), about.get("serviceaccount") or {}
+        await self._account(namespace, account.get("name", ""), account.get("uid", ""))
         for kind in ("secret", "pod"):
             if bound := about.get(kind):
                 await self._still_there(kind, namespace, bound)
@@ -158,6 +194,8 @@ class ServiceAccountTokens:
         return _account_user(namespace, account["name"], account.get("uid", ""), extra)
 
     async def _account(self, namespace: str, name: str, uid: str) -> None:
+        if not name:
+            raise Unverified("resource name may not be empty")
         found = await self._find("serviceaccounts", namespace, name)
         if found is None:
             raise Unverified(f'serviceaccounts "{name}" not found')
@@ -188,18 +226,71 @@ class ServiceAccountTokens:
 
     async def _legacy(self, token: str, claims: Object, audiences: Sequence[str]) -> Verified:
         """A token kept in a secret of its account; good as long as both are there."""
-        namespace, name, uid, secret = (
-            claims.get(LEGACY + part, "")
-            for part in ("namespace", "service-account.name", "service-account.uid", "secret.name")
-        )
         shared = tuple(a for a in self._audiences if a in audiences)
         if not shared:
-            raise Unverified("token audiences is invalid for the target audiences")
-        await self._account(namespace, name, uid)
-        found = await self._find("secrets", namespace, secret)
-        if found is None or self._gone(found) or _plain(found).get("token") != token:
-            raise Unverified("service account token has been invalidated")
-        return Verified(_account_user(namespace, name, uid, {}), shared)
+            told = f"token audiences {_quoted(self._audiences)} is invalid for the target audiences"
+            raise Unverified(f"{told} {_quoted(audiences)}")
+        kept = Legacy.read(claims)
+        user = _account_user(kept.namespace, kept.account, kept.uid, {})
+        if not self._lookup:
+            return Verified(user, shared)
+        secret = await self._find("secrets", kept.namespace, kept.secret)
+        if secret is None or secret.metadata.deletion_timestamp is not None:
+            raise Unverified("Token has been invalidated")
+        if not hmac.compare_digest(_plain(secret).get("token", "").encode(), token.encode()):
+            raise Unverified("Token does not match server's copy")
+        is_generated = await self._legacy_account(kept)
+        today = self._clock.now().strftime("%Y-%m-%d")
+        labels = secret.metadata.labels or {}
+        if self._note_use is not None and labels.get(LAST_USED) != today:
+            await self._note_use(kept.namespace, kept.secret, today)
+        if labels.get(INVALID_SINCE):
+            raise Unverified(kept.told_invalid())
+        return Verified(user, shared, (GENERATED,) if is_generated else ())
+
+    async def _legacy_account(self, kept: "Legacy") -> bool:
+        """Whether the account names the token's secret, so that it was once made for it. Raises Unverified."""
+        account = await self._find("serviceaccounts", kept.namespace, kept.account)
+        if account is None:
+            raise Unverified(f'serviceaccounts "{kept.account}" not found')
+        if account.metadata.deletion_timestamp is not None:
+            raise Unverified(f"ServiceAccount {kept.namespace}/{kept.account} has been deleted")
+        if account.metadata.uid != kept.uid:
+            raise Unverified(f"ServiceAccount UID ({account.metadata.uid}) does not match claim ({kept.uid})")
+        return any(ref.get("name") == kept.secret for ref in account.secrets or ())
+
+
+@dataclass(frozen=True, slots=True)
+class Legacy:
+    """What an everlasting token says (`pkg/serviceaccount/legacy.go`)."""
+
+    namespace: str
+    secret: str
+    account: str
+    uid: str
+
+    @classmethod
+    def read(cls, claims: Object) -> "Legacy":
+        """Raises Unverified."""
+        if not claims.get("sub"):
+            raise Unverified("sub claim is missing")
+        names = ("namespace", "secret.name", "service-account.name", "service-account.uid")
+        told = ("namespace", "secretName", "serviceAccountName", "serviceAccountUID")
+        found = [claims.get(LEGACY + name) or "" for name in names]
+        for value, name in zip(found, told, strict=True):
+            if not value:
+                raise Unverified(f"{name} claim is missing")
+        kept = cls(*found)
+        if claims["sub"] != service_account_user(kept.namespace, kept.account):
+            raise Unverified("sub claim is invalid")
+        return kept
+
+    def told_invalid(self) -> str:
+        return (
+            f"the token in secret {self.namespace}/{self.secret} for service account {self.namespace}/{self.account} "
+            "has been marked invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or "
+            f"remove the '{INVALID_SINCE}' label from the secret to temporarily allow use of this token"
+        )
 
 
 def _plain(secret: _Found) -> dict[str, str]:

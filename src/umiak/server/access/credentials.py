@@ -15,6 +15,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from umiak.objects.errors import unauthorized
+from umiak.server import warning
 from umiak.server.access.certificates import Certificates, Malformed
 from umiak.server.configuration import together
 from umiak.server.contract import ANONYMOUS, Request, User
@@ -33,6 +34,8 @@ class Verified:
 
     user: User
     audiences: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    """For its bearer."""
 
 
 class TokenReader(Protocol):
@@ -139,7 +142,10 @@ class Authentication:
                 failed = True
         if token := bearer_token(request):
             try:
-                return (await self.review(token, self.audiences)).user
+                verified = await self.review(token, self.audiences)
+                if verified.warnings:
+                    request.answer_headers = (*request.answer_headers, *warning.headers(verified.warnings))
+                return verified.user
             except Unverified:
                 failed = True
         if failed:
@@ -161,5 +167,5 @@ class Authentication:
                 continue
             if verified is not None:
                 known = with_authenticated(verified.user)
-                return verified if known is verified.user else Verified(known, verified.audiences)
+                return verified if known is verified.user else replace(verified, user=known)
         raise Unverified(together(faults))

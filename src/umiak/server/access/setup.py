@@ -9,7 +9,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from umiak.api.core.secret import KIND as SECRET
 from umiak.kit.clock import Clock
+from umiak.objects.errors import StatusError
+from umiak.objects.types import Object
 from umiak.server.access.authorization import Authorization
 from umiak.server.access.bootstrap_tokens import BootstrapTokens
 from umiak.server.access.certificates import Certificates
@@ -20,9 +23,10 @@ from umiak.server.access.row import Row, Surroundings, members
 from umiak.server.access.settings import AccessSettings
 from umiak.server.bootstrap.roles import node_rules
 from umiak.server.keys import Keys
+from umiak.server.resources import Resources
 from umiak.server.settings import Settings
-from umiak.server.tokens import ServiceAccountTokens
-from umiak.store.contract import Store
+from umiak.server.tokens import LAST_USED, Issuer, ServiceAccountTokens
+from umiak.store.contract import Store, Unwritable
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +81,7 @@ def authentication(needs: Needs, background: Background) -> Authentication:
     settings, access, audiences = needs.settings, needs.settings.access, needs.settings.audiences
     store, clock = needs.store, needs.clock
     readers: list[TokenReader] = [TokenFile.load(settings.token_file, audiences)] if settings.token_file else []
-    readers.append(ServiceAccountTokens(needs.keys, settings.issuers, audiences, store, clock))
+    readers.append(_account_tokens(needs))
     if access.bootstrap_tokens:
         readers.append(BootstrapTokens(store, clock, audiences))
     anonymous, paths = access.anonymous is not False, frozenset[str]()
@@ -89,6 +93,47 @@ def authentication(needs: Needs, background: Background) -> Authentication:
         log.warning("AnonymousAuth is not allowed with the AlwaysAllow authorizer. Resetting AnonymousAuth to false.")
         anonymous = False
     return Authentication(Certificates(clock), readers, audiences, anonymous, paths)
+
+
+def issuer(needs: Needs) -> Issuer:
+    """Who makes service account tokens."""
+    settings, access = needs.settings, needs.settings.access
+    return Issuer(
+        needs.keys,
+        settings.issuers[0],
+        settings.audiences,
+        needs.clock,
+        extends=access.extend_expiration,
+        longest=int(access.max_expiration),
+        jwks_uri=access.jwks_uri,
+    )
+
+
+def _account_tokens(needs: Needs) -> ServiceAccountTokens:
+    settings = needs.settings
+    objects = Resources(needs.store, needs.clock, needs.dice)
+
+    async def note_use(namespace: str, name: str, today: str) -> None:
+        """On the secret, so that tokens nobody uses any more can be found (KEP-2799)."""
+
+        def change(secret: Object) -> Object:
+            secret["metadata"].setdefault("labels", {})[LAST_USED] = today
+            return secret
+
+        try:
+            await objects.modify(SECRET, namespace, name, change, through="")
+        except (StatusError, Unwritable) as error:
+            log.error("Failed to label legacy service account token %s/%s: %s", namespace, name, error)
+
+    return ServiceAccountTokens(
+        needs.keys,
+        settings.issuers,
+        settings.audiences,
+        needs.store,
+        needs.clock,
+        note_use=note_use,
+        lookup=settings.access.lookup,
+    )
 
 
 def _add_issuers(needs: Needs, readers: list[TokenReader], background: Background) -> tuple[bool, frozenset[str]]:

@@ -123,7 +123,7 @@ class FlowControl:
         flow = self.levels.flow_of(request.user, route)
         if flow is None:
             return None
-        request.answer_headers = flow.headers
+        request.answer_headers = (*request.answer_headers, *flow.headers) if request.answer_headers else flow.headers
         width = ONE if route.verb == "get" else self._width(flow, request, route)
         ticket = Ticket(width, flow, (request, route))
         flow.state.queues.arrive(ticket, flow.hand, self.clock.monotonic())

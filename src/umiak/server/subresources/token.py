@@ -13,7 +13,7 @@ from umiak.server.contract import Phase
 from umiak.server.managed_fields import tracking
 from umiak.server.options import write_options
 from umiak.server.part import SubresourceHandlers
-from umiak.server.token_request import GROUP, KIND, request_token
+from umiak.server.token_request import GROUP, KIND, ORDINARY, request_token
 
 
 @cache
@@ -40,7 +40,9 @@ async def create(call: Call) -> Answer:
         raise method_not_allowed()
     kind, options = token_request(), write_options(call.request, "CreateOptions")
     asked = bodies.read_object(call, kind, options.directive)
-    metadata.wipe(metadata.of(asked))
+    spec = asked.setdefault("spec", {})
+    if spec.get("expirationSeconds") is None:
+        spec["expirationSeconds"] = ORDINARY
     metadata.ensure_namespace(metadata.of(asked), call.namespace)
     await tracking.track_creation(call, asked, options.manager, kind, "token")
     admitted = call.admitted("CREATE", asked, None, options.as_object("CreateOptions"), options.dry_run)
@@ -51,7 +53,7 @@ async def create(call: Call) -> Answer:
         await call.app.gate.pass_through(admitted, Phase.VALIDATE)
 
     found = await request_token(
-        call.app.objects, call.app.issuer, call.namespace, call.name, admitted.new or asked, validate
+        call.app.objects, call.app.issuer, call.namespace, call.name, admitted.new or asked, validate, call.warn
     )
     return representation.of_object(call, stored.encode(kind, found), 201, kind)
 
