@@ -43,6 +43,7 @@ from umiak.server.metrics import Metrics
 from umiak.server.negotiation import FAILURE, negotiate, wants_pretty
 from umiak.server.policies.book import PolicyBook
 from umiak.server.resources import Resources
+from umiak.server.rounds import Rounds
 from umiak.server.route import Route, route
 from umiak.server.settings import Settings
 from umiak.server.special import CERTIFICATE_REQUESTS, DEFINITIONS, NAMESPACES, ORDINARY, Special
@@ -103,6 +104,7 @@ class ApiServer:
         self.metrics = Metrics(self)
         self.watchers = Watchers()
         self.auditing: Auditing | None = None
+        self.rounds = Rounds(clock)
         self.flow: FlowGate | None = None
         """Limits how many requests run at once."""
         self.messages = binary.Messages()

@@ -102,6 +102,7 @@ class Watcher:
         self.seen = call.app.store.revision
         self._skipped = 0
         self._headers_sent = False
+        self._untold: list[bytes] = []
         self._timers = Timers()
         self._cancel: Cancel | None = None
 
@@ -158,10 +159,15 @@ class Watcher:
         if events[0].revision <= self._skipped:
             events = [event for event in events if event.revision > self._skipped]
         if self.is_shared and not self.selects:
-            self._write([self._shared(event) for event in events])
-            return
-        lines = [self._event(event) for event in events]
-        self._write([found for found in lines if found])
+            self._untold += [self._shared(event) for event in events]
+        else:
+            self._untold += [found for event in events if (found := self._event(event))]
+        if self._untold:
+            self.call.app.rounds.join(self)
+
+    def tell(self) -> None:
+        lines, self._untold = self._untold, []
+        self._write(lines)
 
     def _event(self, event: Event) -> bytes:
         """The event as this watcher sees it: an object that enters the selection is added, one that leaves deleted."""
@@ -224,6 +230,7 @@ class Watcher:
         self._timers.bookmark = asyncio.get_running_loop().call_later(interval, self._bookmark)
 
     def _send_bookmark(self, extra: Object) -> None:
+        self.tell()
         about = {"resourceVersion": str(self.seen), **extra}
         obj: Object = {"kind": self.kind.kind, "apiVersion": self.kind.api_version, "metadata": about}
         if not is_custom(self.kind):
@@ -234,11 +241,13 @@ class Watcher:
             self._write([self._framed(BOOKMARK, msgspec.json.encode(obj))])
 
     def _fail(self, error: StatusError) -> None:
+        self.tell()
         self._write([self._framed(ERROR, msgspec.json.encode(error.status()))])
         self.close()
 
     def close(self) -> None:
         if not self.stream.closed:
+            self.tell()
             self.stream.close()
 
     def _ended(self) -> None:
