@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from umiak.cli import _access
 from umiak.cli.command import CommandError
 from umiak.cli.envtest import apiserver, etcd
 from umiak.cli.envtest.flags import Flags
@@ -28,7 +29,7 @@ def flags() -> Flags:
     made = Flags("program", "A program.")
     made.value("name", "nobody")
     made.several("several")
-    made.switch("on", True)
+    _access.add_switch(made.parser, "--on", "a switch")
     made.unused("v vmodule", "no effect")
     return made
 
@@ -36,10 +37,10 @@ def flags() -> Flags:
 @pytest.mark.parametrize(
     ("words", "name", "several", "on"),
     [
-        ([], "nobody", [], True),
+        ([], "nobody", [], None),
         (["--name", "ada", "--on=false"], "ada", [], False),
         (["--name=ada", "--several=a,b", "--several", "c", "--on"], "ada", ["a,b", "c"], True),
-        (["--v=4", "--vmodule", "watch=6"], "nobody", [], True),
+        (["--v=4", "--vmodule", "watch=6"], "nobody", [], None),
     ],
 )
 def test_flags_are_read_as_the_originals(words, name, several, on):
@@ -65,7 +66,6 @@ def test_help_has_the_flags_that_envtest_looks_for(capsys):
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["--authorization-mode=ABAC"], "--authorization-mode ABAC: umiak has Node, RBAC"),
         (["--allow-privileged=false"], "--allow-privileged=false is not to be had"),
         ([], "--etcd-servers and --service-account-signing-key-file are needed"),
     ],

@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from umiak.cli import _access
 from umiak.cli._part import run_until_stopped
 from umiak.cli.command import CommandError
 from umiak.cli.envtest import etcd
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
     from umiak.server.settings import Settings
 
 DURABLE = "sqlite"
+ISSUER = "https://kubernetes.default.svc"
 LAST_REQUESTS = 1.0
 """Seconds that requests under way get at the end."""
-MODES = frozenset({"Node", "RBAC"})
-"""What authorizes here, always both: who is no node is none of the first's business."""
 TUNING = (
     "contention-profiling default-watch-cache-size delete-collection-workers enable-garbage-collector "
     "endpoint-reconciler-type etcd-compaction-interval etcd-count-metric-poll-period etcd-prefix goaway-chance "
@@ -50,15 +50,11 @@ def flags() -> Flags:
     made.value("secure-port", "6443", help="where to listen")
     made.value("service-cluster-ip-range", "10.0.0.0/24", help="addresses of services")
     made.value("service-node-port-range", "30000-32767", help="node ports of services")
-    made.value("service-account-issuer", "https://kubernetes.default.svc", help="of tokens of service accounts")
-    made.several("service-account-key-file", help="keys that verify such tokens; a certificate will do")
-    made.value("service-account-signing-key-file", help="the key that signs them")
     made.value("token-auth-file", help='lines of token,user,uid,"group,group"')
-    made.several("authorization-mode", help="Node, RBAC or both; both are always on")
     made.several("enable-admission-plugins", help="on top of those that are on by default")
     made.several("disable-admission-plugins", help="those to go without")
-    made.switch("allow-privileged", True, help="pods may be privileged; only true")
-    made.switch("anonymous-auth", True, help="requests may say nothing of who they are; only true")
+    _access.add_switch(made.parser, "--allow-privileged", "pods may be privileged; only true")
+    _access.arguments(made.parser)
     made.unused(TUNING, "accepted, changes no answer")
     made.unused(FIXED, "accepted with a warning: always as the original's default")
     return made
@@ -73,12 +69,8 @@ def run(words: Sequence[str]) -> int:
 
 def check(args: argparse.Namespace) -> None:
     """Raises CommandError for what this server can not be."""
-    for mode in split(args.authorization_mode):
-        if mode not in MODES:
-            raise CommandError(f"--authorization-mode {mode}: umiak has {', '.join(sorted(MODES))}")
-    for name in ("allow_privileged", "anonymous_auth"):
-        if not getattr(args, name):
-            raise CommandError(f"--{name.replace('_', '-')}=false is not to be had: umiak has only true")
+    if args.allow_privileged is False:
+        raise CommandError("--allow-privileged=false is not to be had: umiak has only true")
     if not args.etcd_servers or not args.service_account_signing_key_file:
         raise CommandError("--etcd-servers and --service-account-signing-key-file are needed")
     for name in FIXED.split():
@@ -121,8 +113,9 @@ def settings_of(args: argparse.Namespace, folder: Path) -> "Settings":
             advertise=args.advertise_address or args.bind_address,
             service_cidr=args.service_cluster_ip_range.partition(",")[0],
             node_ports=(int(first), int(last)),
-            issuer=args.service_account_issuer,
             token_file=Path(args.token_auth_file) if args.token_auth_file else None,
+            issuer=next(iter(args.service_account_issuer or ()), ISSUER),
+            access=_access.access_settings(args),
             without_admission=frozenset(split(args.disable_admission_plugins)),
         )
 
@@ -132,7 +125,7 @@ def secrets_of(args: argparse.Namespace) -> "Secrets":
 
     return Secrets(
         service_account_key=text(args.service_account_signing_key_file),
-        verification_keys=tuple(text(file) for file in split(args.service_account_key_file)),
+        verification_keys=tuple(text(file) for file in args.service_account_key_file or ()),
         client_ca=text(args.client_ca_file),
         requestheader_ca=text(args.requestheader_client_ca_file),
     )

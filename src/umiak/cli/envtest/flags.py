@@ -5,44 +5,30 @@ from collections.abc import Iterable, Sequence
 
 from umiak.cli.command import CommandError
 
-TRUE, FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
-"""What Go takes for a truth value."""
-
-
-def switch(text: str) -> bool:
-    if text not in (*TRUE, *FALSE):
-        raise argparse.ArgumentTypeError(f'"{text}" is neither true nor false')
-    return text in TRUE
-
 
 class Flags:
     """The flags of one program. `--help` lists them one a line, which is where envtest looks what there is."""
 
     def __init__(self, program: str, about: str) -> None:
-        self._parser = argparse.ArgumentParser(program, "%(prog)s [flags]", about, allow_abbrev=False)
-        self._unused: set[str] = set()
+        self.parser = argparse.ArgumentParser(program, "%(prog)s [flags]", about, allow_abbrev=False)
 
     def value(self, name: str, default: str = "", help: str | None = None) -> None:
-        self._parser.add_argument(f"--{name}", default=default, metavar="VALUE", help=help)
+        self.parser.add_argument(f"--{name}", default=default, metavar="VALUE", help=help)
 
     def several(self, name: str, help: str | None = None) -> None:
         """Given once with commas, or several times."""
-        self._parser.add_argument(f"--{name}", action="append", default=[], metavar="VALUES", help=help)
-
-    def switch(self, name: str, default: bool, help: str | None = None) -> None:
-        words = {"nargs": "?", "const": True, "type": switch, "metavar": "true|false"}
-        self._parser.add_argument(f"--{name}", default=default, help=help, **words)  # type: ignore[arg-type]
+        self.parser.add_argument(f"--{name}", action="append", default=[], metavar="VALUES", help=help)
 
     def unused(self, names: str, why: str) -> None:
         """Flags that change nothing here, whatever their value; `names` has blanks between them."""
         for name in names.split():
-            self._parser.add_argument(f"--{name}", nargs="?", action="append", metavar="VALUE", help=why)
+            self.parser.add_argument(f"--{name}", nargs="?", action="append", metavar="VALUE", help=why)
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """Raises CommandError for a flag that is not there: it would be wrong to run on without what it asks for."""
-        found, unknown = self._parser.parse_known_args(words)
+        found, unknown = self.parser.parse_known_args(words)
         if unknown:
-            raise CommandError(f"unknown flag: {unknown[0]} (see {self._parser.prog} --help for those umiak has)")
+            raise CommandError(f"unknown flag: {unknown[0]} (see {self.parser.prog} --help for those umiak has)")
         return found
 
 
