@@ -84,6 +84,7 @@ class Sender:
 
     def _client(self, place: str, config: Object) -> "HttpClient":
         from umiak.kit.http.client import HttpClient
+        from umiak.kit.tls import client_context
 
         bundle = config.get("caBundle") or ""
         name = "" if config.get("service") is None else urlsplit(url_of(config)).hostname or ""
@@ -91,7 +92,7 @@ class Sender:
         found = self._clients.pop(key, None)
         if found is None:
             try:
-                trust = ssl.create_default_context(cadata=base64.b64decode(bundle).decode() if bundle else None)
+                trust = client_context(base64.b64decode(bundle).decode())
             except ssl.SSLError:
                 raise _Nowhere("unable to load root certificates: unable to parse bytes as PEM block") from None
             found = HttpClient(f"https://{place}", trust, server_name=name)
