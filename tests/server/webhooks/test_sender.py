@@ -10,7 +10,7 @@ import pytest
 from umiak.kit import pki
 from umiak.kit.http.server import serve
 from umiak.kit.tls import server_context
-from umiak.server.webhooks.sender import CallFailed, Sender
+from umiak.server.webhooks.sender import CallFailed, Sender, url_of
 
 NOW = datetime.now(UTC)
 ASKED = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}
@@ -50,3 +50,12 @@ async def test_another_bundle_is_not_trusted(hook):
         await ask(hook[0], other)
     with pytest.raises(CallFailed, match="unable to load root certificates"):
         await ask(hook[0], "-----BEGIN NONSENSE-----")
+
+
+@pytest.mark.parametrize(
+    ("path", "called"), [("", "/"), ("/", "/"), ("//hook", "/hook"), ("/a//b/", "/a/b"), ("/a/../b", "/b")]
+)
+def test_paths_are_cleaned(path, called):
+    """`rest.NewRequest` of client-go: path.Join; envtest's URLs have a slash too many."""
+    assert url_of({"url": f"https://hooks.example{path}"}) == f"https://hooks.example{called}"
+    assert url_of({"service": {"name": "a", "namespace": "b", "path": path}}) == f"https://a.b.svc:443{called}"

@@ -5,6 +5,7 @@ import base64
 import random
 import ssl
 from collections import OrderedDict
+from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -116,9 +117,14 @@ def url_of(config: Object) -> str:
     service = config.get("service")
     if service is None:
         url = urlsplit(config["url"])
-        return f"{url.scheme}://{url.netloc}{url.path or '/'}"
+        return f"{url.scheme}://{url.netloc}{clean(url.path)}"
     host = f"{service['name']}.{service['namespace']}.svc"
-    return f"https://{host}:{service.get('port') or 443}{service.get('path') or '/'}"
+    return f"https://{host}:{service.get('port') or 443}{clean(service.get('path') or '')}"
+
+
+def clean(path: str) -> str:
+    """Without double slashes, dots and a last slash: client-go joins paths so, and Go's servers redirect others."""
+    return normpath(f"/{path.lstrip('/')}")
 
 
 def reason(error: Exception, place: str) -> str:
