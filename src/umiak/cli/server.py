@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from umiak.cli import _access, _audit, _limits
+from umiak.cli import _access, _audit, _front_proxy, _limits
 from umiak.cli._part import run_until_stopped, say_ready
 from umiak.cli.command import Command, CommandError
 from umiak.client.kubeconfig import Config, write
@@ -50,6 +50,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--post", help=argparse.SUPPRESS)  # how a server starts a worker of its own
     _access.arguments(parser)
     _audit.arguments(parser)
+    _front_proxy.arguments(parser)
     _limits.arguments(parser)
 
 
@@ -101,6 +102,7 @@ def settings_of(args: argparse.Namespace) -> "Settings":
         token_file=args.token_file,
         access=_access.access_settings(args),
         audit=_audit.audit_settings(args),
+        front_proxy=_front_proxy.settings(args),
         **_limits.limits(args),
     )
 
@@ -186,7 +188,7 @@ def keys(settings: "Settings") -> "Identity":
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         wanted = names(service_ip, settings.cluster_domain, settings.bind, settings.advertise)
-        return prepare(settings.data_dir, datetime.now(UTC), *wanted)
+        return prepare(settings.data_dir, datetime.now(UTC), *wanted, settings.front_proxy)
     except OSError as error:
         raise CommandError(f"--data-dir {settings.data_dir}: {error.strerror or error}") from None
 
@@ -235,14 +237,16 @@ def secrets_of(identity: "Identity") -> "Secrets":
     return Secrets(
         service_account_key=identity.signing_key,
         client_ca=identity.authority.certificate_pem,
+        requestheader_ca=identity.front_proxy_ca,
         kubelet_client=identity.kubelet_client,
+        front_proxy_client=identity.front_proxy_client,
     )
 
 
 def tls_of(identity: "Identity") -> "ssl.SSLContext":
     from umiak.kit.tls import server_context
 
-    return server_context(str(identity.certificate_file), str(identity.key_file), str(identity.authority_file))
+    return server_context(str(identity.certificate_file), str(identity.key_file), str(identity.clients_file))
 
 
 def server_of(settings: "Settings", app: "ApiServer") -> "Server":

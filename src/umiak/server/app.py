@@ -54,6 +54,8 @@ from umiak.server.watchers import Watchers
 from umiak.store.contract import Entry, Store, Unwritable
 
 if TYPE_CHECKING:
+    from umiak.server.aggregation.extensions import Extensions
+    from umiak.server.aggregation.follow import Services
     from umiak.server.audit.auditing import Auditing
     from umiak.server.audit.record import Record
     from umiak.server.flow.control import Gate as FlowGate
@@ -125,6 +127,10 @@ class ApiServer:
             **(specials or {}),
         }
         self.upstreams = Upstreams()
+        self.services: Services | None = None
+        """What API services say, once they are followed."""
+        self.front_proxy_client: Pair | None = None
+        """Certificate and key shown to servers behind this one."""
         self.kubelet_tls: ssl.SSLContext | None = None
         self.keeps_house: bool = True
         """Whether this process, of all that share the store, does what has to be done once."""
@@ -144,6 +150,11 @@ class ApiServer:
         await self.upstreams.close()
         for step in reversed(self.on_close):
             await step()
+
+    @property
+    def extensions(self) -> "Extensions | None":
+        """What servers behind this one serve; None as long as there never was one."""
+        return self.services.extensions if self.services is not None else None
 
     # What verbs ask
 
@@ -326,6 +337,8 @@ class ApiServer:
 
     async def _permitted(self, request: Request, found: Route, asked: Attributes, exchange: Exchange) -> Answer | None:
         await self.authorize(asked, request.audit)
+        if (elsewhere := self.extensions) is not None and (extension := elsewhere.behind(found.path)) is not None:
+            return await elsewhere.hand_on(request, exchange, extension)
         if not found.is_resource:
             return await self.paths.answer(self, request)
         return await self._resource(request, found, exchange)
@@ -371,6 +384,7 @@ def request_of(incoming: Any) -> Request:
         incoming.body,
         incoming.peer_certificate,
         incoming.peer_address,
+        incoming.peer_anchor,
         ANONYMOUS,
         incoming.target,
     )

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
@@ -17,6 +17,10 @@ from umiak.kit.tasks import Tasks
 from umiak.objects.types import Object
 from umiak.server import issuer_discovery
 from umiak.server.access import setup
+from umiak.server.access.certificates import Certificates
+from umiak.server.access.front_proxy import FrontProxy
+from umiak.server.aggregation.follow import Services
+from umiak.server.aggregation.follow import follow as follow_services
 from umiak.server.allocation.services import Given, ServiceAllocator
 from umiak.server.answer import Answer
 from umiak.server.app import ApiServer, Step
@@ -54,6 +58,8 @@ class Secrets:
     requestheader_ca: str = ""
     kubelet_client: Pair | None = None
     """Certificate and key that this server shows to nodes."""
+    front_proxy_client: Pair | None = None
+    """Those it shows to API servers behind it."""
 
 
 async def assemble(
@@ -81,7 +87,7 @@ async def assemble(
         store,
         clock=clock,
         random=chance,
-        authenticators=(authentication,),
+        authenticators=(*_front_proxies(secrets, settings, clock), authentication),
         authorizer=authorization,
         admission=[plugin for plugin in plugins if plugin.name not in settings.without_admission],
         settings=settings,
@@ -91,12 +97,14 @@ async def assemble(
         policies=policies,
     )
     app.kubelet_client = secrets.kubelet_client
+    app.front_proxy_client = secrets.front_proxy_client
     app.keeps_house = keeps_house
     _run_along(app, background)
     webhooks.hang_in(app, hooks)
     follow_policies(app, policies)
     _hang_in(app)
     _prepare(app, allocator, secrets)
+    _follow(app, lambda: follow_services(app))
     flow.hang_in(app)
     _audit(app)
     return app
@@ -109,6 +117,12 @@ def _audit(app: ApiServer) -> None:
 
     app.auditing = auditing(app.settings.audit, app.clock, app.dice, app.identity)
     app.on_close.append(app.auditing.close)
+
+
+def _front_proxies(secrets: Secrets, settings: Settings, clock: Clock) -> tuple[FrontProxy, ...]:
+    if not secrets.requestheader_ca:
+        return ()
+    return (FrontProxy(settings.front_proxy, secrets.requestheader_ca, secrets.client_ca, Certificates(clock)),)
 
 
 def _services(allocator: ServiceAllocator, app: Callable[[], ApiServer]) -> Special:
@@ -137,8 +151,15 @@ def _run_along(app: ApiServer, background: setup.Background) -> None:
 def _hang_in(app: ApiServer) -> None:
     """Paths that are no resources."""
     advertised = f"{app.settings.advertise}:{app.settings.port}"
-    discovery = Discovery(app.kinds, lambda: advertised)
     made: list[Documents] = []
+
+    def changed() -> None:
+        discovery.changed()
+        for document in made:
+            document.changed()
+
+    services = app.services = Services(app, changed)
+    discovery = Discovery(app.kinds, lambda: advertised, lambda: services.priorities, services.entries)
 
     async def discover(app: ApiServer, request: Request) -> Answer:
         return discovery.answer(request)
@@ -148,11 +169,11 @@ def _hang_in(app: ApiServer) -> None:
         if not made:
             from umiak.server.openapi.routes import Documents
 
-            made.append(Documents(app.kinds, app.clock))
+            made.append(Documents(app.kinds, app.clock, services.documents))
         return made[0]
 
     async def describe(app: ApiServer, request: Request) -> Answer:
-        return documents().answer(request)
+        return documents().answer(request, await services.openapi_2(request.path))
 
     for path in ("/openapi/v2", "/openapi/v3", "/openapi/v3/"):
         app.paths.add(path, describe)
@@ -161,19 +182,15 @@ def _hang_in(app: ApiServer) -> None:
     for path, handler in issuer_discovery.ROUTES:
         app.paths.add(path, handler)
 
-    def changed() -> None:
-        discovery.changed()
-        for document in made:
-            document.changed()
-
-    _follow_definitions(app, changed)
+    _follow(app, lambda: follow_definitions(app, changed))
 
 
-def _follow_definitions(app: ApiServer, changed: Callable[[], None]) -> None:
+def _follow(app: ApiServer, begin: Callable[[], Awaitable[Step]]) -> None:
+    """Follows something in the store as long as the server runs; `begin` returns what ends it."""
     stops: list[Step] = []
 
     async def start() -> None:
-        stops.append(await follow_definitions(app, changed))
+        stops.append(await begin())
 
     async def stop() -> None:
         for end in stops:
@@ -239,5 +256,6 @@ def _about(settings: Settings, secrets: Secrets, app: ApiServer) -> Server:
         service_cidrs=(settings.service_cidr,),
         client_ca=secrets.client_ca,
         requestheader_ca=secrets.requestheader_ca,
+        front_proxy=settings.front_proxy,
         boot_id=f"{app.dice.getrandbits(128):032x}",
     )

@@ -44,6 +44,8 @@ class Request:
     peer_certificate: bytes = b""
     """DER of the client certificate that TLS verified, or empty."""
     peer_address: str = ""
+    peer_anchor: bytes = b""
+    """DER of the trusted certificate that verified the client's one, or empty."""
     user: User = ANONYMOUS
     target: str = ""
     """Path and query as they were sent."""

@@ -6,7 +6,7 @@ Documents are made when first asked for and kept as bytes until the set of kinds
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from umiak.api import registry
@@ -139,35 +139,54 @@ def aggregated_list(items: list[Object]) -> Object:
     return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
 
 
+Priorities = Mapping[tuple[str, str], tuple[int, int]]
+"""By (group, version): (the group's, the version's), as API services say."""
+Entries = Mapping[tuple[str, str], Object]
+"""By (group, version): entries of aggregated discovery for what other servers serve."""
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group and its versions, the preferred one first."""
+    """A group and its versions, the preferred one first; each with the kinds served here, or the entry of a server
+    elsewhere."""
 
     name: str
-    versions: dict[str, list[Kind]]
+    versions: dict[str, list[Kind] | Object]
 
     @property
     def aggregated(self) -> Object:
         about = {"name": self.name} if self.name else {}
-        versions = [aggregated_version(version, kinds) for version, kinds in self.versions.items()]
+        versions = [
+            aggregated_version(version, found) if isinstance(found, list) else found
+            for version, found in self.versions.items()
+        ]
         return {"metadata": about, "versions": versions}
 
 
-def groups(kinds: Iterable[Kind]) -> list[Group]:
-    """All groups in the order of discovery: the built-in ones by priority, others by name."""
-    found: dict[str, dict[str, list[Kind]]] = {}
+def groups(kinds: Iterable[Kind], priorities: Priorities, elsewhere: Entries) -> list[Group]:
+    """All groups in the order of discovery: by priority, then by name."""
+    found: dict[str, dict[str, list[Kind] | Object]] = {}
     for kind in kinds:
-        found.setdefault(kind.group, {}).setdefault(kind.version, []).append(kind)
+        versions = found.setdefault(kind.group, {}).setdefault(kind.version, [])
+        assert isinstance(versions, list)
+        versions.append(kind)
+    for (group, version), entry in elsewhere.items():
+        found.setdefault(group, {})[version] = entry
 
     def rank(group: str) -> tuple[int, str]:
-        return -GROUP_PRIORITIES.get(group, CUSTOM_PRIORITY), group
+        usual = GROUP_PRIORITIES.get(group, CUSTOM_PRIORITY)
+        said = [priorities[group, version][0] for version in found[group] if (group, version) in priorities]
+        return -max(said, default=usual), group
 
-    return [Group(name, _ordered(name, found[name])) for name in sorted(found, key=rank)]
+    return [Group(name, _ordered(name, found[name], priorities)) for name in sorted(found, key=rank)]
 
 
-def _ordered(group: str, versions: dict[str, list[Kind]]) -> dict[str, list[Kind]]:
+def _ordered(
+    group: str, versions: dict[str, list[Kind] | Object], priorities: Priorities
+) -> dict[str, list[Kind] | Object]:
     def rank(version: str) -> tuple[int, tuple[int, int, int, str]]:
-        return -VERSION_PRIORITIES.get((group, version), 0), version_rank(version)
+        usual = 0, VERSION_PRIORITIES.get((group, version), 0)
+        return -priorities.get((group, version), usual)[1], version_rank(version)
 
     return {version: versions[version] for version in sorted(versions, key=rank)}
 
@@ -192,10 +211,18 @@ def _answer(document: bytes, media: Media) -> Answer:
 class Discovery:
     """Answers `/api`, `/apis` and what is below them down to the version."""
 
-    def __init__(self, kinds: Callable[[], Iterable[Kind]], address: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        kinds: Callable[[], Iterable[Kind]],
+        address: Callable[[], str],
+        priorities: Callable[[], Priorities] = dict,
+        elsewhere: Callable[[], Entries] = dict,
+    ) -> None:
         """`kinds` gives those served now; `address` the host and port to advertise."""
         self._kinds = kinds
         self._address = address
+        self._priorities = priorities
+        self._elsewhere = elsewhere
         self._documents: dict[str, bytes] | None = None
         self._aggregated: dict[str, tuple[bytes, str]] = {}
 
@@ -213,13 +240,18 @@ class Discovery:
         document = self._plain().get(path)
         if document is not None:
             return _answer(document, media)
-        if path.count("/") > 2 and any(path.startswith(known + "/") for known in self._plain() if known != "/apis"):
+        if path.count("/") > 2 and self._is_below_ours(path):
             raise no_such_resource()
         return page_not_found()
 
+    def _is_below_ours(self, path: str) -> bool:
+        """Whether the path begins like that of a version which is served here."""
+        roots = (known.rpartition("/")[0] for known in self._plain() if known.count("/") > 1)
+        return any(path.startswith(f"{root}/") for root in roots if root not in ("", "/apis"))
+
     def _in_one(self, request: Request, path: str) -> Answer:
         if path not in self._aggregated:
-            found = groups(self._kinds())
+            found = self._groups()
             items = [group.aggregated for group in found if bool(group.name) is (path == "/apis")]
             body = encode(aggregated_list(items))
             self._aggregated[path] = body, f'"{hashlib.sha512(body).hexdigest().upper()}"'
@@ -229,6 +261,9 @@ class Discovery:
             return Answer(304, b"", "", headers)
         return Answer(200, body, AGGREGATED, headers)
 
+    def _groups(self) -> list[Group]:
+        return groups(self._kinds(), self._priorities(), self._elsewhere())
+
     def _plain(self) -> dict[str, bytes]:
         if self._documents is None:
             self._documents = {path: encode(document) for path, document in self._describe().items()}
@@ -237,10 +272,11 @@ class Discovery:
     def _describe(self) -> dict[str, Object]:
         found: dict[str, Object] = {}
         listed = []
-        for group in groups(self._kinds()):
+        for group in self._groups():
             root = f"/apis/{group.name}" if group.name else "/api"
             for version, kinds in group.versions.items():
-                found[f"{root}/{version}"] = resource_list(group.name, version, kinds)
+                if isinstance(kinds, list):
+                    found[f"{root}/{version}"] = resource_list(group.name, version, kinds)
             if group.name:
                 about = api_group(group.name, list(group.versions))
                 found[root] = {"kind": "APIGroup", "apiVersion": "v1", **about}

@@ -1,7 +1,8 @@
 """The keys and certificates of a server, in its data folder: made at first start, renewed before they end.
 
 `ca` signs everything; `apiserver` is what clients see, `kubelet-client` what nodes see, `admin` the administrator of
-`admin.kubeconfig`; `sa.key` signs service account tokens.
+`admin.kubeconfig`; `sa.key` signs service account tokens. `front-proxy-ca` signs nothing but `front-proxy-client`, what
+servers behind this one see: whoever shows it may say whom it speaks for.
 """
 
 import contextlib
@@ -15,10 +16,13 @@ from pathlib import Path
 
 from umiak.kit import pki
 from umiak.kit.pki import Pair
+from umiak.server.access.settings import FrontProxySettings
 
 AUTHORITY_DAYS = 3650
 DAYS = 3650
 """A cluster should not go down because a certificate ended; ten years, like its authority."""
+FRONT_PROXY = "front-proxy-client"
+OWN_FRONT_PROXY = FrontProxySettings(allowed_names=(FRONT_PROXY,))
 RENEW_BEFORE = timedelta(days=60)
 OWNER_ONLY = 0o600
 
@@ -32,6 +36,9 @@ class Identity:
     signing_key: str
     kubelet_client: Pair
     admin: Pair
+    front_proxy_ca: str
+    """PEM of the authority whose certificates may name users in headers."""
+    front_proxy_client: Pair
 
     @property
     def certificate_file(self) -> Path:
@@ -44,6 +51,11 @@ class Identity:
     @property
     def authority_file(self) -> Path:
         return self.folder / "ca.crt"
+
+    @property
+    def clients_file(self) -> Path:
+        """All authorities whose certificates clients may show."""
+        return self.folder / "clients.crt"
 
 
 def names(service_ip: str, domain: str, *addresses: str) -> tuple[list[str], list[str]]:
@@ -59,7 +71,9 @@ def names(service_ip: str, domain: str, *addresses: str) -> tuple[list[str], lis
     return list(dict.fromkeys(dns)), [ip for ip in dict.fromkeys(ips) if ip not in ("0.0.0.0", "::")]
 
 
-def prepare(folder: Path, now: datetime, dns: list[str], ips: list[str]) -> Identity:
+def prepare(
+    folder: Path, now: datetime, dns: list[str], ips: list[str], front: FrontProxySettings = OWN_FRONT_PROXY
+) -> Identity:
     """Reads what is there and makes what is missing or about to end. Raises OSError."""
     authority = _pair(folder, "ca", now, lambda: pki.new_authority("umiak-ca", AUTHORITY_DAYS, now))
     signing = _text(folder / "sa.key", pki.new_signing_key)
@@ -78,13 +92,30 @@ def prepare(folder: Path, now: datetime, dns: list[str], ips: list[str]) -> Iden
     _pair(folder, "apiserver", now, serving)
     # A node asks us whether this is allowed; the group makes it so without a role binding that could be taken away.
     kubelet = client("kube-apiserver-kubelet-client", "system:masters")
+    front_ca, front_client = _front_proxy(folder, now, front)
+    trusted = authority.certificate_pem.rstrip() + "\n" + front_ca
+    if _read(folder / "clients.crt") != trusted:
+        _write(folder / "clients.crt", trusted)
     return Identity(
         folder,
         authority,
         signing,
         _pair(folder, "kubelet-client", now, kubelet),
         _pair(folder, "admin", now, client("kubernetes-admin", "system:masters")),
+        front_ca,
+        front_client,
     )
+
+
+def _front_proxy(folder: Path, now: datetime, front: FrontProxySettings) -> tuple[str, Pair]:
+    """(PEM of the authority, our certificate): those that are configured, else our own."""
+    own = _pair(folder, "front-proxy-ca", now, lambda: pki.new_authority("front-proxy-ca", AUTHORITY_DAYS, now))
+    trusted = Path(front.client_ca_file).read_text() if front.client_ca_file else own.certificate_pem
+    if front.proxy_client_cert_file:
+        key = Path(front.proxy_client_key_file).read_text()
+        return trusted, Pair(Path(front.proxy_client_cert_file).read_text(), key)
+    made = lambda: pki.issue(own, FRONT_PROXY, client=True, days=DAYS, now=now)  # noqa: E731
+    return trusted, _pair(folder, FRONT_PROXY, now, made)
 
 
 def _pair(folder: Path, name: str, now: datetime, make: Callable[[], Pair]) -> Pair:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from umiak.server.access.settings import AccessSettings
+from umiak.server.access.settings import AccessSettings, FrontProxySettings
 
 if TYPE_CHECKING:
     from umiak.server.audit.settings import AuditSettings
@@ -46,6 +46,7 @@ class Settings:
     """PEM text of the CA that nodes' serving certificates are checked against; empty: they are not checked."""
 
     access: AccessSettings = field(default_factory=AccessSettings)
+    front_proxy: FrontProxySettings = field(default_factory=FrontProxySettings)
 
     @property
     def issuers(self) -> tuple[str, ...]:

@@ -55,6 +55,8 @@ class Place:
     host: str
     port: int
     tls: ssl.SSLContext | None = None
+    server_name: str = ""
+    """Whom the server's certificate must name, if not its host."""
 
     @property
     def url(self) -> str:
@@ -72,7 +74,7 @@ class Upstreams:
     def client(self, place: Place) -> "HttpClient":
         from umiak.kit.http.client import HttpClient
 
-        found = self._clients.pop(place, None) or HttpClient(place.url, place.tls)
+        found = self._clients.pop(place, None) or HttpClient(place.url, place.tls, server_name=place.server_name)
         self._clients[place] = found
         if len(self._clients) > MOST_CLIENTS:
             _, oldest = self._clients.popitem(last=False)

@@ -5,7 +5,7 @@ A request that meets a connection the server has just closed is sent again, once
 
 import asyncio
 import ssl as tls
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -20,6 +20,8 @@ HIGH_WATER = 1024 * 1024
 MAX_IDLE = 50.0
 """Seconds after which an idle connection is not used again, as the server may be closing it just then."""
 MAX_HEAD = 1024 * 1024
+Sent = Mapping[str, str] | Sequence[tuple[str, str]]
+"""Headers of a request; pairs where one comes more than once."""
 Headers = dict[str, str]
 """Names in lower case; the values of a repeated header are joined by commas."""
 
@@ -241,6 +243,10 @@ class Streamed:
         self._client.release(self._answer)
 
 
+def _pairs(headers: Sent | None) -> list[tuple[str, str]]:
+    return list(headers.items() if isinstance(headers, Mapping) else headers or ())
+
+
 class HttpClient:
     """Speaks to the server at `base_url` (scheme, host, port and an optional path prefix), or on a Unix socket.
 
@@ -272,7 +278,7 @@ class HttpClient:
         self._closed = False
 
     async def request(
-        self, method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b"", timeout: float = 60
+        self, method: str, target: str, headers: Sent | None = None, body: bytes = b"", timeout: float = 60
     ) -> tuple[int, Headers, bytes]:
         """Status, headers and the whole body."""
         try:
@@ -290,7 +296,7 @@ class HttpClient:
         return answer.status, answer.headers, data
 
     async def stream(
-        self, method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b"", timeout: float = 60
+        self, method: str, target: str, headers: Sent | None = None, body: bytes = b"", timeout: float = 60
     ) -> Streamed:
         """Returns when the head has come, within `timeout`; streams do not count for max_connections."""
         try:
@@ -301,11 +307,11 @@ class HttpClient:
             raise HttpError(f"no answer within {timeout:g} s") from error
 
     async def upgrade(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"", timeout: float = 60
+        self, method: str, target: str, headers: Sent, body: bytes = b"", timeout: float = 60
     ) -> tuple[int, Headers, Duplex]:
         """Asks for another protocol, which `headers` name in `Upgrade`. On any status but 101 the duplex is closed
         already, and what can be read from it is the body of the refusal."""
-        headers = {"Connection": "Upgrade", **headers}
+        headers = [("Connection", "Upgrade"), *_pairs(headers)]
         try:
             async with asyncio.timeout(timeout):
                 answer = await self._ask(method, self._head(method, target, headers, body) + body, streamed=True)
@@ -338,9 +344,10 @@ class HttpClient:
             connection.transport.abort()
         await asyncio.sleep(0)
 
-    def _head(self, method: str, target: str, headers: Mapping[str, str] | None, body: bytes) -> bytes:
-        lines = "".join([f"{name}: {value}\r\n" for name, value in (headers or {}).items()])
-        if lines.count("\n") != len(headers or ()) or any(c in target for c in "\r\n "):
+    def _head(self, method: str, target: str, headers: Sent | None, body: bytes) -> bytes:
+        pairs = _pairs(headers)
+        lines = "".join([f"{name}: {value}\r\n" for name, value in pairs])
+        if lines.count("\n") != len(pairs) or any(c in target for c in "\r\n "):
             raise ValueError("a line break in a header or in the target")
         length = f"Content-Length: {len(body)}\r\n" if body or method in ("POST", "PUT", "PATCH") else ""
         return f"{method} {self._prefix}{target} HTTP/1.1\r\nHost: {self._host}\r\n{length}{lines}\r\n".encode()

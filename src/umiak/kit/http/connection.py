@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
-from umiak.kit.http.duplex import Duplex, Gate, certificate_of, inbox, peer_of
+from umiak.kit.http.duplex import Duplex, Gate, anchor_of, certificate_of, inbox, peer_of
 from umiak.kit.http.exchange import SMALL, Exchange, HttpRequest, Stream
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Connection(asyncio.BufferedProtocol):
         self.transport = cast(asyncio.Transport, transport)
         self._address = peer_of(transport)
         self._certificate = certificate_of(transport)
+        self._anchor = anchor_of(transport) if self._certificate else b""
         self.deadline = self.server.loop.time() + self.server.limits.header_timeout
         if not self.server.admit(self):
             self._parser = None
@@ -202,6 +203,7 @@ class Connection(asyncio.BufferedProtocol):
             self._certificate,
             self._address,
             self._version,
+            self._anchor,
         )
         keep = parser.should_keep_alive()
         if not keep and not parser.should_upgrade():

@@ -7,6 +7,8 @@ from typing import Any, cast
 
 HIGH_WATER = 256 * 1024
 """Unread bytes above which the peer is made to wait."""
+DER = 2
+"""What CPython's ssl module calls `_ssl.ENCODING_DER`."""
 
 
 class _Inbox(threading.local):
@@ -197,3 +199,14 @@ def certificate_of(transport: asyncio.BaseTransport) -> bytes:
     """DER of the client certificate that TLS verified, or empty."""
     tls: Any = transport.get_extra_info("ssl_object")
     return (tls.getpeercert(binary_form=True) or b"") if tls is not None else b""
+
+
+def anchor_of(transport: asyncio.BaseTransport) -> bytes:
+    """DER of the trusted certificate that the client's one was verified by, or empty."""
+    tls: Any = transport.get_extra_info("ssl_object")
+    if tls is None:
+        return b""
+    if hasattr(tls, "get_verified_chain"):  # since Python 3.13
+        return bytes([b"", *tls.get_verified_chain()][-1])
+    chain = tls._sslobj.get_verified_chain()
+    return bytes(chain[-1].public_bytes(DER)) if chain else b""

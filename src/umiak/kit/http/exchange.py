@@ -31,6 +31,8 @@ class HttpRequest:
     peer_address: str
     """The client's IP address, without port."""
     http_version: str
+    peer_anchor: bytes = b""
+    """DER of the trusted certificate that TLS verified the client's one by, or empty."""
 
 
 @dataclass(frozen=True, slots=True)

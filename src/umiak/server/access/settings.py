@@ -34,6 +34,23 @@ class WebhookSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FrontProxySettings:
+    """The `--requestheader-*` and `--proxy-client-*` flags: servers in front of this one that say in headers whom they
+    speak for, and how this one does the same towards servers behind it. Paths of PEM files."""
+
+    client_ca_file: str = ""
+    """Empty: an authority of our own, whose one certificate is ours."""
+    allowed_names: tuple[str, ...] = ()
+    """Common names of certificates that may name users; empty: all of that authority."""
+    username_headers: tuple[str, ...] = ("X-Remote-User",)
+    uid_headers: tuple[str, ...] = ("X-Remote-Uid",)
+    group_headers: tuple[str, ...] = ("X-Remote-Group",)
+    extra_prefixes: tuple[str, ...] = ("X-Remote-Extra-",)
+    proxy_client_cert_file: str = ""
+    proxy_client_key_file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessSettings:
     authentication_config: Path | None = None
     anonymous: bool | None = None

@@ -3,13 +3,14 @@
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
 
 from umiak.objects.meta import format_micro_time, format_time
 from umiak.objects.types import Object
+from umiak.server.access.settings import FrontProxySettings
 
 NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "default")
 
@@ -75,6 +76,7 @@ class Server:
     """PEM; empty when client certificates are not taken."""
     requestheader_ca: str = ""
     """PEM of the CA whose certificates may name users in headers; empty for none."""
+    front_proxy: FrontProxySettings = field(default_factory=FrontProxySettings)
     boot_id: str = ""
     """Tells this process from earlier ones on the same machine."""
 
@@ -238,15 +240,15 @@ def authentication_data(server: Server) -> dict[str, str]:
     def words(*found: str) -> str:
         return msgspec.json.encode(found).decode()
 
-    data = {"client-ca-file": server.client_ca} if server.client_ca else {}
+    front, data = server.front_proxy, {"client-ca-file": server.client_ca} if server.client_ca else {}
     if server.requestheader_ca:
         data |= {
-            "requestheader-allowed-names": words("front-proxy-client"),
+            "requestheader-allowed-names": words(*front.allowed_names),
             "requestheader-client-ca-file": server.requestheader_ca,
-            "requestheader-extra-headers-prefix": words("X-Remote-Extra-"),
-            "requestheader-group-headers": words("X-Remote-Group"),
-            "requestheader-uid-headers": words("X-Remote-Uid"),
-            "requestheader-username-headers": words("X-Remote-User"),
+            "requestheader-extra-headers-prefix": words(*front.extra_prefixes),
+            "requestheader-group-headers": words(*front.group_headers),
+            "requestheader-uid-headers": words(*front.uid_headers),
+            "requestheader-username-headers": words(*front.username_headers),
         }
     return data
 

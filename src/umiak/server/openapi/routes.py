@@ -2,7 +2,7 @@
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.utils import formatdate
 from functools import cache
 from importlib.resources import files
@@ -25,12 +25,20 @@ PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 PROTOBUF_ONCE = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 """What clients still ask for by its former name."""
 
+Others = Sequence[tuple[Object, list[str]]]
+"""OpenAPI 2 documents of other servers, and the paths in each that count."""
+
 
 class Documents:
     """The documents in compressed form; forgotten when the set of kinds changes."""
 
-    def __init__(self, kinds: Callable[[], Iterable[Kind]], clock: Clock) -> None:
+    def __init__(
+        self, kinds: Callable[[], Iterable[Kind]], clock: Clock, elsewhere: Callable[[], Mapping[str, str]] = dict
+    ) -> None:
+        """`elsewhere`: names of OpenAPI 3 documents that others have, to their URLs."""
         self._kinds = kinds
+        self._elsewhere = elsewhere
+        self._others = ""
         self._clock = clock
         self._kept: dict[str, bytes] = {}
         self._digests: dict[str, str] = {}
@@ -43,14 +51,17 @@ class Documents:
         self._digests.clear()
         self._changed = formatdate(self._clock.now().timestamp(), usegmt=True)
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request, others: Others = ()) -> Answer:
+        """`others`: what is to be made part of the OpenAPI 2 document."""
         path = request.path.rstrip("/")
+        if path == V2:
+            self._take(others)
         if path == V2 and asks_protobuf(request.header("accept")):
-            return self._document(request, "", lambda: version_2(self._kinds()), protobuf=True)
+            return self._document(request, "", lambda: self._whole(others), protobuf=True)
         if not _accepts_json(request.header("accept")):
             raise generic(406, "NotAcceptable", "only the following media types are accepted: application/json")
         if path == V2:
-            return self._document(request, "", lambda: version_2(self._kinds()))
+            return self._document(request, "", lambda: self._whole(others))
         if path == V3:
             return Answer(200, self._listing(), TEXT)
         name = path.removeprefix(V3 + "/")
@@ -61,6 +72,21 @@ class Documents:
             location = f"{V3}/{name}?hash={tag}"
             return Answer(301, b"", JSON, [*answer.headers, ("Location", location)])
         return answer
+
+    def _take(self, others: Others) -> None:
+        """Forgets the document when others say something else than before."""
+        digest = hashlib.sha256(msgspec.json.encode(others)).hexdigest() if others else ""
+        if digest != self._others:
+            self._others = digest
+            self._kept.pop("", None)
+            self._kept.pop(PROTOBUF, None)
+
+    def _whole(self, others: Others) -> Object:
+        if not others:
+            return version_2(self._kinds())
+        from umiak.server.aggregation.openapi import merged
+
+        return merged(version_2(self._kinds()), others)
 
     def _document(
         self, request: Request, name: str, make: Callable[[], Object | None], *, protobuf: bool = False
@@ -82,11 +108,12 @@ class Documents:
     def _listing(self) -> bytes:
         """Every document with its tag, so that clients may keep it for good."""
         urls = {name: {"serverRelativeURL": f"{V3}/{name}?hash={self._tag(name)}"} for name in names(self._kinds())}
-        return msgspec.json.encode({"paths": urls})
+        urls |= {name: {"serverRelativeURL": url} for name, url in self._elsewhere().items()}
+        return msgspec.json.encode({"paths": dict(sorted(urls.items()))})
 
     def _tag(self, name: str) -> str:
         """Changes with whatever the document is made from, so that no document is made to know its tag."""
-        made_from = f"{FORMAT} {name} {compiled_digest()} {self._custom(name)}"
+        made_from = f"{FORMAT} {name} {compiled_digest()} {self._custom(name)}{'' if name else self._others}"
         return hashlib.sha512(made_from.encode()).hexdigest().upper()
 
     def _custom(self, name: str) -> str:

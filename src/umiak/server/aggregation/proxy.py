@@ -1,0 +1,114 @@
+"""Hands requests on to a server behind this one, with the name of who sent them (kube-aggregator's proxy handler)."""
+
+import asyncio
+import logging
+import ssl
+from typing import TYPE_CHECKING
+
+from umiak.server.aggregation.extension import Extension, dialled
+from umiak.server.aggregation.identity import headers_of
+from umiak.server.aggregation.places import Nowhere
+from umiak.server.answer import Answer, plain
+from umiak.server.call import Exchange
+from umiak.server.contract import Request
+from umiak.server.upstream import HOP_BY_HOP, Place, forwarded_headers, is_upgrade, joined, query_of
+from umiak.server.webhooks.sender import reason
+
+if TYPE_CHECKING:
+    from umiak.kit.http.client import Streamed
+    from umiak.server.app import ApiServer
+
+log = logging.getLogger(__name__)
+REDIRECTED = "the backend attempted to redirect this request, which is not permitted"
+
+
+def unavailable() -> Answer:
+    """What is said where nobody serves; no `Status`."""
+    return plain("service unavailable\n", 503)
+
+
+async def hand_on(app: "ApiServer", request: Request, exchange: Exchange, extension: Extension) -> Answer | None:
+    """None when the answer was passed on as it came."""
+    if not extension.is_available:
+        return unavailable()
+    await asyncio.sleep(0)  # what follows has timeouts, which need a task
+    try:
+        place = (await extension.places(app.objects))[0]
+    except Nowhere as error:
+        log.error("resolving %s: %s", "/".join(extension.group_version), error)
+        return unavailable()
+    except ssl.SSLError:
+        return plain("unable to load root certificates: unable to parse bytes as PEM block\n", 500)
+    query = query_of(request)
+    target = f"{request.path}?{query}" if query else request.path
+    headers = [*forwarded_headers(request).items(), *headers_of(request.user)]
+    return await (_upgraded if is_upgrade(request) else _forwarded)(app, request, exchange, place, target, headers)
+
+
+async def _unreachable(error: Exception, place: Place) -> Answer:
+    return plain(f"error trying to reach service: {reason(error, await dialled(place))}\n", 503)
+
+
+async def _forwarded(
+    app: "ApiServer", request: Request, exchange: Exchange, place: Place, target: str, headers: list[tuple[str, str]]
+) -> Answer | None:
+    from umiak.kit.http.client import HttpError
+
+    client = app.upstreams.client(place)
+    try:
+        answer = await client.stream(request.method, target, headers, request.body)
+    except HttpError as error:
+        return await _unreachable(error, place)
+    async with answer:
+        if 300 <= answer.status < 400 and answer.headers.get("location"):
+            return Answer(502, REDIRECTED.encode(), "")
+        await _pass_on(answer, exchange)
+    return None
+
+
+def _kept(headers: dict[str, str]) -> list[tuple[str, str]]:
+    return [(name.title(), value) for name, value in headers.items() if name not in HOP_BY_HOP]
+
+
+async def _pass_on(answer: "Streamed", exchange: Exchange) -> None:
+    """Piece by piece, as a watch wants it; ends the one when the other is gone."""
+    from umiak.kit.http.client import HttpError
+
+    headers = [(name, value) for name, value in _kept(answer.headers) if name != "Content-Length"]
+    if "content-length" in answer.headers or answer.status in (204, 304):
+        exchange.reply(answer.status, headers, await answer.read())
+        return
+    stream = exchange.start(answer.status, headers)
+    stream.on_close.append(answer.close)
+    try:
+        async for piece in answer:
+            stream.write(piece)
+            await stream.drain()
+            if stream.closed:
+                return
+    except (HttpError, ConnectionError):
+        stream.abort()
+        return
+    stream.close()
+
+
+async def _upgraded(
+    app: "ApiServer", request: Request, exchange: Exchange, place: Place, target: str, headers: list[tuple[str, str]]
+) -> Answer | None:
+    """Passes an upgraded connection through as it is, SPDY or WebSocket."""
+    from umiak.kit.http.client import HttpError
+
+    asked = [*headers, ("Upgrade", request.header("upgrade"))]
+    try:
+        status, found, wire = await app.upstreams.client(place).upgrade(request.method, target, asked, request.body)
+    except HttpError as error:
+        return await _unreachable(error, place)
+    if status != 101:
+        text = b""
+        while piece := await wire.read():
+            text += piece
+        exchange.reply(status, [h for h in _kept(found) if h[0] != "Content-Length"], text)
+        return None
+    left = ("connection", "date", "content-length")
+    await joined(exchange.upgrade([(name.title(), value) for name, value in found.items() if name not in left]), wire)
+    return None
