@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import mirror
+
 from umiak.cli.machine import containerd, programs
 from umiak.cli.machine.config import ClusterConfig
 from umiak.cli.machine.credentials import NETWORK
@@ -26,6 +28,16 @@ from umiak.testing.machine import Machine, Switch
 
 NODES = {"first": "198.51.100.10", "second": "198.51.100.11"}
 SETTLE = "import sys, pathlib; from umiak.cli.machine import kernel; kernel.settle(pathlib.Path(sys.argv[1]))"
+
+REGISTRY, MIRROR_PORT = "registry.k8s.io", 5000
+TELL = f"""set -e
+top={Path(containerd.REGISTRIES).parent}
+mkdir -p $top
+mount -t tmpfs registries $top
+mkdir -p {containerd.REGISTRIES}/$0
+echo "$1" > {containerd.REGISTRIES}/$0/hosts.toml
+"""
+"""In the machine's own view of /etc, which is this machine's otherwise."""
 
 
 class Cluster:
@@ -94,6 +106,14 @@ class Cluster:
         for there, here in ((self.first, self.second), (self.second, self.first)):
             pods = self.get("node", there.name)["spec"]["podCIDR"]
             here.run("ip", "route", "add", pods, "via", there.address)
+
+    def mirror(self, archives: Sequence[Path]) -> None:
+        """Serves the images on each machine's loopback in place of their registry."""
+        files = [str(path.resolve()) for path in archives]
+        for machine in (self.first, self.second):
+            hosts = mirror.HOSTS.format(registry=REGISTRY, port=MIRROR_PORT)
+            machine.run("sh", "-c", TELL, REGISTRY, hosts)
+            machine.start("mirror", [sys.executable, mirror.__file__, str(MIRROR_PORT), *files])
 
     def import_images(self, archives: Sequence[Path]) -> None:
         for config in self.configs.values():

@@ -1,12 +1,8 @@
 """What the suite's reports say becomes the page."""
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 import report
 import suite
 from suite import Result

@@ -14,6 +14,10 @@ PAUSE = "registry.umiak.internal/pause:1"
 CNI_BINARIES = ("/usr/lib/cni", "/opt/cni/bin")
 
 
+REGISTRIES = "/etc/containerd/certs.d"
+"""Where administrators tell of mirrors and of registries' certificates: containerd's own place, one folder each."""
+
+
 class RuntimeMissing(Exception):
     """The container runtime or a program it needs is not installed, or does not come up."""
 
@@ -60,6 +64,8 @@ oom_score = 0
 [{runtime}]
   restrict_oom_score_adj = {str(restrict_oom).lower()}
 {f"  sandbox_image = '{PAUSE}'" if major < 2 else ""}
+  [{images}.registry]
+    config_path = '{REGISTRIES}'
   [{runtime}.cni]
     {bins}
     conf_dir = '{layout.cni_config}'
