@@ -189,6 +189,8 @@ class _Checker:
             case "map":
                 return target.params[1]
             case "struct":
+                if self.provider.find_type(target.name) is None:
+                    return self.fail(node, f"unexpected failed resolution of '{target.name}'")
                 found = self.provider.find_field(target.name, field)
                 return self.fail(node, f"undefined field '{field}'") if found is None else found
             case "param":

@@ -65,12 +65,14 @@ class Policies(Declarations):
 
     null_is_absent = False
 
-    def __init__(self, variables: dict[str, Type], mutating: bool) -> None:
-        super().__init__(request_type(), namespace_type())
+    def __init__(self, variables: dict[str, Type], mutating: bool, *declared: Declared) -> None:
+        super().__init__(request_type(), namespace_type(), *declared)
         self.variables = variables
         self.mutating = mutating
 
     def find_type(self, name: str) -> Type | None:
+        if name == VARIABLES.name:
+            return VARIABLES
         if self.mutating and (name in ("Object", "JSONPatch") or name.startswith("Object.")):
             return types.struct(name)
         return super().find_type(name)
@@ -121,6 +123,28 @@ def admission(
     return Environment(
         declared, Policies(variables or {} if variables is None else variables, mutating), json_patch=mutating
     )
+
+
+def typed_policy(
+    obj: Declared | None, params: Declared | None, has_params: bool, variables: dict[str, Type]
+) -> Environment:
+    """For finding out whether a policy's expressions fit the kinds it is about; None stands for what has no type.
+
+    The reference leaves `authorizer.requestResource` out here, and so warns of it.
+    """
+    of_object, of_params = (types.DYN if declared is None else declared.type for declared in (obj, params))
+    declared = {
+        "namespaceObject": namespace_type().type,
+        "request": request_type().type,
+        "object": of_object,
+        "oldObject": of_object,
+        "authorizer": AUTHORIZER,
+        "variables": VARIABLES,
+    }
+    if has_params:
+        declared["params"] = of_params
+    known = [known for known in (obj, params) if known is not None]
+    return Environment(declared, Policies(variables, False, *known))
 
 
 def claims() -> Environment:
