@@ -25,7 +25,7 @@ GRACE = 5
 
 
 def crew(settings: "Settings", identity: "Identity", count: int) -> Crew:
-    """`count` workers beside this process. They share what is imported by now."""
+    """The workers that make this process one of `count`. They share what is imported by now."""
     import umiak.cli.server
     import umiak.kit.http.server
     import umiak.server.assembly
@@ -33,10 +33,11 @@ def crew(settings: "Settings", identity: "Identity", count: int) -> Crew:
     import umiak.store.sqlite  # noqa: F401 - loaded once for all
 
     def command(post: Post) -> list[str]:
-        return [sys.executable, "-m", "umiak.cli.main", *sys.argv[1:], f"--port={settings.port}", f"--post={post}"]
+        given = [*sys.argv[1:], f"--port={settings.port}", f"--workers={count}", f"--post={post}"]
+        return [sys.executable, "-m", "umiak.cli.main", *given]
 
     gc.freeze()
-    return Crew(count, lambda post: work(settings, identity, post), command)
+    return Crew(count - 1, lambda post: work(settings, identity, post), command)
 
 
 def work(settings: "Settings", identity: "Identity", post: Post) -> int:
@@ -46,6 +47,8 @@ def work(settings: "Settings", identity: "Identity", post: Post) -> int:
 
 async def _work(settings: "Settings", identity: "Identity", desk: Desk) -> None:
     from umiak.cli.server import application, secrets_of, server_of, tls_of
+    from umiak.kit.clock import RealClock
+    from umiak.kit.memory import stay_small
     from umiak.store.sqlite import SqliteHistory
 
     loop = asyncio.get_running_loop()
@@ -60,7 +63,7 @@ async def _work(settings: "Settings", identity: "Identity", desk: Desk) -> None:
     gc.freeze()
     desk.serve(server, tls_of(identity))
     try:
-        await asyncio.Event().wait()
+        await stay_small(RealClock())
     finally:
         await app.close()
         await server.close(GRACE)
@@ -91,5 +94,5 @@ async def front(
         await crew.begin(Hub(store, crew.board))
     except RuntimeError as error:
         raise CommandError(str(error)) from None
-    own = Own(server, context)
-    return Front(crew, Spread(listener, lambda: [own, *crew.ready]), server)
+    crew.own = Own(server, context)
+    return Front(crew, Spread(listener, lambda: crew.takers), server)

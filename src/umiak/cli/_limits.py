@@ -1,10 +1,14 @@
 """The flags of `umiak server` that say how many requests run at once: names and meaning are kube-apiserver's."""
 
 import argparse
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from umiak.cli._access import switch
 from umiak.cli.command import CommandError
+
+if TYPE_CHECKING:
+    from umiak.server.settings import Settings
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,3 +40,12 @@ def limits(args: argparse.Namespace) -> dict[str, Any]:
         "max_mutating_requests_inflight": changes,
         "priority_and_fairness": args.enable_priority_and_fairness,
     }
+
+
+def share(settings: "Settings", processes: int) -> "Settings":
+    """One process's part of the limits: each counts by itself, and has as many connections as the others."""
+    return replace(
+        settings,
+        max_requests_inflight=-(-settings.max_requests_inflight // processes),
+        max_mutating_requests_inflight=-(-settings.max_mutating_requests_inflight // processes),
+    )

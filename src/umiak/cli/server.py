@@ -1,10 +1,10 @@
 """umiak server: one API server, without root."""
 
 import argparse
-import asyncio
 import contextlib
 import errno
 import logging
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from umiak.store.contract import Store
     from umiak.store.logged import LoggedStore
 
-MOST_WORKERS = 16
+FEW, MOST = 4, 16
+"""Processes that answer requests: by themselves, and at most. All writes go through one of them."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +47,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--advertise", default="", metavar="A", help="address others reach this server at")
     parser.add_argument("--service-cidr", default="10.96.0.0/16", metavar="CIDR")
     parser.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that answer requests (1)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help=f"processes that answer requests (one for each core, at most {FEW}; with --store memory 1)",
+    )
     parser.add_argument("--post", help=argparse.SUPPRESS)  # how a server starts a worker of its own
     _access.arguments(parser)
     _audit.arguments(parser)
@@ -56,24 +63,28 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    settings = settings_of(args)
-    if args.workers == 1:
+    count = processes(args.workers, args.store)
+    settings = _limits.share(settings_of(args), count)
+    if count == 1:
         return run_until_stopped(lambda: serve(settings, args.store))
-    return _run_crew(args, settings)
-
-
-def _run_crew(args: argparse.Namespace, settings: "Settings") -> int:
     from umiak.cli import _crew
     from umiak.server.crew import Post
 
-    if args.store != "sqlite":
-        raise CommandError(f"--store {args.store} is one process's own: choose --workers 1")
-    if not 1 <= args.workers <= MOST_WORKERS:
-        raise CommandError(f"--workers {args.workers}: choose 1 to {MOST_WORKERS}")
     if args.post:
         return _crew.work(settings, keys(settings), Post.of(args.post))
-    crew = _crew.crew(settings, keys(settings), args.workers - 1)
+    crew = _crew.crew(settings, keys(settings), count)
     return run_until_stopped(lambda: serve(settings, args.store, crew))
+
+
+def processes(wanted: int, store: str) -> int:
+    """How many there are to be; `wanted` is 0 where nothing was said. Raises CommandError."""
+    if not 0 <= wanted <= MOST:
+        raise CommandError(f"--workers {wanted}: choose 1 to {MOST}")
+    if store == "sqlite":
+        return wanted or min(len(os.sched_getaffinity(0)), FEW)
+    if wanted > 1:
+        raise CommandError(f"--store {store} is one process's own: choose --workers 1")
+    return 1
 
 
 def settings_of(args: argparse.Namespace) -> "Settings":
@@ -130,11 +141,14 @@ def free_port(bind: str) -> int:
 
 async def serve(settings: "Settings", kind_of_store: str, crew: "Crew | None" = None) -> None:
     """Until cancelled. Raises CommandError when it can not start."""
+    from umiak.kit.clock import RealClock
+    from umiak.kit.memory import stay_small
+
     async with serving(settings, kind_of_store, crew=crew) as running:
         assert settings.data_dir is not None
         write(str(settings.data_dir / "admin.kubeconfig"), running.kubeconfig)  # its appearance says: ready
         say_ready(f"umiak server is ready on https://{settings.bind}:{running.port} after {elapsed():.0f} ms")
-        await asyncio.Event().wait()
+        await stay_small(RealClock())
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +184,6 @@ def elapsed() -> float:
     """Milliseconds since this process was started, the interpreter's own start included."""
     try:
         ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-        import os
-
         return (time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")) * 1000
     except (OSError, ValueError, AttributeError):
         return time.process_time() * 1000

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 ENDED = 8
 """The first word of the board for workers: how many connections of each have ended."""
-GO, READY, TAKE = b"g", b"r", b"t"
-"""What owner and worker say on the socket that connections go over: read the store; I serve; serve this."""
+GO, READY, TAKE, SHED = b"g", b"r", b"t", b"s"
+"""What owner and worker say on the socket that connections go over: read the store; I serve; serve this; have so many
+connections go elsewhere (followed by the number)."""
 PATIENCE = 1.0
 """Seconds between replacing a worker twice: one that can not live must not keep a core busy."""
 LARGEST_CREW = 16
@@ -120,6 +121,10 @@ class Worker:
         self._given += 1
         return True
 
+    def shed(self, count: int) -> None:
+        with suppress(OSError):
+            self._connections.send(SHED + str(count).encode())
+
     def ask_to_stop(self) -> None:
         if self.process:
             with suppress(ProcessLookupError):
@@ -151,12 +156,19 @@ class Crew:
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._news = asyncio.Event()
         self._settled = False
+        self.own: Own | None = None
+        """The owner's share, once it serves."""
         forked = lambda post: fork(lambda: work(post), post.files)  # noqa: E731 - one line reads better here
         self.workers = [Worker(number, self.board, forked) for number in range(count)]
 
     @property
     def ready(self) -> list[Worker]:
         return [worker for worker in self.workers if worker.is_ready and worker.process]
+
+    @property
+    def takers(self) -> list["Worker | Own"]:
+        """Who serves connections."""
+        return [*([self.own] if self.own is not None else []), *self.ready]
 
     async def begin(self, hub: Hub) -> None:
         """Returns when all are ready. Raises RuntimeError when one can not start."""
@@ -172,7 +184,9 @@ class Crew:
 
     def _changed(self, worker: Worker) -> None:
         self._news.set()
-        if self._settled and not worker.process:
+        if worker.process:
+            level(self.takers)
+        elif self._settled:
             now = asyncio.get_running_loop().time()
             wait = max(0.0, self._started.get(worker.number, -PATIENCE) + PATIENCE - now)
             timer = asyncio.get_running_loop().call_later(wait, self._replace, worker.number)
@@ -207,6 +221,14 @@ class Crew:
                 worker.end()
 
 
+def level(takers: Sequence["Worker | Own"]) -> None:
+    """Connections stay where they are; when a process has joined, the others let go of what is above its share."""
+    share = -(-sum(taker.open for taker in takers) // len(takers))
+    for taker in takers:
+        if taker.open > share:
+            taker.shed(taker.open - share)
+
+
 class Desk:
     """A worker's own end of what its owner hands it."""
 
@@ -220,7 +242,8 @@ class Desk:
 
     async def may_read(self) -> None:
         """Waits until the store's owner has begun to tell what is committed."""
-        await asyncio.get_running_loop().sock_recv(self._connections, len(GO))
+        if await asyncio.get_running_loop().sock_recv(self._connections, len(GO)) != GO:
+            os._exit(1)  # the owner could not start, and says why
 
     def replica(self, history: "SqliteHistory") -> Replica:
         """The store as it is in the file, followed from then on."""
@@ -243,11 +266,13 @@ class Desk:
 
     def _take(self, server: Server, context: ssl.SSLContext | None) -> None:
         try:
-            told, files, _, _ = socket.recv_fds(self._connections, len(TAKE), 1)
+            told, files, _, _ = socket.recv_fds(self._connections, 16, 1)
         except BlockingIOError:
             return
         if not told:  # the owner is gone, and so are we in a moment
             asyncio.get_running_loop().remove_reader(self._connections.fileno())
+        if told[:1] == SHED:
+            server.shed(int(told[1:]))
         for file in files:
             server.adopt(socket.socket(fileno=file), context)
 
@@ -267,3 +292,6 @@ class Own:
         self.open += 1
         self._server.adopt(sock, self._context)
         return True
+
+    def shed(self, count: int) -> None:
+        self._server.shed(count)

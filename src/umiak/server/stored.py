@@ -74,30 +74,40 @@ def shown(kind: Kind, value: bytes) -> bytes:
 
 
 def render(kind: Kind, obj: Object) -> Render:
-    """Encodes `obj` for the store once its revision is known; `obj` gets its resourceVersion then."""
+    """Encodes `obj` for the store once its revision is known; `obj` gets its resourceVersion then. Called again, it
+    only changes that."""
+    first: list[tuple[int, bytes]] = []
 
     def rendered(revision: int) -> bytes:
         of(obj)["resourceVersion"] = str(revision)
-        if is_direct(kind):
-            return encode(kind, obj)
-        kept = kind.to_storage(msgspec.json.decode(encode(kind, obj))) if kind.to_storage else ordered(obj, kind)
-        kept["apiVersion"] = storage_api_version(kind)
-        return msgspec.json.encode(kept)
+        if first:
+            return _restamped(*first[0], revision)
+        value = _kept(kind, obj)
+        first.append((revision, value))
+        return value
 
     return rendered
+
+
+def _kept(kind: Kind, obj: Object) -> bytes:
+    """The bytes that are stored."""
+    if is_direct(kind):
+        return encode(kind, obj)
+    kept = kind.to_storage(msgspec.json.decode(encode(kind, obj))) if kind.to_storage else ordered(obj, kind)
+    kept["apiVersion"] = storage_api_version(kind)
+    return msgspec.json.encode(kept)
 
 
 def restamp(entry: Entry) -> Render:
-    """The same bytes with another resourceVersion, without decoding.
+    """The same bytes with another resourceVersion, without decoding."""
+    return lambda revision: _restamped(entry.modified, entry.value, revision)
 
-    Names, namespaces and uids come before it in the bytes and can not contain quotes, so the first match is the one.
-    """
 
-    def rendered(revision: int) -> bytes:
-        old, new = (b'"resourceVersion":"%d"' % n for n in (entry.modified, revision))
-        return entry.value.replace(old, new, 1)
-
-    return rendered
+def _restamped(before: int, value: bytes, revision: int) -> bytes:
+    """Names, namespaces and uids come before it in the bytes and can not contain quotes, so the first match is the
+    one."""
+    old, new = (b'"resourceVersion":"%d"' % n for n in (before, revision))
+    return value.replace(old, new, 1)
 
 
 def item(kind: Kind, value: bytes) -> bytes:

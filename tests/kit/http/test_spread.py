@@ -5,7 +5,7 @@ import socket
 from dataclasses import dataclass, field
 
 from umiak.kit.clock import RealClock
-from umiak.kit.http.server import Limits, Server, plain_error
+from umiak.kit.http.server import Limits, Server, plain_error, serve
 from umiak.kit.http.spread import Spread, listen
 
 
@@ -71,4 +71,22 @@ async def test_an_adopted_connection_is_served_and_its_end_counted():
     writer.close()
     await until(lambda: ended == [1])
     spread.close()
+    await server.close()
+
+
+async def test_a_connection_that_is_shed_ends_with_its_next_answer():
+    def handler(request, exchange):
+        exchange.reply(200, [], b"x")
+
+    server = await serve(handler, "127.0.0.1", 0)
+    pairs = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(3)]
+    await until(lambda: server.connections == 3)
+    server.shed(1)
+    server.shed(1)
+    answers = []
+    for reader, writer in pairs:
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        answers.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.close()
+    assert [b"Connection: close" in answer for answer in answers].count(True) == 2
     await server.close()

@@ -32,6 +32,8 @@ class ClusterConfig:
     runDir: str = str(DEFAULT_RUN)
     containerRuntimeEndpoint: str = ""
     """A CRI socket to use; empty: a containerd of our own."""
+    apiProcesses: int = 1
+    """How many processes answer API requests. Each more takes 35 MiB, and is of use to a busy cluster only."""
 
     @property
     def layout(self) -> Layout:
@@ -91,6 +93,8 @@ def _check(config: ClusterConfig) -> None:
     for name in ("port", "nodePort"):
         if not 0 < getattr(config, name) < 65536:
             raise ConfigError(f"{name}: must be between 1 and 65535")
+    if not 0 < config.apiProcesses <= 16:
+        raise ConfigError("apiProcesses: must be between 1 and 16")
 
 
 def own_address() -> str:

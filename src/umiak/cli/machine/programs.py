@@ -48,6 +48,7 @@ def server(config: ClusterConfig) -> list[str]:
         f"--advertise={config.address}",
         f"--service-cidr={config.serviceCIDR}",
         f"--cluster-domain={config.clusterDomain}",
+        f"--workers={config.apiProcesses}",
     )
 
 

@@ -30,6 +30,8 @@ class Connection(asyncio.BufferedProtocol):
         self.gate = Gate()
         self._inbox = inbox()
         self.lost = False
+        self.leaving = False
+        """Whether the next answer is the last."""
         self.streaming: Stream | None = None
         self.deadline = inf
         self._unsent = 0

@@ -82,7 +82,7 @@ class Exchange:
         """Answers in full. Sets Content-Length itself; to HEAD it sends that, and no body."""
         head = head_of(status, headers)
         connection = self._answer()
-        keep = self._keep and not connection.server.closing
+        keep = self._keep and not connection.leaving and not connection.server.closing
         length = "" if status in BODILESS else f"Content-Length: {len(body)}\r\n"
         data = f"{head}{connection.server.date()}{length}{self._persistence(keep)}\r\n".encode()
         if self._method == "HEAD" or status in BODILESS:
@@ -104,7 +104,7 @@ class Exchange:
         connection = self._answer()
         measured = any(name.lower() == "content-length" for name, _ in headers)
         chunked = not measured and not self._old
-        keep = self._keep and (measured or chunked) and not connection.server.closing
+        keep = self._keep and (measured or chunked) and not connection.leaving and not connection.server.closing
         framing = "Transfer-Encoding: chunked\r\n" if chunked else ""
         connection.write(f"{head}{connection.server.date()}{framing}{self._persistence(keep)}\r\n".encode())
         self.stream = Stream(connection, chunked, keep, silent=self._method == "HEAD")

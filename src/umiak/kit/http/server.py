@@ -5,6 +5,7 @@ import socket
 import ssl as tls
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from itertools import islice
 from math import inf
 from typing import Any
 
@@ -124,6 +125,11 @@ class Server:
         if connection in self._open:  # else it is a duplex now
             self._open.discard(connection)
             self._ended()
+
+    def shed(self, count: int) -> None:
+        """Makes the next answer of `count` connections their last, so that their clients connect anew."""
+        for connection in islice([c for c in self._open if not c.leaving], count):
+            connection.leaving = True
 
     def _ended(self) -> None:
         self._note_empty()
