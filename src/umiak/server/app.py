@@ -338,7 +338,7 @@ class ApiServer:
     async def _permitted(self, request: Request, found: Route, asked: Attributes, exchange: Exchange) -> Answer | None:
         await self.authorize(asked, request.audit)
         if (elsewhere := self.extensions) is not None and (extension := elsewhere.behind(found.path)) is not None:
-            return await elsewhere.hand_on(request, exchange, extension)
+            return await elsewhere.hand_on(request, found, exchange, extension)
         if not found.is_resource:
             return await self.paths.answer(self, request)
         return await self._resource(request, found, exchange)

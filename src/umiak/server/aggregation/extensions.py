@@ -6,7 +6,7 @@ available. Services and their endpoints are followed as soon as there is somebod
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,6 +26,7 @@ from umiak.server.aggregation.extension import Extension
 from umiak.server.answer import Answer
 from umiak.server.call import Exchange
 from umiak.server.contract import Request
+from umiak.server.route import Route
 from umiak.server.subresources.service_proxy import SERVICE_NAME
 
 if TYPE_CHECKING:
@@ -193,8 +194,17 @@ class Extensions:
             return self.documents().get(path.removeprefix(OPENAPI_3), (path, None))[1]
         return None
 
-    def hand_on(self, request: Request, exchange: Exchange, extension: Extension) -> Awaitable[Answer | None]:
-        return proxy.hand_on(self._app, request, exchange, extension)
+    async def hand_on(self, request: Request, route: Route, exchange: Exchange, extension: Extension) -> Answer | None:
+        """None when the answer is passed on as it comes; a watch goes on after this returns."""
+        found = await proxy.hand_on(self._app, request, exchange, extension)
+        if found is None or isinstance(found, Answer):
+            return found
+        passing = found.pass_on()
+        if route.verb == "watch":  # waits for nobody's turn any longer
+            self._tasks.start("watch", passing)
+        else:
+            await passing
+        return None
 
     def entries(self) -> dict[tuple[str, str], Object]:
         """By (group, version): entries of aggregated discovery."""

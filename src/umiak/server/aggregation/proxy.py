@@ -9,7 +9,7 @@ from umiak.server.aggregation.extension import Extension, dialled
 from umiak.server.aggregation.identity import headers_of
 from umiak.server.aggregation.places import Nowhere
 from umiak.server.answer import Answer, plain
-from umiak.server.call import Exchange
+from umiak.server.call import Exchange, Stream
 from umiak.server.contract import Request
 from umiak.server.upstream import HOP_BY_HOP, Place, forwarded_headers, is_upgrade, joined, query_of
 from umiak.server.webhooks.sender import reason
@@ -27,8 +27,36 @@ def unavailable() -> Answer:
     return plain("service unavailable\n", 503)
 
 
-async def hand_on(app: "ApiServer", request: Request, exchange: Exchange, extension: Extension) -> Answer | None:
-    """None when the answer was passed on as it came."""
+class Passage:
+    """An answer of unknown length that has begun."""
+
+    def __init__(self, answer: "Streamed", stream: Stream) -> None:
+        self._answer = answer
+        self._stream = stream
+        stream.on_close.append(answer.close)
+
+    async def pass_on(self) -> None:
+        """Piece by piece, as a watch wants it; ends the one when the other is gone."""
+        from umiak.kit.http.client import HttpError
+
+        stream = self._stream
+        async with self._answer as answer:
+            try:
+                async for piece in answer:
+                    stream.write(piece)
+                    await stream.drain()
+                    if stream.closed:
+                        return
+            except (HttpError, ConnectionError):
+                stream.abort()
+                return
+        stream.close()
+
+
+async def hand_on(
+    app: "ApiServer", request: Request, exchange: Exchange, extension: Extension
+) -> Answer | Passage | None:
+    """What to answer, or how to pass on what the server answers; None when there is nothing left to do."""
     if not extension.is_available:
         return unavailable()
     await asyncio.sleep(0)  # what follows has timeouts, which need a task
@@ -51,7 +79,7 @@ async def _unreachable(error: Exception, place: Place) -> Answer:
 
 async def _forwarded(
     app: "ApiServer", request: Request, exchange: Exchange, place: Place, target: str, headers: list[tuple[str, str]]
-) -> Answer | None:
+) -> Answer | Passage | None:
     from umiak.kit.http.client import HttpError
 
     client = app.upstreams.client(place)
@@ -59,37 +87,22 @@ async def _forwarded(
         answer = await client.stream(request.method, target, headers, request.body)
     except HttpError as error:
         return await _unreachable(error, place)
+    if 300 <= answer.status < 400 and answer.headers.get("location"):
+        answer.close()
+        return Answer(502, REDIRECTED.encode(), "")
+    kept = [(name, value) for name, value in _kept(answer.headers) if name != "Content-Length"]
+    if "content-length" not in answer.headers and answer.status not in (204, 304):
+        return Passage(answer, exchange.start(answer.status, kept))
     async with answer:
-        if 300 <= answer.status < 400 and answer.headers.get("location"):
-            return Answer(502, REDIRECTED.encode(), "")
-        await _pass_on(answer, exchange)
+        try:
+            exchange.reply(answer.status, kept, await answer.read())
+        except HttpError as error:
+            return await _unreachable(error, place)
     return None
 
 
 def _kept(headers: dict[str, str]) -> list[tuple[str, str]]:
     return [(name.title(), value) for name, value in headers.items() if name not in HOP_BY_HOP]
-
-
-async def _pass_on(answer: "Streamed", exchange: Exchange) -> None:
-    """Piece by piece, as a watch wants it; ends the one when the other is gone."""
-    from umiak.kit.http.client import HttpError
-
-    headers = [(name, value) for name, value in _kept(answer.headers) if name != "Content-Length"]
-    if "content-length" in answer.headers or answer.status in (204, 304):
-        exchange.reply(answer.status, headers, await answer.read())
-        return
-    stream = exchange.start(answer.status, headers)
-    stream.on_close.append(answer.close)
-    try:
-        async for piece in answer:
-            stream.write(piece)
-            await stream.drain()
-            if stream.closed:
-                return
-    except (HttpError, ConnectionError):
-        stream.abort()
-        return
-    stream.close()
 
 
 async def _upgraded(
