@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from umiak.api import registry
+from umiak.api import protobuf, registry
 from umiak.objects.errors import StatusError
 from umiak.server.contract import Request
-from umiak.server.discovery import Discovery, version_rank, wants_aggregated
+from umiak.server.discovery import Discovery, form_in_one, version_rank
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden" / "schema" / "discovery.json.gz"
 V2 = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+PROTOBUF_V2 = V2.replace("json", "vnd.kubernetes.protobuf")
 
 
 def ask(path, accept="application/json", **headers):
@@ -23,16 +24,29 @@ def ask(path, accept="application/json", **headers):
 @pytest.mark.parametrize(
     ("accept", "want"),
     [
-        (V2, True),
-        (f"{V2};profile=nopeer,application/json", True),
-        ("application/json", False),
-        ("", False),
-        (V2.replace("v=v2", "v=v2beta1") + ",application/json", False),
-        (V2.replace("v=v2", "v=v2beta1"), None),
+        (V2, "application/json"),
+        (f"{V2};profile=nopeer,application/json", "application/json"),
+        (f"{PROTOBUF_V2},{V2}", "application/vnd.kubernetes.protobuf"),
+        ("application/json", ""),
+        ("", ""),
+        (V2.replace("v=v2", "v=v2beta1") + ",application/json", ""),
+        (V2.replace("v=v2", "v=v2beta1"), ""),
     ],
 )
-def test_wants_aggregated(accept, want):
-    assert wants_aggregated(accept) is want
+def test_who_asks_for_all_in_one(accept, want):
+    assert form_in_one(accept) == want
+
+
+def test_all_in_one_as_protobuf_says_the_same():
+    answer = ask("/apis", PROTOBUF_V2)
+    assert answer.type == PROTOBUF_V2
+    assert protobuf.encode(json.loads(ask("/apis", V2).body)) == answer.body
+    read = protobuf.decode(answer.body)
+    apps = next(item for item in read["items"] if item["metadata"]["name"] == "apps")
+    (version,) = apps["versions"]
+    daemons = version["resources"][1]
+    assert (version["freshness"], daemons["resource"], daemons["scope"]) == ("Current", "daemonsets", "Namespaced")
+    assert daemons["subresources"][0]["subresource"] == "status"
 
 
 def test_versions_best_first():

@@ -18,11 +18,12 @@ _PARTIALS: dict[str, list[Any]] = {
     _PARTIAL_LIST_V1BETA1: [[2, "metadata", META + "ListMeta", ""], [1, "items", _PARTIAL, "r"]],
 }
 """No definitions of OpenAPI: what any object can be asked for as."""
-_PARTIAL_KINDS = {
+_FURTHER_KINDS = {
     ("meta.k8s.io/v1", "PartialObjectMetadata"): _PARTIAL,
     ("meta.k8s.io/v1beta1", "PartialObjectMetadata"): _PARTIAL,
     ("meta.k8s.io/v1", "PartialObjectMetadataList"): _PARTIAL + "List",
     ("meta.k8s.io/v1beta1", "PartialObjectMetadataList"): _PARTIAL_LIST_V1BETA1,
+    ("apidiscovery.k8s.io/v2", "APIGroupDiscoveryList"): "io.k8s.api.apidiscovery.v2.APIGroupDiscoveryList",
 }
 
 Field = tuple[str, str, str]
@@ -50,7 +51,7 @@ def is_list(name: str) -> bool:
 def message_of(api_version: str, kind: str) -> str:
     """The message of a kind; empty when there is none, as for custom resources."""
     try:
-        name = _PARTIAL_KINDS.get((api_version, kind)) or compiled.schema(api_version, kind).definition
+        name = _FURTHER_KINDS.get((api_version, kind)) or compiled.schema(api_version, kind).definition
     except KeyError:
         return ""
     return name if name in _descriptions() else ""

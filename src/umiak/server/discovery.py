@@ -18,7 +18,10 @@ from umiak.server.bootstrap.objects import GROUP_PRIORITIES, VERSION_PRIORITIES
 from umiak.server.contract import Request
 from umiak.server.negotiation import Media, media_of, negotiate
 
-AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+IN_ONE = ("g=apidiscovery.k8s.io", "v=v2", "as=APIGroupDiscoveryList")
+"""How a client asks for all in one document."""
+AGGREGATED = ";".join(("application/json", *IN_ONE))
+FORMS = ("application/json", "application/vnd.kubernetes.protobuf")
 VERSION = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
 CUSTOM_PRIORITY = 1000
 """That of groups which custom resources bring."""
@@ -191,15 +194,16 @@ def _ordered(
     return {version: versions[version] for version in sorted(versions, key=rank)}
 
 
-def wants_aggregated(accept: str) -> bool | None:
-    """Whether the first clause that can be served asks for all in one; None when none can."""
+def form_in_one(accept: str) -> str:
+    """The media type, when the first clause that can be served asks for all in one; else empty."""
     for clause in accept.split(",") if accept else ["*/*"]:
         words = {word.strip() for word in clause.split(";")}
-        if {"application/json", "g=apidiscovery.k8s.io", "v=v2", "as=APIGroupDiscoveryList"} <= words:
-            return True
+        for form in FORMS:
+            if {form, *IN_ONE} <= words:
+                return form
         if negotiate(clause.strip()) is not None:
-            return False
-    return None
+            break
+    return ""
 
 
 def _answer(document: bytes, media: Media) -> Answer:
@@ -224,7 +228,7 @@ class Discovery:
         self._priorities = priorities
         self._elsewhere = elsewhere
         self._documents: dict[str, bytes] | None = None
-        self._aggregated: dict[str, tuple[bytes, str]] = {}
+        self._aggregated: dict[tuple[str, str], tuple[bytes, str]] = {}
 
     def changed(self) -> None:
         """To be called whenever a kind comes or goes."""
@@ -234,8 +238,8 @@ class Discovery:
     def answer(self, request: Request) -> Answer:
         """Raises StatusError 404 for what is not there, 406 for a form that is not offered."""
         path = request.path.rstrip("/")
-        if path in ("/api", "/apis") and wants_aggregated(request.header("accept")):
-            return self._in_one(request, path)
+        if path in ("/api", "/apis") and (form := form_in_one(request.header("accept"))):
+            return self._in_one(request, path, form)
         media = media_of(request)
         document = self._plain().get(path)
         if document is not None:
@@ -249,17 +253,19 @@ class Discovery:
         roots = (known.rpartition("/")[0] for known in self._plain() if known.count("/") > 1)
         return any(path.startswith(f"{root}/") for root in roots if root not in ("", "/apis"))
 
-    def _in_one(self, request: Request, path: str) -> Answer:
-        if path not in self._aggregated:
+    def _in_one(self, request: Request, path: str, form: str) -> Answer:
+        key = path, form
+        if key not in self._aggregated:
             found = self._groups()
             items = [group.aggregated for group in found if bool(group.name) is (path == "/apis")]
             body = encode(aggregated_list(items))
-            self._aggregated[path] = body, f'"{hashlib.sha512(body).hexdigest().upper()}"'
-        body, tag = self._aggregated[path]
+            tag = f'"{hashlib.sha512(body).hexdigest().upper()}"'
+            self._aggregated[key] = body if form == FORMS[0] else binary.body(body), tag
+        body, tag = self._aggregated[key]
         headers = [("ETag", tag), ("Vary", "Accept"), ("Cache-Control", "public")]
         if request.header("if-none-match") == tag:
             return Answer(304, b"", "", headers)
-        return Answer(200, body, AGGREGATED, headers)
+        return Answer(200, body, ";".join((form, *IN_ONE)), headers)
 
     def _groups(self) -> list[Group]:
         return groups(self._kinds(), self._priorities(), self._elsewhere())
