@@ -1,9 +1,11 @@
 """`umiak server` as a user runs it: one ready line, a kubeconfig that works, one clear line for each mishap."""
 
+import http.client
 import os
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import time
@@ -60,12 +62,33 @@ def children(process: subprocess.Popen[str]) -> list[int]:
     return [int(n) for n in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
+def get(port: int, path: str) -> str:
+    """Over a connection of its own, which may lead to any process."""
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=ssl._create_unverified_context(), timeout=10)
+    connection.request("GET", path, headers={"Authorization": "Bearer secret"})
+    answer = connection.getresponse()
+    assert answer.status == 200
+    text = answer.read().decode()
+    connection.close()
+    return text
+
+
+LISTED = 'apiserver_request_total{verb="LIST",dry_run="",group="",version="v1",resource="nodes"'
+
+
 def test_workers_share_the_work_and_are_replaced(tmp_path, port):
-    process = umiak("server", f"--data-dir={tmp_path}", f"--port={port}", "--workers=3")
+    (tmp_path / "tokens").write_text('secret,admin,admin,"system:masters"\n')
+    words = f"--data-dir={tmp_path}", f"--port={port}", "--workers=3", f"--token-file={tmp_path / 'tokens'}"
+    process = umiak("server", *words)
     try:
         assert process.stdout is not None and "is ready" in process.stdout.readline()
         before = children(process)
         assert len(before) == 2
+        for _ in range(9):
+            get(port, "/api/v1/nodes")
+        for _ in range(3):
+            (counted,) = [line for line in get(port, "/metrics").splitlines() if line.startswith(LISTED)]
+            assert counted.endswith(" 9"), "whoever is asked tells what all did"
         os.kill(before[0], signal.SIGKILL)
         deadline = time.monotonic() + 10
         while (now := children(process)) == before or len(now) < 2:
@@ -78,7 +101,7 @@ def test_workers_share_the_work_and_are_replaced(tmp_path, port):
     finally:
         process.kill()
         _, said = process.communicate()
-    assert said == ""
+    assert said == f"WARNING umiak.server.crew.owner: worker 0 (process {before[0]}) ended with -9\n"
 
 
 def test_a_data_folder_of_a_newer_version_is_left_alone(tmp_path):

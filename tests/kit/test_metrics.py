@@ -2,7 +2,7 @@
 
 import pytest
 
-from umiak.kit.metrics import MAX_SERIES, Registry
+from umiak.kit.metrics import MAX_SERIES, Registry, merged
 
 
 def test_text() -> None:
@@ -60,3 +60,33 @@ def test_series_are_bounded() -> None:
     for i in range(MAX_SERIES + 10):
         family.at(str(i)).inc()
     assert family.at("other").value == 10
+
+
+def test_what_several_processes_count_adds_up():
+    one, other = Registry(), Registry()
+    for registry, amount in ((one, 2), (other, 3)):
+        registry.counters("requests", "How many.", "verb").at("GET").inc(amount)
+        registry.gauge("revision", "The newest.").set(amount)
+        registry.histogram("seconds", "How long.", bounds=(1, 2)).observe(amount)
+    other.counters("requests", "How many.", "verb").at("a b").inc()
+    other.counter("own", "Only here.").inc(0.5)
+    text = merged([one.text().decode(), other.text().decode(), ""], alike=["revision"])
+    assert text.splitlines() == [
+        "# HELP own Only here.",
+        "# TYPE own counter",
+        "own 0.5",
+        "# HELP requests How many.",
+        "# TYPE requests counter",
+        'requests{verb="GET"} 5',
+        'requests{verb="a b"} 1',
+        "# HELP revision The newest.",
+        "# TYPE revision gauge",
+        "revision 3",
+        "# HELP seconds How long.",
+        "# TYPE seconds histogram",
+        'seconds_bucket{le="1"} 0',
+        'seconds_bucket{le="2"} 1',
+        'seconds_bucket{le="+Inf"} 2',
+        "seconds_sum 5",
+        "seconds_count 2",
+    ]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from umiak.server.crew import Post, level
+from umiak.server.crew.owner import level
+from umiak.server.crew.post import Post
 
 
 @dataclass

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from umiak.cli._part import run_until_stopped
 from umiak.cli.command import CommandError
-from umiak.server.crew import Crew, Desk, Own, Post
+from umiak.kit.children import end_with
+from umiak.server.crew.desk import Desk
+from umiak.server.crew.owner import Crew, Own
+from umiak.server.crew.post import Post
 
 if TYPE_CHECKING:
     import socket
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
     from umiak.kit.http.server import Server
     from umiak.kit.http.spread import Spread
+    from umiak.server.app import ApiServer
     from umiak.server.identity import Identity
     from umiak.server.settings import Settings
     from umiak.store.logged import LoggedStore
@@ -40,6 +44,12 @@ def crew(settings: "Settings", identity: "Identity", count: int) -> Crew:
     return Crew(count - 1, lambda post: work(settings, identity, post), command)
 
 
+def join(settings: "Settings", identity: "Identity", post: Post) -> int:
+    """A worker that takes the place of one that died."""
+    end_with(post.owner)
+    return work(settings, identity, post)
+
+
 def work(settings: "Settings", identity: "Identity", post: Post) -> int:
     """All that a worker does, until it is told to stop."""
     return run_until_stopped(lambda: _work(settings, identity, Desk(post)))
@@ -61,7 +71,8 @@ async def _work(settings: "Settings", identity: "Identity", desk: Desk) -> None:
     server = server_of(settings, app)
     await app.start()
     gc.freeze()
-    desk.serve(server, tls_of(identity))
+    app.metrics.others = desk.others
+    desk.serve(server, tls_of(identity), lambda: app.metrics.text(app))
     try:
         await stay_small(RealClock())
     finally:
@@ -84,7 +95,12 @@ class Front:
 
 
 async def front(
-    crew: Crew, store: "LoggedStore", listener: "socket.socket", server: "Server", context: "ssl.SSLContext"
+    crew: Crew,
+    app: "ApiServer",
+    store: "LoggedStore",
+    listener: "socket.socket",
+    server: "Server",
+    context: "ssl.SSLContext",
 ) -> Front:
     """Serves when every process is ready. Raises CommandError."""
     from umiak.kit.http.spread import Spread
@@ -94,5 +110,6 @@ async def front(
         await crew.begin(Hub(store, crew.board))
     except RuntimeError as error:
         raise CommandError(str(error)) from None
-    crew.own = Own(server, context)
+    crew.own = Own(server, context, lambda: app.metrics.text(app))
+    app.metrics.others = crew.others
     return Front(crew, Spread(listener, lambda: crew.takers), server)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from umiak.kit.http.server import Server
     from umiak.server.app import ApiServer
     from umiak.server.assembly import Secrets
-    from umiak.server.crew import Crew
+    from umiak.server.crew.owner import Crew
     from umiak.server.identity import Identity
     from umiak.server.settings import Settings
     from umiak.store.contract import Store
@@ -68,10 +68,10 @@ def run(args: argparse.Namespace) -> int:
     if count == 1:
         return run_until_stopped(lambda: serve(settings, args.store))
     from umiak.cli import _crew
-    from umiak.server.crew import Post
+    from umiak.server.crew.post import Post
 
     if args.post:
-        return _crew.work(settings, keys(settings), Post.of(args.post))
+        return _crew.join(settings, keys(settings), Post.of(args.post))
     crew = _crew.crew(settings, keys(settings), count)
     return run_until_stopped(lambda: serve(settings, args.store, crew))
 
@@ -283,7 +283,7 @@ async def start(
     with _listening(settings):
         listener = spread.listen(settings.bind, settings.port)
     await app.start()
-    return await _crew.front(crew, store, listener, server_of(settings, app), tls), app
+    return await _crew.front(crew, app, store, listener, server_of(settings, app), tls), app
 
 
 async def listen(

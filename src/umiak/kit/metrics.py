@@ -4,7 +4,7 @@ An increment is one dict lookup and one addition; everything else happens when s
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -164,6 +164,34 @@ class Registry:
         """Everything, for a GET of /metrics; its type is CONTENT_TYPE."""
         lines = [line for name in sorted(self._families) for line in self._families[name].lines()]
         return "".join(f"{line}\n" for line in lines).encode()
+
+
+def merged(texts: Iterable[str], alike: Collection[str] = ()) -> str:
+    """What several processes count, as one: the values of the same series are added up. Of the metrics in `alike`
+    everybody tells the same, and who is ahead is right."""
+    families: dict[str, tuple[list[str], dict[str, float]]] = {}
+    for text in texts:
+        comments: list[str] = []
+        series: dict[str, float] = {}
+        name = ""
+        for line in text.splitlines():
+            if line.startswith("# HELP "):
+                name = line.split(" ", 3)[2]
+                comments, series = families.setdefault(name, ([], {}))
+            if line.startswith("#"):
+                if line not in comments:
+                    comments.append(line)
+                continue
+            key, _, value = line.rpartition(" ")
+            before = series.get(key, 0.0)
+            series[key] = max(before, float(value)) if name in alike else before + float(value)
+    return "".join(f"{line}\n" for name in sorted(families) for line in _family(*families[name]))
+
+
+def _family(comments: list[str], series: dict[str, float]) -> Iterator[str]:
+    yield from comments
+    for key, value in series.items():
+        yield f"{key} {_number(value)}"
 
 
 def _escaped(text: str, quotes: bool = False) -> str:

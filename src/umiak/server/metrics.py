@@ -2,11 +2,11 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from umiak.kit.metrics import Registry
+from umiak.kit.metrics import Registry, merged
 from umiak.server.answer import Answer
 from umiak.server.contract import Request
 from umiak.server.route import Route
@@ -19,6 +19,8 @@ LABELS = ("verb", "dry_run", "group", "version", "resource", "subresource", "sco
 DURATION_LABELS = ("verb", "dry_run", "group", "version", "resource", "subresource", "scope", "component")
 BOUNDS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60)
 VERBS = {"create": "POST", "update": "PUT", "deletecollection": "DELETECOLLECTION"}
+ALIKE = ("umiak_store_revision", "apiserver_resource_objects")
+"""What all processes of a server know, instead of a share each."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -37,6 +39,8 @@ class Metrics:
         self.registry = Registry()
         self.on_read: list[Callable[[Registry], None]] = []
         """Called before the text is made; they bring up to date what others count."""
+        self.others: Callable[[], Awaitable[list[str]]] = _alone
+        """The texts of the other processes of this server."""
         self._requests = self.registry.counters(
             "apiserver_request_total", "Requests by verb, resource and HTTP response code.", *LABELS
         )
@@ -94,8 +98,15 @@ def _about(found: Route, dry_run: str) -> tuple[str, ...]:
     return (verb, dry_run, found.group, found.version, found.resource, found.subresource, scope, "apiserver")
 
 
+async def _alone() -> list[str]:
+    return []
+
+
 async def answer(app: "ApiServer", request: Request) -> Answer:
-    return Answer(200, app.metrics.text(app).encode(), CONTENT_TYPE)
+    """Of all processes of the server, since whoever asks again may reach another."""
+    others = await app.metrics.others()
+    text = app.metrics.text(app)
+    return Answer(200, (merged([text, *others], ALIKE) if others else text).encode(), CONTENT_TYPE)
 
 
 ROUTES = [("/metrics", answer)]

@@ -1,66 +1,47 @@
-"""Several processes that are one API server: the owner of the store and workers beside it.
+"""The owner's side: workers are started, replaced, stopped, and given their share of connections.
 
-The owner accepts connections and gives each process, itself included, as many as the others. What else there is to do
-once and not by everybody (default objects, upkeep, what definitions need written) is the owner's. A worker that dies
-is replaced at once; all die with the owner. The first workers are forked, before the store is opened, and share
-memory with the owner; those that take their place are started anew.
+What else there is to do once and not by everybody (default objects, upkeep, what definitions need written) is the
+owner's. A worker that dies is replaced at once; all die with the owner. The first workers are forked, before the store
+is opened, and share memory with the owner; those that take their place are started anew.
 """
 
 import asyncio
 import logging
 import os
-import random
 import signal
 import socket
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from umiak.kit.board import Board
 from umiak.kit.children import fork, reap, spawn
 from umiak.kit.http.server import Server
+from umiak.kit.metrics import merged
+from umiak.server.crew.post import (
+    ENDED,
+    GO,
+    OTHERS,
+    READY,
+    SHED,
+    TAKE,
+    TELL,
+    TOLD,
+    WANT,
+    Post,
+    hear,
+    say,
+    say_text,
+    text_in,
+)
+from umiak.server.metrics import ALIKE
 from umiak.store.hub import Hub, Link
-from umiak.store.index import Index
-from umiak.store.replica import Replica
-
-if TYPE_CHECKING:
-    from umiak.store.sqlite import SqliteHistory
 
 log = logging.getLogger(__name__)
-ENDED = 8
-"""The first word of the board for workers: how many connections of each have ended."""
-GO, READY, TAKE, SHED = b"g", b"r", b"t", b"s"
-"""What owner and worker say on the socket that connections go over: read the store; I serve; serve this; have so many
-connections go elsewhere (followed by the number)."""
 PATIENCE = 1.0
 """Seconds between replacing a worker twice: one that can not live must not keep a core busy."""
-LARGEST_CREW = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """What a worker is handed: its place, whose it is, and open files: to the store, for connections, the board."""
-
-    number: int
-    owner: int
-    store: int
-    connections: int
-    board: int
-
-    @property
-    def files(self) -> tuple[int, ...]:
-        return self.store, self.connections, self.board
-
-    def __str__(self) -> str:
-        return ",".join(map(str, (self.number, self.owner, *self.files)))
-
-    @classmethod
-    def of(cls, text: str) -> "Post":
-        """Raises ValueError."""
-        number, owner, store, connections, board = map(int, text.split(","))
-        return cls(number, owner, store, connections, board)
+SLOW = 5.0
+"""Seconds that a worker has to tell its metrics."""
 
 
 class Worker:
@@ -72,33 +53,36 @@ class Worker:
         board.words[ENDED + number] = 0
         self._given = 0
         self.store, theirs = socket.socketpair()
-        self._connections, inbox = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._words, inbox = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.process = start(Post(number, os.getpid(), theirs.fileno(), inbox.fileno(), board.handle))
         theirs.close()
         inbox.close()
-        self._connections.setblocking(False)
+        self._words.setblocking(False)
         self.is_ready = False
         self.link: Link | None = None
+        self._asked: list[asyncio.Future[str]] = []
+        self._leaves = False
 
-    def begin(self, hub: Hub, changed: Callable[["Worker"], None]) -> None:
-        """Lets it read the store and follow it. `changed` is called when it is ready, and when it is gone."""
-        loop = asyncio.get_running_loop()
+    def begin(self, hub: Hub, changed: Callable[["Worker"], None], wants: Callable[["Worker"], None]) -> None:
+        """Lets it read the store and follow it. `changed` is called when it is ready, and when it is gone; `wants` when
+        it wants the metrics of all others."""
         self.link = hub.attach(self.store, lambda: self._gone(changed))
-        loop.add_reader(self._connections.fileno(), lambda: self._heard(changed))
-        with suppress(OSError):  # gone already, as it is going to be heard
-            self._connections.send(GO)
+        asyncio.get_running_loop().add_reader(self._words.fileno(), self._heard, changed, wants)
+        say(self._words, GO)
 
-    def _heard(self, changed: Callable[["Worker"], None]) -> None:
-        try:
-            told = self._connections.recv(16)
-        except BlockingIOError:
+    def _heard(self, changed: Callable[["Worker"], None], wants: Callable[["Worker"], None]) -> None:
+        found = hear(self._words)
+        if found is None:
             return
-        except OSError:
-            told = b""
-        if told == READY:
+        word, file = found
+        if word == READY:
             self.is_ready = True
             changed(self)
-        else:
+        elif word == TOLD and file >= 0:
+            self._tell(text_in(file))
+        elif word == WANT:
+            wants(self)
+        elif not word:
             self._gone(changed)
 
     def _gone(self, changed: Callable[["Worker"], None]) -> None:
@@ -113,19 +97,40 @@ class Worker:
 
     def take(self, sock: socket.socket) -> bool:
         """The connection is the worker's from then on."""
-        try:
-            socket.send_fds(self._connections, [TAKE], [sock.fileno()])
-        except OSError:
+        if not say(self._words, TAKE, sock.fileno()):
             return False
         sock.close()
         self._given += 1
         return True
 
     def shed(self, count: int) -> None:
-        with suppress(OSError):
-            self._connections.send(SHED + str(count).encode())
+        say(self._words, SHED + str(count).encode())
+
+    async def metrics(self) -> str:
+        """What it counts; nothing when it takes too long."""
+        loop = asyncio.get_running_loop()
+        asked: asyncio.Future[str] = loop.create_future()
+        self._asked.append(asked)
+        if not say(self._words, TELL):
+            self._tell("")
+        timer = loop.call_later(SLOW, self._tell, "")
+        try:
+            return await asked
+        finally:
+            timer.cancel()
+
+    def _tell(self, text: str) -> None:
+        asked, self._asked = self._asked, []
+        for waiting in asked:
+            if not waiting.done():
+                waiting.set_result(text)
+
+    def have(self, others: str) -> None:
+        """The metrics that it wanted."""
+        say_text(self._words, OTHERS, others)
 
     def ask_to_stop(self) -> None:
+        self._leaves = True
         if self.process:
             with suppress(ProcessLookupError):
                 os.kill(self.process, signal.SIGTERM)
@@ -136,12 +141,14 @@ class Worker:
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
         code = reap(process)
-        log.info("worker %d (process %d) ended with %d", self.number, process, code)
+        if not self._leaves:
+            log.warning("worker %d (process %d) ended with %d", self.number, process, code)
+        self._tell("")
         if self.link is not None:
             self.link.close()
-            asyncio.get_running_loop().remove_reader(self._connections.fileno())
+            asyncio.get_running_loop().remove_reader(self._words.fileno())
         self.store.close()
-        self._connections.close()
+        self._words.close()
 
 
 class Crew:
@@ -155,6 +162,7 @@ class Crew:
         self._started: dict[int, float] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._news = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._settled = False
         self.own: Own | None = None
         """The owner's share, once it serves."""
@@ -174,7 +182,7 @@ class Crew:
         """Returns when all are ready. Raises RuntimeError when one can not start."""
         self._hub = hub
         for worker in self.workers:
-            worker.begin(hub, self._changed)
+            worker.begin(hub, self._changed, self._wants)
         while len(self.ready) < len(self.workers):
             if not all(worker.process for worker in self.workers):
                 raise RuntimeError("a worker process ended while it started")
@@ -202,7 +210,21 @@ class Crew:
             self._timers[number] = asyncio.get_running_loop().call_later(PATIENCE, self._replace, number)
             return
         self.workers[number] = worker
-        worker.begin(self._hub, self._changed)
+        worker.begin(self._hub, self._changed, self._wants)
+
+    async def others(self, but: Worker | None = None) -> list[str]:
+        """The metrics of all workers but one; of the owner too when a worker is left out."""
+        own = [self.own.metrics()] if but is not None and self.own is not None else []
+        told = await asyncio.gather(*(worker.metrics() for worker in self.ready if worker is not but))
+        return [*own, *told]
+
+    def _wants(self, worker: Worker) -> None:
+        async def gather() -> None:
+            worker.have(merged(await self.others(worker), ALIKE))
+
+        task = asyncio.get_running_loop().create_task(gather())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def close(self, grace: float) -> None:
         """Lets each end what it does, for at most `grace` seconds."""
@@ -229,59 +251,11 @@ def level(takers: Sequence["Worker | Own"]) -> None:
             taker.shed(taker.open - share)
 
 
-class Desk:
-    """A worker's own end of what its owner hands it."""
-
-    def __init__(self, post: Post) -> None:
-        self._number = post.number
-        self.store = socket.socket(fileno=post.store)
-        self.board = Board(post.board)
-        self._connections = socket.socket(fileno=post.connections)
-        self._connections.setblocking(False)
-        self._ended = 0
-
-    async def may_read(self) -> None:
-        """Waits until the store's owner has begun to tell what is committed."""
-        if await asyncio.get_running_loop().sock_recv(self._connections, len(GO)) != GO:
-            os._exit(1)  # the owner could not start, and says why
-
-    def replica(self, history: "SqliteHistory") -> Replica:
-        """The store as it is in the file, followed from then on."""
-        loaded = history.load()
-        index = Index()
-        for entry in loaded.entries:
-            index.put(entry)
-        end = lambda: os._exit(1)  # noqa: E731 - without the owner there is nothing left to do
-        return Replica(index, history, loaded.revision, self.board, self.store, end, random.Random())
-
-    def serve(self, server: Server, context: ssl.SSLContext | None) -> None:
-        """From now on connections come, and go to `server`."""
-        server.on_end = self._count
-        asyncio.get_running_loop().add_reader(self._connections.fileno(), self._take, server, context)
-        self._connections.send(READY)
-
-    def _count(self) -> None:
-        self._ended += 1
-        self.board.words[ENDED + self._number] = self._ended
-
-    def _take(self, server: Server, context: ssl.SSLContext | None) -> None:
-        try:
-            told, files, _, _ = socket.recv_fds(self._connections, 16, 1)
-        except BlockingIOError:
-            return
-        if not told:  # the owner is gone, and so are we in a moment
-            asyncio.get_running_loop().remove_reader(self._connections.fileno())
-        if told[:1] == SHED:
-            server.shed(int(told[1:]))
-        for file in files:
-            server.adopt(socket.socket(fileno=file), context)
-
-
 class Own:
-    """The owner's own share of connections."""
+    """The owner's own share of connections, and what it counts."""
 
-    def __init__(self, server: Server, context: ssl.SSLContext | None) -> None:
-        self._server, self._context = server, context
+    def __init__(self, server: Server, context: ssl.SSLContext | None, metrics: Callable[[], str]) -> None:
+        self._server, self._context, self.metrics = server, context, metrics
         self.open = 0
         server.on_end = self._ended
 
