@@ -6,7 +6,7 @@ from umiak.objects.cel.attributes import COST, LIMIT, Frame, Run
 from umiak.objects.cel.errors import CostExceeded, EvaluationError, no_overload
 from umiak.objects.cel.operators import insert
 from umiak.objects.cel.syntax import Call, Comprehension, ListNode, Literal, MapNode, Node
-from umiak.objects.cel.values import entries
+from umiak.objects.cel.values import entries, not_iterable
 
 if TYPE_CHECKING:
     from umiak.objects.cel.program import Plan
@@ -50,7 +50,7 @@ class _Each:
             return list(entries(values))
         if isinstance(values, list | dict):
             return [(value, None) for value in values]
-        raise no_overload()
+        raise not_iterable(values)
 
 
 def _binding(plan: "Plan", node: Comprehension) -> Run:

@@ -263,4 +263,12 @@ def entries(container: Any) -> Iterator[tuple[Any, Any]]:
     raise no_overload()
 
 
+def not_iterable(value: Any) -> EvaluationError:
+    """Names the type that holds such a value in cel-go."""
+    name = type_name(value)
+    known = {"null_type": "types.Null", "optional_type": "*types.Optional", "type": "*types.Type"}
+    held = known.get(name) or "types." + name.removeprefix("google.protobuf.").capitalize()
+    return EvaluationError(f"got '{held}', expected iterable type")
+
+
 Function = Callable[..., Any]
