@@ -1,4 +1,4 @@
-"""The flags of `umiak server` that say who may do what: names and meaning are kube-apiserver's."""
+"""The flags of `umiak server` that say who may do what and what may be written, named as kube-apiserver's."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from umiak.cli.command import CommandError
 
 if TYPE_CHECKING:
     from umiak.server.access.settings import AccessSettings, OidcSettings, WebhookSettings
+    from umiak.server.admission_settings import AdmissionSettings
 
 TRUE, FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 
@@ -53,6 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _oidc(parser.add_argument_group("OpenID Connect, one issuer"))
     _authorization(parser.add_argument_group("authorization"))
     _accounts(parser.add_argument_group("service account tokens"))
+    _admission(parser.add_argument_group("admission"))
 
 
 def _oidc(group: Any) -> None:
@@ -82,6 +84,22 @@ def _accounts(group: Any) -> None:
     group.add_argument("--service-account-max-token-expiration", type=span, default=0, metavar="TIME")
     add_switch(group, "--service-account-extend-token-expiration", "whether injected tokens last a year (default true)")
     add_switch(group, "--service-account-lookup", "whether secrets of everlasting tokens must exist (default true)")
+
+
+def _admission(group: Any) -> None:
+    group.add_argument("--enable-admission-plugins", action=Listed, metavar="NAME,..", help="on besides the usual ones")
+    group.add_argument("--disable-admission-plugins", action=Listed, metavar="NAME,..", help="usual ones to go without")
+    group.add_argument("--admission-control-config-file", metavar="F", help="AdmissionConfiguration")
+
+
+def admission_settings(args: argparse.Namespace) -> "AdmissionSettings":
+    from umiak.server.admission_settings import AdmissionSettings
+
+    return AdmissionSettings(
+        wanted=frozenset(args.enable_admission_plugins or ()),
+        without=frozenset(args.disable_admission_plugins or ()),
+        config_file=_path(args.admission_control_config_file),
+    )
 
 
 def access_settings(args: argparse.Namespace) -> "AccessSettings":

@@ -112,6 +112,7 @@ def settings_of(args: argparse.Namespace) -> "Settings":
         issuer=f"https://kubernetes.default.svc.{args.cluster_domain}",
         token_file=args.token_file,
         access=_access.access_settings(args),
+        admission=_access.admission_settings(args),
         audit=_audit.audit_settings(args),
         front_proxy=_front_proxy.settings(args),
         **_limits.limits(args),

@@ -99,7 +99,7 @@ class ApiServer:
         self.authorizer = authorizer
         self.impersonation = Impersonation(authorizer)
         self.objects = Resources(store, clock, random)
-        self.gate = Gate(admission, Surroundings(self.objects, clock, authorizer, random, rules, policies))
+        self.gate = Gate(admission, Surroundings(self.objects, clock, authorizer, random, rules, policies, self.kinds))
         self.issuer = issuer
         self.dispatch = Dispatch()
         self.paths = paths.Paths()

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from umiak.api import registry
 from umiak.api.kind import Kind
 from umiak.kit.clock import Clock
-from umiak.kit.modules import exported
 from umiak.kit.pki import Pair
 from umiak.kit.tasks import Tasks
 from umiak.objects.types import Object
@@ -19,6 +18,7 @@ from umiak.server import issuer_discovery
 from umiak.server.access import setup
 from umiak.server.access.certificates import Certificates
 from umiak.server.access.front_proxy import FrontProxy
+from umiak.server.admission_choice import chosen
 from umiak.server.aggregation.follow import Services
 from umiak.server.aggregation.follow import follow as follow_services
 from umiak.server.allocation.services import Given, ServiceAllocator
@@ -82,14 +82,13 @@ async def assemble(
     app: ApiServer
     policies = PolicyBook(lambda: app)
     hooks, asking = webhooks.plugins(lambda: app, Sender(Resources(store, clock, chance), chance))
-    plugins = [*exported("umiak.server.admission", "ADMISSION").values(), *asking]
     app = ApiServer(
         store,
         clock=clock,
         random=chance,
         authenticators=(*_front_proxies(secrets, settings, clock), authentication),
         authorizer=authorization,
-        admission=[plugin for plugin in plugins if plugin.name not in settings.without_admission],
+        admission=chosen(settings.admission, asking, clock, chance),
         settings=settings,
         specials={("", "services"): _services(allocator, lambda: app)},
         rules=authorization,

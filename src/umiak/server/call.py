@@ -114,10 +114,6 @@ class Gate:
         }
         self._surroundings = surroundings
 
-    @property
-    def names(self) -> frozenset[str]:
-        return frozenset(plugin.name for plugins in self._phases.values() for plugin in plugins)
-
     async def pass_through(self, admitted: Admitted, phase: Phase) -> None:
         """Raises what the first plugin that refuses raises."""
         await self._ask_all(admitted, phase)

@@ -1,7 +1,7 @@
 """What the parts of the API server hand each other: a request, who sent it, what it asks for, and admission."""
 
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
@@ -204,6 +204,16 @@ class Surroundings:
     """Who may do what, for checks that look at more than one request; None where RBAC is not in force."""
     policies: "PolicyBook | None" = None
     """The admission policies; None where none are enforced."""
+    kinds: Callable[[], Iterable[Kind]] = tuple
+    """All that are served."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What admission plugins are configured with, besides their configuration."""
+
+    clock: Clock
+    chance: random.Random
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,3 +227,5 @@ class Admission:
     run: Callable[[Surroundings, Admitted, Phase], Awaitable[None]]
     concerns: Callable[[Admitted], bool] = lambda request: True
     """A cheap first look that spares most requests the call."""
+    configure: "Callable[[bytes, Means], Admission] | None" = None
+    """Makes the plugin as its configuration says, which is empty when there is none. Raises ValueError."""

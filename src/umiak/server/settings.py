@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from umiak.server.access.settings import AccessSettings, FrontProxySettings
+from umiak.server.admission_settings import AdmissionSettings
 
 if TYPE_CHECKING:
     from umiak.server.audit.settings import AuditSettings
@@ -28,8 +29,7 @@ class Settings:
     cluster_domain: str = "cluster.local"
     issuer: str = "https://kubernetes.default.svc.cluster.local"
     token_file: Path | None = None
-    without_admission: frozenset[str] = frozenset()
-    """Names of admission plugins that are switched off."""
+    admission: AdmissionSettings = field(default_factory=AdmissionSettings)
     max_body: int = 3 * 1024 * 1024
     bookmark_interval: float = 60
     min_watch_timeout: float = 1800

@@ -12,7 +12,8 @@ from umiak.server.resources import Resources
 from umiak.store.memory import MemoryStore
 from umiak.testing.clock import VirtualClock
 
-PLUGINS = {plugin.name: plugin for plugin in exported("umiak.server.admission", "ADMISSION").values()}
+PACKAGES = ("umiak.server.admission", "umiak.server.admission.optional")
+PLUGINS = {plugin.name: plugin for package in PACKAGES for plugin in exported(package, "ADMISSION").values()}
 
 
 class Leaves:
@@ -39,7 +40,7 @@ class Gate:
     async def __call__(
         self, plugin, resource, new, old=None, *, group="", user="ada", groups=(), part="", operation="", dry_run=False
     ):
-        plugin = PLUGINS[plugin]
+        plugin = PLUGINS[plugin] if isinstance(plugin, str) else plugin
         about = (new or old)["metadata"]
         asked = Attributes(
             User(user, groups=tuple(groups)),

@@ -51,8 +51,6 @@ def flags() -> Flags:
     made.value("service-cluster-ip-range", "10.0.0.0/24", help="addresses of services")
     made.value("service-node-port-range", "30000-32767", help="node ports of services")
     made.value("token-auth-file", help='lines of token,user,uid,"group,group"')
-    made.several("enable-admission-plugins", help="on top of those that are on by default")
-    made.several("disable-admission-plugins", help="those to go without")
     _access.add_switch(made.parser, "--allow-privileged", "pods may be privileged; only true")
     _access.arguments(made.parser)
     made.unused(TUNING, "accepted, changes no answer")
@@ -91,7 +89,6 @@ async def work(args: argparse.Namespace) -> None:
     try:
         listener, app = await listen(settings, secrets, tls, store)
         try:
-            check_plugins(split(args.enable_admission_plugins), app.gate.names)
             await asyncio.Event().wait()
         finally:
             await app.close()
@@ -116,7 +113,7 @@ def settings_of(args: argparse.Namespace, folder: Path) -> "Settings":
             token_file=Path(args.token_auth_file) if args.token_auth_file else None,
             issuer=next(iter(args.service_account_issuer or ()), ISSUER),
             access=_access.access_settings(args),
-            without_admission=frozenset(split(args.disable_admission_plugins)),
+            admission=_access.admission_settings(args),
         )
 
 
@@ -135,13 +132,6 @@ def certificate(args: argparse.Namespace) -> tuple[str, str]:
     """The files of certificate and key that clients see."""
     certificate, key = (str(Path(args.cert_dir) / name) for name in ("apiserver.crt", "apiserver.key"))
     return args.tls_cert_file or certificate, args.tls_private_key_file or key
-
-
-def check_plugins(wanted: Sequence[str], there: frozenset[str]) -> None:
-    """Raises CommandError for an admission plugin that is wanted and not there."""
-    for name in wanted:
-        if name not in there:
-            raise CommandError(f'--enable-admission-plugins: "{name}" is unknown; umiak has {", ".join(sorted(there))}')
 
 
 def text(file: str) -> str:
