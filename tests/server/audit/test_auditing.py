@@ -151,6 +151,20 @@ def test_files_are_put_aside_when_they_are_full(tmp_path):
     assert not file.put([an_event(2_000_000)])
 
 
+def test_several_processes_write_to_one_file_and_lose_nothing(tmp_path):
+    """A server's processes have a handle each; whoever finds the file full puts it aside, the others follow."""
+    clock = VirtualClock()
+    settings = LogSettings(path=str(tmp_path / "a.log"), megabytes=1, compress=True)
+    files = [LogFile(settings, clock.now) for _ in range(3)]
+    for number in range(30):
+        clock._elapsed += 1
+        assert files[number % 3].put([an_event(100_000 + number)])
+    aside = [gzip.decompress(path.read_bytes()) for path in tmp_path.glob("*.gz")]
+    parts = [*aside, (tmp_path / "a.log").read_bytes()]
+    assert len(aside) == 2 and all(len(part) <= 1024 * 1024 for part in parts)
+    assert sum(part.count(b"\n") for part in parts) == 30
+
+
 def test_the_legacy_format():
     """apiserver's `pkg/audit/format.go`."""
     text = 'AUDIT: id="i" stage="ResponseComplete" ip="<unknown>" method="get" user="ann" groups="<none>" as="<self>" '

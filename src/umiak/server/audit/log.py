@@ -1,13 +1,14 @@
 """Events as lines of a file, which is put aside when it is full (as the lumberjack package does it)."""
 
 import contextlib
+import fcntl
 import gzip
 import logging
 import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -29,7 +30,6 @@ class LogFile:
         self._now = now
         self._path = Path(settings.path)
         self._handle = sys.stdout.fileno() if settings.path == "-" else self._opened()
-        self._size = 0 if settings.path == "-" else os.fstat(self._handle).st_size
 
     def _opened(self) -> int:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -46,28 +46,63 @@ class LogFile:
     def _write(self, line: bytes) -> bool:
         most = self._settings.megabytes * MEGABYTE
         try:
-            if most and self._settings.path != "-":
-                if len(line) > most:
-                    raise OSError(f"write length {len(line)} exceeds maximum file size {most}")
-                if self._size + len(line) > most:
-                    self._put_aside()
-            while line:
-                written = os.write(self._handle, line)
-                self._size += written
-                line = line[written:]
+            if not most or self._settings.path == "-":
+                self._append(line)
+            elif len(line) > most:
+                raise OSError(f"write length {len(line)} exceeds maximum file size {most}")
+            else:
+                self._append_within(line, most)
         except OSError as error:
             log.error("Error in audit plugin 'log' affecting 1 audit events: %s", error)
             return False
         return True
 
+    def _append(self, line: bytes) -> None:
+        while line:
+            line = line[os.write(self._handle, line) :]
+
+    def _append_within(self, line: bytes, most: int) -> None:
+        """Other processes of this server write to the same file. All share a lock while they write, so that none writes
+        to a file that another has put aside, and may be compressing."""
+        while True:
+            with self._locked(fcntl.LOCK_SH):
+                current = self._is_current()
+                if current and os.fstat(self._handle).st_size + len(line) <= most:
+                    self._append(line)
+                    return
+            if current:
+                self._put_aside()
+            else:
+                self._reopen()
+
+    @contextlib.contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        handle = self._handle
+        fcntl.flock(handle, how)
+        try:
+            yield
+        finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)
+
+    def _is_current(self) -> bool:
+        """Whether the file we write to still has its name."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._handle))
+        except FileNotFoundError:
+            return False
+
+    def _reopen(self) -> None:
+        handle, self._handle = self._handle, self._opened()
+        os.close(handle)
+
     def _put_aside(self) -> None:
-        """The full file gets the time into its name, and a new one begins."""
-        os.close(self._handle)
-        stamp = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H-%M-%S.%f")[:-3]
-        full = self._path.with_name(f"{self._path.stem}-{stamp}{self._path.suffix}")
-        with contextlib.suppress(FileNotFoundError):
-            self._path.rename(full)
-        self._handle, self._size = self._opened(), 0
+        """The full file gets the time into its name, and a new one begins; whoever is first does it."""
+        with self._locked(fcntl.LOCK_EX):
+            if not self._is_current():
+                return
+            stamp = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H-%M-%S.%f")[:-3]
+            self._path.rename(self._path.with_name(f"{self._path.stem}-{stamp}{self._path.suffix}"))
+        self._reopen()
         self._tidy()
 
     def _tidy(self) -> None:
