@@ -5,7 +5,7 @@ fields marked `omitempty` go, missing ones that are always written come, quantit
 """
 
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any
 
@@ -17,6 +17,8 @@ from umiak.objects.types import Object
 
 Read = Callable[[Object, str, str], tuple[Object, list[str]]]
 """(object, kind, version) to the object and its strict faults; raises bad_request."""
+Touched = Mapping[str, "Touched | None"]
+"""Names of an object's fields, each with the same of what is in it; None where all of it counts."""
 
 
 class Schema:
@@ -216,6 +218,31 @@ def _decode_object(node: Schema, obj: Object) -> Object:
     return obj
 
 
+def _decode_touched(node: Schema, obj: Object, touched: Touched) -> None:
+    """As `_decode_object`, of an object whose other fields are as they should be."""
+    for name, below in touched.items():
+        wanted, step, field = node._plan.get(name) or _UNKNOWN
+        if name not in obj:
+            if field is not None and _is_always_written(field):
+                obj[name] = zero(field)
+            continue
+        value = obj[name]
+        if field is None:
+            raise Odd
+        if below is not None and field.type == "object" and type(value) is dict and value:
+            _decode_touched(field, value, below)
+            continue
+        usual = type(value) is wanted and value
+        new = _unusual(field, value) if not usual else step(value) if step is not None else value
+        if new is DROP:
+            del obj[name]
+        else:
+            obj[name] = new
+
+
+_UNKNOWN: tuple[Any, Any, Any] = (None, None, None)
+
+
 def _unusual(field: Schema, value: Any) -> Any:
     """A property's value that is null, empty or not of the first type to expect."""
     if value is None:
@@ -405,24 +432,30 @@ def _byte_list(value: list[Any]) -> str:
         raise Odd from None
 
 
-def decode(schema: Schema, obj: Object, kind: str = "", version: str = "") -> tuple[Object, list[str]]:
+def decode(
+    schema: Schema, obj: Object, kind: str = "", version: str = "", touched: Touched | None = None
+) -> tuple[Object, list[str]]:
     """Reads `obj`, which is changed in place, as an object of `schema`.
 
     Returns it with the faults that strict decoding reports (`unknown field "spec.foo"`). Raises bad_request when a
     value has the wrong type; `kind` and `version` (by default the object's own) are named in that error's text.
+    Of an object that was decoded before, only what was `touched` since need be read again.
     """
     try:
         if schema.read is not None:
             return schema.read(obj, kind, version)
-        return _decode(schema, obj, kind or str(obj.get("kind", "")), version or _version_of(obj))
+        return _decode(schema, obj, kind or str(obj.get("kind", "")), version or _version_of(obj), touched)
     except RecursionError:
         raise bad_request("exceeded max depth") from None
 
 
-def _decode(schema: Schema, obj: Object, kind: str, version: str) -> tuple[Object, list[str]]:
+def _decode(schema: Schema, obj: Object, kind: str, version: str, touched: Touched | None) -> tuple[Object, list[str]]:
     try:
         if type(obj) is not dict:  # an object with repeated keys
             raise Odd
+        if touched is not None:
+            _decode_touched(schema, obj, touched)
+            return obj, []
         return _decode_object(schema, obj), []
     except Odd:
         from umiak.api.faults import explain

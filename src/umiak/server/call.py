@@ -104,6 +104,10 @@ Handler = Callable[[Call], Awaitable["Answer | None"]]
 """Does what a call asks; None when it answered through the exchange itself."""
 
 
+MOST_RESOURCES = 2000
+"""Phases of resources whose plugins are remembered; custom ones come and go."""
+
+
 class Gate:
     """All admission plugins, each phase in the reference's order."""
 
@@ -112,6 +116,7 @@ class Gate:
         self._phases: Mapping[Phase, list[Admission]] = {
             phase: [p for p in ordered if phase in p.phases] for phase in Phase
         }
+        self._about: dict[tuple[Phase, str], list[Admission]] = {}
         self._surroundings = surroundings
 
     async def pass_through(self, admitted: Admitted, phase: Phase) -> None:
@@ -123,9 +128,19 @@ class Gate:
             await self._ask_all(admitted, phase)
 
     async def _ask_all(self, admitted: Admitted, phase: Phase) -> None:
-        for plugin in self._phases[phase]:
+        for plugin in self._plugins(phase, admitted.attributes.resource):
             if plugin.concerns(admitted):
                 await plugin.run(self._surroundings, admitted, phase)
+
+    def _plugins(self, phase: Phase, resource: str) -> list[Admission]:
+        """Those that are about a resource of this name."""
+        found = self._about.get((phase, resource))
+        if found is None:
+            if len(self._about) >= MOST_RESOURCES:
+                self._about.clear()
+            found = [p for p in self._phases[phase] if p.resources is None or resource in p.resources]
+            self._about[phase, resource] = found
+        return found
 
 
 async def undo(admitted: Admitted) -> None:

@@ -229,3 +229,5 @@ class Admission:
     """A cheap first look that spares most requests the call."""
     configure: "Callable[[bytes, Means], Admission] | None" = None
     """Makes the plugin as its configuration says, which is empty when there is none. Raises ValueError."""
+    resources: tuple[str, ...] | None = None
+    """Names of the resources that it may concern, of whatever group; None for any. Spares all others that look, too."""

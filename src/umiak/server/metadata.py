@@ -4,7 +4,7 @@ Rules are those of apimachinery's `api/validation/objectmeta.go` and apiserver's
 """
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -41,6 +41,7 @@ ORDER = (
     "finalizers",
     "managedFields",
 )
+NAMES = ("name", "generateName", "namespace")
 SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 """Without vowels and look-alikes, so that generated names spell nothing."""
@@ -137,8 +138,9 @@ def faults_of_new(kind: Kind, about: Mapping[str, Any]) -> list[FieldError]:
 
 
 def faults_of_update(kind: Kind, new: Mapping[str, Any], old: Mapping[str, Any]) -> list[FieldError]:
-    """What is wrong with changed metadata."""
-    found = [*_names(kind, new, names.path_segment), *_common(kind, new), *_changes(new, old)]
+    """What is wrong with changed metadata; what stays was checked when it was stored."""
+    named = [] if all(new.get(k) == old.get(k) for k in NAMES) else _names(kind, new, names.path_segment)
+    found = [*named, *_common(kind, new, old), *_changes(new, old)]
     return [*found, *_standard_finalizers(kind, new)] if new.get("finalizers") != old.get("finalizers") else found
 
 
@@ -162,20 +164,17 @@ def _names(kind: Kind, about: Mapping[str, Any], check: Any) -> list[FieldError]
     return [*found, *(invalid_value("metadata.namespace", namespace, t) for t in names.dns_label(namespace))]
 
 
-def _common(kind: Kind, about: Mapping[str, Any]) -> list[FieldError]:
+NOTHING: Mapping[str, Any] = {}
+
+
+def _common(kind: Kind, about: Mapping[str, Any], old: Mapping[str, Any] = NOTHING) -> list[FieldError]:
     found: list[FieldError] = []
     if (about.get("generation") or 0) < 0:
         found.append(invalid_value("metadata.generation", about["generation"], "must be greater than or equal to 0"))
-    if labels := about.get("labels"):
-        found += label_faults(labels, "metadata.labels")
-    if annotations := about.get("annotations"):
-        found += _annotations(annotations)
-    if owners := about.get("ownerReferences"):
-        found += _owners(owners)
-    if finalizers := about.get("finalizers"):
-        found += _finalizers(finalizers)
-    if managed := about.get("managedFields"):
-        found += _managed(managed)
+    for field, check in _CHECKS:
+        value = about.get(field)
+        if value and value != old.get(field):
+            found += check(value)
     return found
 
 
@@ -256,6 +255,15 @@ def _managed(entries: list[Object]) -> list[FieldError]:
         if entry.get("fieldsType") not in (None, "", "FieldsV1"):
             found.append(invalid_value(f"{path}.fieldsType", entry["fieldsType"], "must be `FieldsV1`"))
     return found
+
+
+_CHECKS: tuple[tuple[str, Callable[[Any], list[FieldError]]], ...] = (
+    ("labels", lambda labels: label_faults(labels, "metadata.labels")),
+    ("annotations", _annotations),
+    ("ownerReferences", _owners),
+    ("finalizers", _finalizers),
+    ("managedFields", _managed),
+)
 
 
 def _changes(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[FieldError]:

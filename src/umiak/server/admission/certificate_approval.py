@@ -15,4 +15,11 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
         raise refuse(request, f'user not permitted to approve requests with signerName "{signer}"')
 
 
-ADMISSION = Admission(name="CertificateApproval", order=24, phases=(Phase.VALIDATE,), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="CertificateApproval",
+    order=24,
+    phases=(Phase.VALIDATE,),
+    run=run,
+    concerns=concerns,
+    resources=("certificatesigningrequests",),
+)

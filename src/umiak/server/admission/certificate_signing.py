@@ -23,4 +23,11 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
         raise refuse(request, f'user not permitted to sign requests with signerName "{signer}"')
 
 
-ADMISSION = Admission(name="CertificateSigning", order=25, phases=(Phase.VALIDATE,), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="CertificateSigning",
+    order=25,
+    phases=(Phase.VALIDATE,),
+    run=run,
+    concerns=concerns,
+    resources=("certificatesigningrequests",),
+)

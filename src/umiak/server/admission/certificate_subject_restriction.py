@@ -25,5 +25,10 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
 
 
 ADMISSION = Admission(
-    name="CertificateSubjectRestriction", order=27, phases=(Phase.VALIDATE,), run=run, concerns=concerns
+    name="CertificateSubjectRestriction",
+    order=27,
+    phases=(Phase.VALIDATE,),
+    run=run,
+    concerns=concerns,
+    resources=("certificatesigningrequests",),
 )

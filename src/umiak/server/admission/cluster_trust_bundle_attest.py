@@ -18,4 +18,11 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
         raise refuse(request, f'user not permitted to attest for signerName "{signer}"')
 
 
-ADMISSION = Admission(name="ClusterTrustBundleAttest", order=26, phases=(Phase.VALIDATE,), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="ClusterTrustBundleAttest",
+    order=26,
+    phases=(Phase.VALIDATE,),
+    run=run,
+    concerns=concerns,
+    resources=("clustertrustbundles",),
+)

@@ -23,4 +23,6 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
         ingress.setdefault("spec", {})["ingressClassName"] = name(default)
 
 
-ADMISSION = Admission(name="DefaultIngressClass", order=28, phases=(Phase.MUTATE,), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="DefaultIngressClass", order=28, phases=(Phase.MUTATE,), run=run, concerns=concerns, resources=("ingresses",)
+)

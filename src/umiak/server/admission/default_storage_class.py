@@ -23,4 +23,11 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
         claim["spec"]["storageClassName"] = name(default)
 
 
-ADMISSION = Admission(name="DefaultStorageClass", order=18, phases=(Phase.MUTATE,), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="DefaultStorageClass",
+    order=18,
+    phases=(Phase.MUTATE,),
+    run=run,
+    concerns=concerns,
+    resources=("persistentvolumeclaims",),
+)

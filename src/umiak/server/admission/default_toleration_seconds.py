@@ -30,4 +30,6 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
         spec["tolerations"] = [*own, *added]
 
 
-ADMISSION = Admission(name="DefaultTolerationSeconds", order=14, phases=(Phase.MUTATE,), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="DefaultTolerationSeconds", order=14, phases=(Phase.MUTATE,), run=run, concerns=concerns, resources=("pods",)
+)

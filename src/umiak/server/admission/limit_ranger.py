@@ -156,4 +156,11 @@ def _precise(limit: Quantity, request: Quantity) -> float:
     return limit.value() / request.value()
 
 
-ADMISSION = Admission(name="LimitRanger", order=5, phases=(Phase.MUTATE, Phase.VALIDATE), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="LimitRanger",
+    order=5,
+    phases=(Phase.MUTATE, Phase.VALIDATE),
+    run=run,
+    concerns=concerns,
+    resources=("pods", "persistentvolumeclaims"),
+)

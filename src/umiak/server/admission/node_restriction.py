@@ -396,4 +396,11 @@ JUDGES: dict[tuple[str, str], Judge] = {
     ("certificates.k8s.io", "podcertificaterequests"): _pod_certificate,
 }
 
-ADMISSION = Admission(name="NodeRestriction", order=7, phases=(Phase.MUTATE,), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="NodeRestriction",
+    order=7,
+    phases=(Phase.MUTATE,),
+    run=run,
+    concerns=concerns,
+    resources=tuple(resource for _, resource in JUDGES),
+)

@@ -40,5 +40,10 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
 
 
 ADMISSION = Admission(
-    name="PersistentVolumeClaimResize", order=22, phases=(Phase.VALIDATE,), run=run, concerns=concerns
+    name="PersistentVolumeClaimResize",
+    order=22,
+    phases=(Phase.VALIDATE,),
+    run=run,
+    concerns=concerns,
+    resources=("persistentvolumeclaims",),
 )

@@ -51,4 +51,6 @@ def _refuse(request: Admitted, why: str, cause: str) -> StatusError:
     return error
 
 
-ADMISSION = Admission(name="PodResizeValidator", order=32, phases=(Phase.VALIDATE,), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="PodResizeValidator", order=32, phases=(Phase.VALIDATE,), run=run, concerns=concerns, resources=("pods",)
+)

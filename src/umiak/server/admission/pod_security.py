@@ -40,16 +40,18 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
     if asked.resource == "namespaces":
         await check_namespace(around, request)
         return
+    if asked.resource == "pods" and not is_significant(request):
+        return
     namespace = await around.objects.find(NAMESPACE, "", asked.namespace)
     policy, _ = policy_of(labels(namespace or {}))
     if policy.is_open or request.new is None:
-        if asked.resource == "pods" and is_significant(request):
+        if asked.resource == "pods":
             request.annotations[f"{PREFIX}enforce-policy"] = str(Standard())
         return
     from umiak.server.pod_security.checks import faults, told  # not needed where no namespace asks for it
 
     pod = template_of(request)
-    if pod is None or (asked.resource == "pods" and not is_significant(request)):
+    if pod is None:
         return
     spec = pod.get("spec") or {}
     if asked.resource == "pods":
@@ -139,4 +141,11 @@ def _by_controller(pods: list[Object]) -> list[Object]:
     return first + rest
 
 
-ADMISSION = Admission(name="PodSecurity", order=11, phases=(Phase.VALIDATE,), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="PodSecurity",
+    order=11,
+    phases=(Phase.VALIDATE,),
+    run=run,
+    concerns=concerns,
+    resources=("pods", "namespaces", *(resource for _, resource in TEMPLATES)),
+)

@@ -32,4 +32,6 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
         request.new["metadata"]["labels"] = {**labels(request.new), **found}
 
 
-ADMISSION = Admission(name="PodTopologyLabels", order=30, phases=(Phase.MUTATE,), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="PodTopologyLabels", order=30, phases=(Phase.MUTATE,), run=run, concerns=concerns, resources=("pods",)
+)

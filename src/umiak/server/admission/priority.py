@@ -83,4 +83,11 @@ async def check_default(around: Surroundings, request: Admitted, new: Object) ->
         raise refuse(request, f"PriorityClass {name(other)} is already marked as default. Only one default can exist")
 
 
-ADMISSION = Admission(name="Priority", order=13, phases=(Phase.MUTATE, Phase.VALIDATE), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="Priority",
+    order=13,
+    phases=(Phase.MUTATE, Phase.VALIDATE),
+    run=run,
+    concerns=concerns,
+    resources=("pods", "priorityclasses"),
+)

@@ -96,4 +96,6 @@ def _forbidden(request: Admitted, why: str) -> StatusError:
     return forbidden(asked.group, asked.resource, name, why)
 
 
-ADMISSION = Admission(name="RBACEscalation", order=1000, phases=(Phase.MUTATE,), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="RBACEscalation", order=1000, phases=(Phase.MUTATE,), run=run, concerns=concerns, resources=(*ROLES, *BINDINGS)
+)

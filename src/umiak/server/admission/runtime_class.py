@@ -90,4 +90,11 @@ def covers(wide: Object, narrow: Object) -> bool:
     return bool(wide.get("operator") == "Exists")
 
 
-ADMISSION = Admission(name="RuntimeClass", order=23, phases=(Phase.MUTATE, Phase.VALIDATE), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="RuntimeClass",
+    order=23,
+    phases=(Phase.MUTATE, Phase.VALIDATE),
+    run=run,
+    concerns=concerns,
+    resources=("pods",),
+)

@@ -163,4 +163,11 @@ def forbidden_secrets(spec: Object, account: Object, ephemeral_only: bool) -> It
                 yield f'imagePullSecrets[{i}].name="{secret.get("name", "")}" {tail} imagePullSecret'
 
 
-ADMISSION = Admission(name="ServiceAccount", order=6, phases=(Phase.MUTATE, Phase.VALIDATE), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="ServiceAccount",
+    order=6,
+    phases=(Phase.MUTATE, Phase.VALIDATE),
+    run=run,
+    concerns=concerns,
+    resources=("pods",),
+)

@@ -22,4 +22,11 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
         about["finalizers"] = [*(about.get("finalizers") or ()), finalizer]
 
 
-ADMISSION = Admission(name="StorageObjectInUseProtection", order=19, phases=(Phase.MUTATE,), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="StorageObjectInUseProtection",
+    order=19,
+    phases=(Phase.MUTATE,),
+    run=run,
+    concerns=concerns,
+    resources=tuple(resource for _, resource in FINALIZERS),
+)

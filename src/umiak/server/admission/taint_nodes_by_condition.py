@@ -18,4 +18,6 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
         spec["taints"] = [*taints, dict(TAINT)]
 
 
-ADMISSION = Admission(name="TaintNodesByCondition", order=8, phases=(Phase.MUTATE,), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="TaintNodesByCondition", order=8, phases=(Phase.MUTATE,), run=run, concerns=concerns, resources=("nodes",)
+)

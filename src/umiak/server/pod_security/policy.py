@@ -41,6 +41,10 @@ class Policy:
         return {self.enforce.level, self.audit.level, self.warn.level} == {"privileged"}
 
 
+OPEN = Policy()
+"""Of a namespace that says nothing."""
+
+
 def _level(text: str, fallback: str) -> tuple[str, str]:
     if text in LEVELS:
         return text, ""
@@ -58,6 +62,8 @@ def policy_of(labels: Mapping[str, str]) -> tuple[Policy, list[FieldError]]:
     """The policy, and what is wrong with the labels; a wrong level counts as restricted for enforcement."""
     faults: list[FieldError] = []
     found: dict[str, Standard] = {}
+    if not any(label.startswith(PREFIX) for label in labels):
+        return OPEN, faults
     for mode in ("enforce", "audit", "warn"):
         level, version = "privileged", LATEST
         if (text := labels.get(PREFIX + mode)) is not None:

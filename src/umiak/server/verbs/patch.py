@@ -15,7 +15,7 @@ from umiak.api.kind import Kind
 from umiak.objects import encoding, go_text, json_patch, merge_patch, strategic_merge
 from umiak.objects.errors import StatusError, bad_request, invalid, invalid_value, not_found
 from umiak.objects.types import Object
-from umiak.server import bodies, metadata, representation
+from umiak.server import bodies, metadata, representation, stored
 from umiak.server.answer import Answer, unknown_failure, unprocessable
 from umiak.server.call import Call
 from umiak.server.change import Change, change
@@ -41,6 +41,8 @@ class Patched:
     obj: Object
     shown: Callable[[Object], str]
     faults: list[str] = field(default_factory=list)
+    touched: schema.Touched | None = None
+    """What the patch may have changed; None when that can be anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,8 @@ def read(call: Call, kind: Kind, patched: Patched, options: WriteOptions) -> Obj
         bodies.check_claim(obj, kind)
         obj["kind"], obj["apiVersion"] = kind.kind, kind.api_version
         resets = metadata.resets_managers(obj)
-        obj, faults = schema.decode(kind.schema, obj, kind.kind, kind.version)
+        touched = patched.touched if kind is call.kind and stored.is_direct(kind) else None
+        obj, faults = schema.decode(kind.schema, obj, kind.kind, kind.version, touched)
     except StatusError as error:
         _, _, why = error.message.partition(f" cannot be handled as a {kind.kind}: ")
         raise _unusable(patched, was, why or error.message) from None
@@ -202,7 +205,7 @@ def by_merge_patch(asked: Asked, obj: Object) -> Patched:
     """RFC 7386."""
     sent = _map(asked, "error decoding patch: ")
     outcome = merge_patch.apply(obj, encoding.copy(sent))
-    return Patched(outcome, lambda obj: _as_json(obj, sent), repeated(asked.body))
+    return Patched(outcome, lambda obj: _as_json(obj, sent), repeated(asked.body), _touched(sent))
 
 
 def by_strategic_patch(asked: Asked, obj: Object) -> Patched:
@@ -212,7 +215,20 @@ def by_strategic_patch(asked: Asked, obj: Object) -> Patched:
     except strategic_merge.PatchError as error:
         failures = {400: bad_request(str(error)), 422: unprocessable()}
         raise failures.get(error.code) or unknown_failure(str(error)) from None
-    return Patched(outcome, lambda obj: go_text.plain(sent), repeated(asked.body))
+    return Patched(outcome, lambda obj: go_text.plain(sent), repeated(asked.body), _touched(sent))
+
+
+def _touched(sent: Object) -> schema.Touched | None:
+    """What a patch mentions; directives can reach further."""
+    about = sent.get("metadata")
+    below = dict.fromkeys(about) if isinstance(about, dict) and not any(map(_is_directive, about)) else None
+    if any(map(_is_directive, sent)):
+        return None
+    return {name: below if name == "metadata" else None for name in sent}
+
+
+def _is_directive(name: str) -> bool:
+    return name.startswith("$")
 
 
 def repeated(body: Any) -> list[str]:
