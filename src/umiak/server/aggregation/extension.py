@@ -91,6 +91,8 @@ class Extension:
         if service["spec"] != self.service["spec"]:
             self._tls = None
             self.due.set()
+        if is_available(service) is not self.is_available:
+            self.due.set()
         self.service = service
 
     def tls(self) -> "ssl.SSLContext":
