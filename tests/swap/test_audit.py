@@ -5,21 +5,17 @@ made equal; everything else has to be.
 """
 
 import json
-import os
 import re
-import socket
-import ssl
-import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from umiak.testing import reference
+
+from .beside import call, free_port, original, ready, running
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -34,9 +30,6 @@ rules:
 - {level: Request, omitStages: [RequestReceived], resources: [{group: apps, resources: [deployments]}]}
 - {level: Metadata, resources: [{group: "", resources: [secrets]}]}
 - {level: Metadata, omitStages: [RequestReceived]}
-"""
-TOKENS = """admintoken,admin,admin,system:masters
-anntoken,ann,ann-uid,"dev,ops"
 """
 MAPS = "/api/v1/namespaces/default/configmaps"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
@@ -111,50 +104,6 @@ UNKNOWN_HERE = {
 }
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def running(command, log, environment=None):
-    with Path(log).open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **(environment or {})})
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def ready(port, process, log):
-    for _ in range(400):
-        assert process.poll() is None, Path(log).read_text()[-2000:]
-        try:
-            if call(port, "GET", "/readyz", None, {})[0] == 200:
-                return
-        except OSError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError("not ready")
-
-
-def call(port, method, path, body, headers):
-    sent = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-    wanted = {"Authorization": "Bearer admintoken", "User-Agent": "test", **headers}
-    if sent:
-        wanted.setdefault("Content-Type", "application/json")
-    wanted = {name: value for name, value in wanted.items() if value}
-    request = urllib.request.Request(f"https://127.0.0.1:{port}{path}", sent, wanted, method=method)
-    try:
-        answer = urllib.request.urlopen(request, context=ssl._create_unverified_context(), timeout=20)
-    except urllib.error.HTTPError as error:
-        answer = error
-    with answer:
-        return answer.status, answer.read()
-
-
 def events(port, file):
     """By name of request, what was told of it."""
     for name, method, path, body, headers in REQUESTS:
@@ -186,43 +135,19 @@ def plain(value, key=""):
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """(events of the reference, our events)."""
-    try:
-        reference.program("kube-apiserver")
-        reference.program("etcd")
-    except reference.Missing as missing:
-        pytest.skip(str(missing))
     folder = tmp_path_factory.mktemp("audit")
     (folder / "policy.yaml").write_text(POLICY)
-    (folder / "tokens.csv").write_text(TOKENS)
-    key = folder / "sa.key"
-    for words in (["genrsa", "-out", key, "2048"], ["rsa", "-in", key, "-pubout", "-out", folder / "sa.pub"]):
-        subprocess.run(["openssl", *words], check=True, capture_output=True)
-    etcd_port, theirs, ours = free_port(), free_port(), free_port()
-    flags = [f"--audit-policy-file={folder}/policy.yaml"]
-    api = [
-        reference.program("kube-apiserver"),
-        f"--etcd-servers=http://127.0.0.1:{etcd_port}",
-        f"--cert-dir={folder}/certs",
-        f"--secure-port={theirs}",
-        "--bind-address=127.0.0.1",
-        f"--token-auth-file={folder}/tokens.csv",
-        "--authorization-mode=Node,RBAC",
-        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-        f"--service-account-key-file={folder}/sa.pub",
-        f"--service-account-signing-key-file={key}",
-        "--service-cluster-ip-range=10.96.0.0/16",
-        "--allow-privileged=true",
-        *flags,
-        f"--audit-log-path={folder}/theirs.log",
-    ]
+    flags, ours = [f"--audit-policy-file={folder}/policy.yaml"], free_port()
     own = [sys.executable, "-m", "umiak.cli.main", "server", f"--data-dir={folder}/data", f"--port={ours}"]
     own += ["--store=memory", f"--token-file={folder}/tokens.csv", *flags, f"--audit-log-path={folder}/ours.log"]
     with ExitStack() as stack:
-        stack.enter_context(running(reference.etcd(folder / "etcd", etcd_port), folder / "etcd.out"))
-        real = stack.enter_context(running(api, folder / "api.out"))
+        try:
+            theirs, _ = original(stack, folder, *flags, f"--audit-log-path={folder}/theirs.log")
+        except reference.Missing as missing:
+            pytest.skip(str(missing))
         mine = stack.enter_context(running(own, folder / "own.out"))
-        for port, process, log in ((ours, mine, "own.out"), (theirs, real, "api.out")):
-            ready(port, process, folder / log)
+        ready(ours, mine, folder / "own.out")
+        for port in (ours, theirs):
             call(port, "POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}}, {})
         yield events(theirs, folder / "theirs.log"), events(ours, folder / "ours.log")
 

@@ -6,6 +6,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from umiak.cli import _encryption
 from umiak.cli._part import run_until_stopped
 from umiak.cli.command import CommandError
 from umiak.kit.children import end_with
@@ -66,19 +67,22 @@ async def _work(settings: "Settings", identity: "Identity", desk: Desk) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells all of us; the owner decides
     await desk.may_read()
     assert settings.data_dir is not None
-    replica = desk.replica(SqliteHistory(settings.data_dir / "store.db"))
-    app = await application(settings, secrets_of(identity), replica, keeps_house=False)
-    server = server_of(settings, app)
-    await app.start()
-    gc.freeze()
-    app.metrics.others = desk.others
-    desk.serve(server, tls_of(identity), lambda: app.metrics.text(app))
-    try:
-        await stay_small(RealClock())
-    finally:
-        await app.close()
-        await server.close(GRACE)
-        await replica.close()
+    async with _encryption.encrypting(settings) as encryptor:
+        history = _encryption.opened(SqliteHistory(settings.data_dir / "store.db"), encryptor)
+        replica = desk.replica(history)
+        app = await application(settings, secrets_of(identity), replica, keeps_house=False)
+        _encryption.hang_in(app, encryptor, replica)
+        server = server_of(settings, app)
+        await app.start()
+        gc.freeze()
+        app.metrics.others = desk.others
+        desk.serve(server, tls_of(identity), lambda: app.metrics.text(app))
+        try:
+            await stay_small(RealClock())
+        finally:
+            await app.close()
+            await server.close(GRACE)
+            await replica.close()
 
 
 class Front:

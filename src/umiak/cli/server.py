@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from umiak.cli import _access, _audit, _front_proxy, _limits
+from umiak.cli import _access, _audit, _encryption, _front_proxy, _limits
 from umiak.cli._part import run_until_stopped, say_ready
 from umiak.cli.command import Command, CommandError
 from umiak.client.kubeconfig import Config, write
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from umiak.server.settings import Settings
     from umiak.store.contract import Store
     from umiak.store.logged import LoggedStore
+    from umiak.store.sealing import Transformer
 
 FEW, MOST = 4, 16
 """Processes that answer requests: by themselves, and at most. All writes go through one of them."""
@@ -57,6 +58,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--post", help=argparse.SUPPRESS)  # how a server starts a worker of its own
     _access.arguments(parser)
     _audit.arguments(parser)
+    _encryption.arguments(parser)
     _front_proxy.arguments(parser)
     _limits.arguments(parser)
 
@@ -115,6 +117,7 @@ def settings_of(args: argparse.Namespace) -> "Settings":
         admission=_access.admission_settings(args),
         audit=_audit.audit_settings(args),
         front_proxy=_front_proxy.settings(args),
+        encryption=_encryption.encryption_settings(args),
         **_limits.limits(args),
     )
 
@@ -169,16 +172,18 @@ async def serving(
 ) -> AsyncIterator[Running]:
     """A server with its store. At the end requests get `grace` seconds to finish. Raises CommandError."""
     identity = keys(settings)
-    store = open_store(settings, kind_of_store)
-    try:
-        listener, app = await start(settings, identity, store, crew)
+    async with _encryption.encrypting(settings) as encryptor:
+        store = open_store(settings, kind_of_store, encryptor.transformer if encryptor else None)
         try:
-            yield Running(app, listener.port, identity, administrator(settings, identity, listener.port))
+            listener, app = await start(settings, identity, store, crew)
+            _encryption.hang_in(app, encryptor, store)
+            try:
+                yield Running(app, listener.port, identity, administrator(settings, identity, listener.port))
+            finally:
+                await app.close()
+                await listener.close(grace)
         finally:
-            await app.close()
-            await listener.close(grace)
-    finally:
-        await store.close()
+            await store.close()
 
 
 def elapsed() -> float:
@@ -206,7 +211,7 @@ def keys(settings: "Settings") -> "Identity":
         raise CommandError(f"--data-dir {settings.data_dir}: {error.strerror or error}") from None
 
 
-def open_store(settings: "Settings", kind: str) -> "LoggedStore":
+def open_store(settings: "Settings", kind: str, transformer: "Transformer | None" = None) -> "LoggedStore":
     from umiak.store.contract import StoreError
 
     if kind == "memory":
@@ -219,7 +224,7 @@ def open_store(settings: "Settings", kind: str) -> "LoggedStore":
 
     assert settings.data_dir is not None
     try:
-        return SqliteStore(settings.data_dir / "store.db")
+        return SqliteStore(settings.data_dir / "store.db", transformer)
     except StoreError as error:
         raise CommandError(str(error)) from None
 

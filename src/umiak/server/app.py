@@ -38,6 +38,7 @@ from umiak.server.contract import (
     User,
 )
 from umiak.server.dispatch import Dispatch
+from umiak.server.health import Check
 from umiak.server.impersonation import Impersonation, is_asked
 from umiak.server.metrics import Metrics
 from umiak.server.negotiation import FAILURE, negotiate, wants_pretty
@@ -51,7 +52,7 @@ from umiak.server.sync import at_once, begin
 from umiak.server.tokens import Issuer
 from umiak.server.upstream import Upstreams
 from umiak.server.watchers import Watchers
-from umiak.store.contract import Entry, Store, Unwritable
+from umiak.store.contract import Entry, Store, Unreadable, Unsealable, Unwritable
 
 if TYPE_CHECKING:
     from umiak.server.aggregation.extensions import Extensions
@@ -105,6 +106,8 @@ class ApiServer:
         self.paths = paths.Paths()
         self.metrics = Metrics(self)
         self.watchers = Watchers()
+        self.checks: list[Check] = []
+        """Of health, beside those that every server has."""
         self.auditing: Auditing | None = None
         self.rounds = Rounds(clock)
         self.flow: FlowGate | None = None
@@ -252,6 +255,8 @@ class ApiServer:
             answer = refused(request, error)
         except Unjudged as error:
             answer = unjudged(request, error)
+        except (Unreadable, Unsealable) as error:
+            answer = refused(request, internal(str(error)))
         except Unwritable as error:
             answer = refused(request, StatusError(500, "InternalError", f"the store can not be written: {error}"))
         except Exception as error:
@@ -360,6 +365,8 @@ class ApiServer:
             answer = await run(call)
         except StatusError as error:
             answer = refused(request, error)
+        except Unreadable as error:
+            answer = refused(request, stored.unreadable(error, kind, found.verb))
         code = answer.status if answer is not None else 200
         self.metrics.observe(found, request.option("dryRun"), code, self.clock.monotonic() - started)
         if request.audit is not None and deprecation.warnings(kind):

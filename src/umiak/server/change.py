@@ -173,7 +173,7 @@ async def _store(call: Call, wanted: Change, entry: Entry, new: Object, old: Obj
         if not wanted.dry_run:
             await call.app.vanish(kind, entry, old)
         return Changed(_viewed(kind, part, new))
-    if new == old or manager.differ_in_time_alone(new, old):
+    if (new == old or manager.differ_in_time_alone(new, old)) and not call.store.is_stale(entry.key):
         return Changed(_viewed(kind, part, old))
     if wanted.dry_run:
         return Changed(_viewed(kind, part, new))

@@ -46,7 +46,7 @@ async def whole(app: "ApiServer", request: Request) -> Answer:
     name = request.path.strip("/")
     excluded = set(request.query.get("exclude") or ())
     lines, failed = [], []
-    for check in CHECKS[name]:
+    for check in (*CHECKS[name], *app.checks):
         if check.name in excluded:
             excluded.discard(check.name)
             lines.append(f"[+]{check.name} excluded: ok\n")
@@ -65,7 +65,7 @@ async def whole(app: "ApiServer", request: Request) -> Answer:
 
 async def single(app: "ApiServer", request: Request) -> Answer:
     name, _, wanted = request.path.strip("/").partition("/")
-    for check in CHECKS[name]:
+    for check in (*CHECKS[name], *app.checks):
         if check.name == wanted:
             fault = check.fault(app)
             return plain(f"internal server error: {fault}\n", 500) if fault else plain("ok")

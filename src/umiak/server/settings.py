@@ -9,6 +9,7 @@ from umiak.server.admission_settings import AdmissionSettings
 
 if TYPE_CHECKING:
     from umiak.server.audit.settings import AuditSettings
+    from umiak.server.encryption.following import EncryptionSettings
 
 VERSION = "v1.37.1"
 """The Kubernetes release whose behaviour is served."""
@@ -42,6 +43,7 @@ class Settings:
     priority_and_fairness: bool = True
     """Else the two limits above hold by themselves."""
     audit: "AuditSettings | None" = None
+    encryption: "EncryptionSettings | None" = None
     kubelet_ca: str = ""
     """PEM text of the CA that nodes' serving certificates are checked against; empty: they are not checked."""
 

@@ -10,9 +10,10 @@ from functools import lru_cache
 import msgspec
 
 from umiak.api.kind import Kind
+from umiak.objects.errors import StatusError, internal
 from umiak.objects.types import Object
 from umiak.server.metadata import is_custom, of, ordered
-from umiak.store.contract import Entry, Render
+from umiak.store.contract import Entry, Render, Unreadable
 
 
 class _Meta(msgspec.Struct):
@@ -139,3 +140,22 @@ def joined(kind: Kind, values: Sequence[bytes]) -> Iterator[bytes]:
 def metadata_of(value: bytes) -> bytes:
     """The bytes of an object's metadata."""
     return bytes(msgspec.json.decode(value, type=_Outline).metadata)
+
+
+REINITIALIZING = 25
+"""Seconds after which a list of what can not be read may be tried again."""
+
+
+def unreadable(error: Unreadable, kind: Kind, verb: str) -> StatusError:
+    """What is answered when an object is there, but can not be opened, in the reference's words, which depend on what
+    was to be done with it."""
+    why = f"data from the storage is not transformable revision=0: {error.reason}"
+    if verb in ("update", "patch"):
+        return internal(why)
+    key = error.key.removeprefix("/core")
+    corrupt = f"StorageError: corrupt object, Code: 7, Key: {{}}, ResourceVersion: 0, AdditionalErrorMsg: {why}"
+    if verb not in ("list", "watch", "deletecollection"):
+        return internal(corrupt.format(key))
+    told = f"failed to read one or more {kind.plural} from the storage: {corrupt.format(f'/registry{key}')}"
+    message = f"storage is (re)initializing: failed to list <unspecified>: {told}"
+    return StatusError(429, "TooManyRequests", message, {"retryAfterSeconds": REINITIALIZING})

@@ -31,6 +31,8 @@ class Event:
     entry: Entry
     previous: Entry | None
     deleted: bool
+    sealed: bytes | None = None
+    """What is stored in the place of the value, where that is not the same."""
     memo: dict[str, Any] = field(default_factory=dict)
     """Room for readers to keep what they derived, e.g. an encoded line shared by all watchers."""
 
@@ -74,6 +76,19 @@ class FutureRevision(StoreError):
 
 class Unwritable(StoreError):
     """The write could not be made durable (disk full, I/O error); nothing of it is kept."""
+
+
+class Unreadable(StoreError):
+    """The value is there, but can not be made out (e.g. its key is missing)."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f'unable to transform key "{key}": {reason}')
+        self.key = key
+        self.reason = reason
+
+
+class Unsealable(Unwritable):
+    """The value can not be brought into the form in which it has to be stored; it is not written."""
 
 
 class WrongFormat(StoreError):
@@ -126,6 +141,10 @@ class Store(Protocol):
         ...
 
     def count(self, prefix: str) -> int: ...
+
+    def is_stale(self, key: str) -> bool:
+        """Whether writing the same value again would store it in another form, e.g. with a newer key."""
+        ...
 
     async def put(self, key: str, render: Render, *, expect: int | None = None) -> Entry:
         """Writes; `expect` 0: the key must not exist; N: it must be at revision N; None: whatever it is.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from umiak.kit.board import Board
 from umiak.kit.pipe import Pipe
-from umiak.store.contract import Compacted, Entry, Event, FutureRevision, Mismatch, StoreError, Unwritable
+from umiak.store.contract import Compacted, Entry, Event, FutureRevision, Mismatch, StoreError, Unreadable, Unwritable
 from umiak.store.logged import LoggedStore
 from umiak.store.wire import ENCODER, WISHES, Change, Commit, Compact, Delete, Outcome, Put, stamped
 
@@ -107,7 +107,7 @@ class Link:
                 self._refused.append((wish.key, refusal))
             else:
                 self._outcome(refusal)
-        except Unwritable as error:
+        except (Unwritable, Unreadable) as error:
             self._outcome(Outcome(wish.number, 0, 0, str(error)))
 
     def _submit(self, wish: Put | Delete) -> None:

@@ -13,6 +13,7 @@ from typing import Protocol
 from umiak.store.contract import Entry, Event, Mismatch, Render, StoreError, Unwritable
 from umiak.store.index import Index
 from umiak.store.journal import Journal
+from umiak.store.sealing import SealedJournal
 from umiak.store.view import View
 
 LARGEST_COMMIT = 256
@@ -64,7 +65,9 @@ class LoggedStore(View):
         loaded = journal.load()
         for entry in loaded.entries:
             index.put(entry)
-        super().__init__(index, journal, loaded.revision, loaded.oldest)
+        self._sealed = journal if isinstance(journal, SealedJournal) else None
+        seals = self._sealed.seals if self._sealed else None
+        super().__init__(index, journal, loaded.revision, loaded.oldest, seals)
         self.relay: Relay = NoRelay()
         self._assigned = loaded.revision
         self._pending: dict[str, Event] = {}
@@ -83,6 +86,8 @@ class LoggedStore(View):
         return self._judged(key)
 
     def _judged(self, key: str) -> Entry | None:
+        if self._seals is not None:
+            self._seals.check(key)
         event = self._pending.get(key)
         if event is None:
             return self._index.entries.get(key)
@@ -95,6 +100,8 @@ class LoggedStore(View):
 
     def submit_put(self, key: str, render: Render, expect: int | None, done: Done) -> None:
         """As `put`, for who does not wait. Raises Mismatch."""
+        if expect == 0 and self._seals is not None and key in self._seals.unreadable:
+            raise Mismatch(key, None)  # it is there, whatever it is
         current = self._judged(key)
         if expect is not None and expect != (current.modified if current else 0):
             raise Mismatch(key, current)
@@ -120,6 +127,8 @@ class LoggedStore(View):
     def _submit(self, event: Event, done: Done) -> None:
         if self._closed:
             raise Unwritable("the store is closed")
+        if self._sealed is not None:
+            self._sealed.seal(event)
         self._assigned = event.revision
         self._pending[event.entry.key] = event
         self._queue.append((event, done))

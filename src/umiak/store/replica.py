@@ -15,7 +15,7 @@ from umiak.kit.pipe import Pipe
 from umiak.store.contract import Compacted, Entry, Event, FutureRevision, Mismatch, Render, Unwritable
 from umiak.store.hub import OLDEST, REVISION
 from umiak.store.index import Index
-from umiak.store.view import History, View
+from umiak.store.view import History, Seals, View
 from umiak.store.wire import ENCODER, NEWS, Change, Commit, Compact, Delete, Outcome, Put, Wish, stamped
 
 
@@ -31,9 +31,10 @@ class Replica(View):
         sock: socket.socket,
         lost: Callable[[], None],
         chance: random.Random,
+        seals: Seals | None = None,
     ) -> None:
         """`lost` is called when the owner is gone. `chance` must be another in every process."""
-        super().__init__(index, history, revision, 1)
+        super().__init__(index, history, revision, 1, seals)
         self._words = board.words
         self._lost = lost
         self._pipe = Pipe(sock, self._received, self._gone)
@@ -95,6 +96,8 @@ class Replica(View):
     # Writing
 
     async def latest(self, key: str) -> Entry | None:
+        if self._seals is not None:
+            self._seals.check(key)
         return self._index.entries.get(key)
 
     async def put(self, key: str, render: Render, *, expect: int | None = None) -> Entry:

@@ -17,6 +17,7 @@ from pathlib import Path
 from umiak.store.contract import Entry, Event, StoreError, Unwritable, WrongFormat
 from umiak.store.journal import Loaded
 from umiak.store.logged import LoggedStore
+from umiak.store.sealing import SealedJournal, Transformer
 
 FORMAT = 1
 """Kept in the file as `user_version`. A change that older code cannot read raises it."""
@@ -155,10 +156,14 @@ class SqliteJournal(SqliteHistory):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
         self._writing = asyncio.Lock()
 
+    def forget_thoroughly(self) -> None:
+        """From now on what is deleted is overwritten with zeros."""
+        self._writer.execute("PRAGMA secure_delete = ON")
+
     async def append(self, events: Sequence[Event]) -> None:
         """One statement, which is a transaction of its own: each more would have to get hold of the interpreter's lock
         again, for which it waits up to 5 ms while the event loop is busy."""
-        rows = ((e.revision, e.entry.key, e.entry.created, e.deleted, e.entry.value) for e in events)
+        rows = ((e.revision, e.entry.key, e.entry.created, e.deleted, _kept(e)) for e in events)
         values = [value for row in rows for value in row]
         statement = "INSERT INTO changes VALUES " + ",".join(["(?,?,?,?,?)"] * len(events))
         await self._write(lambda: self._writer.execute(statement, values))
@@ -201,8 +206,20 @@ class SqliteJournal(SqliteHistory):
         os.close(self._handle)
 
 
-class SqliteStore(LoggedStore):
-    """The embedded default. Raises StoreError when the file is in use, WrongFormat when a newer version wrote it."""
+def _kept(event: Event) -> bytes:
+    return event.entry.value if event.sealed is None else event.sealed
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(SqliteJournal(path))
+
+class SqliteStore(LoggedStore):
+    """The embedded default. Raises StoreError when the file is in use, WrongFormat when a newer version wrote it.
+
+    With a `transformer` values lie sealed in the file, and what is forgotten is overwritten in it.
+    """
+
+    def __init__(self, path: Path, transformer: Transformer | None = None) -> None:
+        journal = SqliteJournal(path)
+        if transformer is None:
+            super().__init__(journal)
+            return
+        journal.forget_thoroughly()
+        super().__init__(SealedJournal(journal, transformer))

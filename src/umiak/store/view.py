@@ -4,10 +4,12 @@ A `View` learns of commits by `_apply`; who writes, and where, is for the classe
 event loop.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from umiak.store.contract import Cancel, Compacted, Entry, Event, FutureRevision, Range, Sink
+from umiak.store.contract import Cancel, Compacted, Entry, Event, FutureRevision, Range, Sink, Unreadable
 from umiak.store.index import Index
 
 
@@ -42,14 +44,36 @@ def _prefixes(key: str) -> Iterator[str]:
     yield key
 
 
+@dataclass(frozen=True, slots=True)
+class Seals:
+    """What is known of values that are sealed on the disk: keys that could not be opened, with the reason, and those
+    that are sealed in a way that is not used any more."""
+
+    unreadable: dict[str, str] = field(default_factory=dict)
+    stale: set[str] = field(default_factory=set)
+
+    def check(self, key: str) -> None:
+        """Raises Unreadable."""
+        if (reason := self.unreadable.get(key)) is not None:
+            raise Unreadable(key, reason)
+
+    def check_all(self, prefix: str) -> None:
+        """Raises Unreadable when something below `prefix` is."""
+        for key in self.unreadable:
+            if key.startswith(prefix):
+                self.check(key)
+
+
 class View:
     """The reading half of a `Store`."""
 
-    def __init__(self, index: Index, history: History, revision: int, oldest: int) -> None:
+    def __init__(self, index: Index, history: History, revision: int, oldest: int, seals: Seals | None = None) -> None:
+        """`seals` where values are sealed on the disk."""
         self._index = index
         self._history = history
         self._revision = revision
         self._oldest = oldest
+        self._seals = seals
         self._watches: dict[str, list[_Watch]] = {}
 
     @property
@@ -61,9 +85,17 @@ class View:
         return self._oldest
 
     async def get(self, key: str) -> Entry | None:
+        if self._seals is not None:
+            self._seals.check(key)
         return self._index.entries.get(key)
 
+    def is_stale(self, key: str) -> bool:
+        """As `contract.Store`."""
+        return self._seals is not None and key in self._seals.stale
+
     async def range(self, prefix: str, *, start: str = "", limit: int = 0, revision: int = 0) -> Range:
+        if self._seals is not None:
+            self._seals.check_all(prefix)
         if revision in (0, self._revision):
             entries, remaining = self._index.page(prefix, start, limit)
         else:
@@ -71,6 +103,20 @@ class View:
             entries, remaining = self._history.state(prefix, start, limit, revision)
             self._check_known(revision)  # another process may have compacted it away meanwhile
         return Range(entries, revision or self._revision, remaining)
+
+    def reopen(self, covers: Callable[[str], bool]) -> None:
+        """Values are sealed in another way now: what could not be opened is tried again, and all others that the
+        sealing `covers` are stale."""
+        if self._seals is None:
+            return
+        for key in list(self._seals.unreadable):
+            with suppress(Unreadable):
+                entries, _ = self._history.state(key, "", 0, self._revision)
+                for entry in entries:
+                    if entry.key == key:
+                        self._index.put(entry)
+                del self._seals.unreadable[key]
+        self._seals.stale.update(key for key in self._index.entries if covers(key))
 
     def count(self, prefix: str) -> int:
         return self._index.count(prefix)
@@ -88,6 +134,8 @@ class View:
                 self._index.remove(event.entry.key)
             else:
                 self._index.put(event.entry)
+        if self._seals is not None:
+            self._seals.stale.difference_update(event.entry.key for event in events)
         self._revision = events[-1].revision
 
     def _tell(self, events: Sequence[Event]) -> None:

@@ -14,6 +14,7 @@ from umiak.server.crew import post as words
 from umiak.server.crew.post import ENDED, GO, LONGEST, READY, TOLD, WANT, Post, hear, say, say_text, text_in
 from umiak.store.index import Index
 from umiak.store.replica import Replica
+from umiak.store.sealing import OpenedHistory
 
 if TYPE_CHECKING:
     from umiak.store.sqlite import SqliteHistory
@@ -36,14 +37,15 @@ class Desk:
         if await asyncio.get_running_loop().sock_recv(self._words, LONGEST) != GO:
             os._exit(1)  # the owner could not start, and says why
 
-    def replica(self, history: "SqliteHistory") -> Replica:
+    def replica(self, history: "SqliteHistory | OpenedHistory") -> Replica:
         """The store as it is in the file, followed from then on."""
         loaded = history.load()
         index = Index()
         for entry in loaded.entries:
             index.put(entry)
         end = lambda: os._exit(1)  # noqa: E731 - without the owner there is nothing left to do
-        return Replica(index, history, loaded.revision, self.board, self.store, end, random.Random())
+        seals = history.seals if isinstance(history, OpenedHistory) else None
+        return Replica(index, history, loaded.revision, self.board, self.store, end, random.Random(), seals)
 
     def serve(self, server: Server, context: ssl.SSLContext | None, metrics: Callable[[], str]) -> None:
         """From now on connections come, and go to `server`; `metrics` is the text of this process."""

@@ -96,6 +96,9 @@ class VersionStore:
             1,
         )
 
+    def is_stale(self, key: str) -> bool:
+        return self._store.is_stale(key)
+
     def count(self, prefix: str) -> int:
         return self._store.count(prefix)
 
@@ -137,7 +140,7 @@ class VersionStore:
         entries = [entry for event in events for entry in (event.entry, event.previous) if entry is not None]
         shown = iter(await self._shown(entries))
         return [
-            Event(next(shown), None if event.previous is None else next(shown), event.deleted, event.memo)
+            Event(next(shown), None if event.previous is None else next(shown), event.deleted, memo=event.memo)
             for event in events
         ]
 
