@@ -90,6 +90,8 @@ class Kind:
 
     load_schema: Callable[[], "Schema"]
     default: Callable[[Object], None] = nothing
+    default_times: Callable[[Object, str], None] | None = None
+    """The same for times that are now, which is handed in (RFC 3339), when nobody said otherwise."""
     prepare_create: Callable[[Object], None] = nothing
     prepare_update: Callable[[Object, Object], None] = nothing
     prepare_status: Callable[[Object, Object], None] = nothing

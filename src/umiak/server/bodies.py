@@ -10,6 +10,7 @@ from umiak.api.kind import Kind
 from umiak.objects import encoding
 from umiak.objects.encoding import Unreadable
 from umiak.objects.errors import StatusError, bad_request, invalid, invalid_value
+from umiak.objects.meta import format_time
 from umiak.objects.types import Object
 from umiak.server import metadata
 from umiak.server.call import Call
@@ -88,12 +89,18 @@ def as_kind(call: Call, obj: Object, kind: Kind, directive: str) -> Object:
     obj, faults = schema.decode(kind.schema, obj, kind.kind, kind.version)
     if faults:
         report(call, kind, faults, directive)
-    kind.default(obj)
+    give_defaults(call, kind, obj)
     if resets:
         metadata.of(obj)["managedFields"] = []
     if call.request.audit is not None:
         call.request.audit.sent(obj, kind)
     return obj
+
+
+def give_defaults(call: Call, kind: Kind, obj: Object) -> None:
+    kind.default(obj)
+    if kind.default_times is not None:
+        kind.default_times(obj, format_time(call.app.clock.now()))
 
 
 def report(call: Call, kind: Kind, faults: list[str], directive: str) -> None:

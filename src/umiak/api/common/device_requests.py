@@ -217,6 +217,12 @@ def configuration(config: Object, path: str, errors: Errors, late: Errors) -> No
         errors.append(invalid_value(f"{path}.opaque.parameters", "<value omitted>", "must be a valid JSON object"))
 
 
+def default_time(value: Object, now: str) -> None:
+    """A taint without a time is added now."""
+    if value.get("timeAdded") is None:
+        value["timeAdded"] = now
+
+
 def taint(value: Object, path: str, errors: Errors, late: Errors) -> None:
     """A mark on devices that keeps claims away."""
     check(label_key, value.get("key") or "", f"{path}.key", errors)

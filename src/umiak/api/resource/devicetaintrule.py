@@ -4,7 +4,7 @@ from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, column, reads, since
 from umiak.api.common.checks import check
-from umiak.api.common.device_requests import driver, pool_name, taint
+from umiak.api.common.device_requests import default_time, driver, pool_name, taint
 from umiak.api.common.strategy import keep_status, nothing_but_status, reset_status
 from umiak.api.registry import builtin
 from umiak.objects import names
@@ -12,12 +12,8 @@ from umiak.objects.errors import FieldError
 from umiak.objects.types import Object
 
 
-def prepare_create(obj: Object) -> None:
-    """A taint without a time was added when the rule was made."""
-    reset_status(obj)
-    taint, created = obj.setdefault("spec", {}).setdefault("taint", {}), obj["metadata"].get("creationTimestamp")
-    if taint.get("timeAdded") is None and created:
-        taint["timeAdded"] = created
+def default_times(obj: Object, now: str) -> None:
+    default_time(obj.setdefault("spec", {}).setdefault("taint", {}), now)
 
 
 def validate(obj: Object) -> list[FieldError]:
@@ -45,7 +41,8 @@ _TAINT = ("spec", "taint")
 KIND = builtin(
     "resource.k8s.io/v1",
     "DeviceTaintRule",
-    prepare_create=prepare_create,
+    default_times=default_times,
+    prepare_create=reset_status,
     prepare_update=keep_status,
     prepare_status=nothing_but_status,
     validate=validate,

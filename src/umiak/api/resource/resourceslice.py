@@ -2,7 +2,7 @@
 
 from umiak.api.common.cells import AGE, NAME, column, reads
 from umiak.api.common.checks import Errors, check
-from umiak.api.common.device_requests import taint
+from umiak.api.common.device_requests import default_time, taint
 from umiak.api.common.pod_scheduling import node_selector
 from umiak.api.common.workloads import immutable
 from umiak.api.registry import builtin
@@ -16,13 +16,10 @@ _VALUES = ("int", "bool", "string", "version", "ints", "bools", "strings", "vers
 _DEVICES = 128
 
 
-def prepare_create(obj: Object) -> None:
-    """Taints without a time were added when the slice was made."""
-    created = (obj.get("metadata") or {}).get("creationTimestamp")
+def default_times(obj: Object, now: str) -> None:
     for device in (obj.get("spec") or {}).get("devices") or ():
         for mark in device.get("taints") or ():
-            if mark.get("timeAdded") is None and created:
-                mark["timeAdded"] = created
+            default_time(mark, now)
 
 
 def validate(obj: Object) -> list[FieldError]:
@@ -110,7 +107,7 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
 KIND = builtin(
     "resource.k8s.io/v1",
     "ResourceSlice",
-    prepare_create=prepare_create,
+    default_times=default_times,
     validate=validate,
     validate_update=validate_update,
     columns=(

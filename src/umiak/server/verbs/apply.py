@@ -38,7 +38,7 @@ async def apply(call: Call, part: Part) -> Answer:
         merge = partial(manager.applied, scope, live, given, options.manager, options.force, now)
         new = await tracking.undisturbed(kind, merge)
         _tell_repeated(call, repeated, options)
-        new = _typed(kind, new, config)
+        new = _typed(call, kind, new, config)
         return _checked(call, new, is_new=current is None)
 
     changed = await change(
@@ -97,7 +97,7 @@ def _tell_repeated(call: Call, repeated: list[str], options: WriteOptions) -> No
         call.warn(bodies.each_told(repeated))
 
 
-def _typed(kind: Kind, obj: Object, config: Object) -> Object:
+def _typed(call: Call, kind: Kind, obj: Object, config: Object) -> Object:
     """The merged object read as one of its kind, with defaults. Raises 500 as the reference does."""
     try:
         obj = schema.normalize(kind.schema, obj)
@@ -110,7 +110,7 @@ def _typed(kind: Kind, obj: Object, config: Object) -> Object:
             told = f"failed to convert new object ({manager.title(config)}) to proper version"
             why = f"unable to convert unstructured object to {manager.kind_text(config)}: {error}"
             raise StatusError(500, "", f"{told}: {why}") from None
-    kind.default(obj)
+    bodies.give_defaults(call, kind, obj)
     return obj
 
 

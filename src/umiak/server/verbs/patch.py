@@ -120,7 +120,7 @@ def read(call: Call, kind: Kind, patched: Patched, options: WriteOptions) -> Obj
         raise _unusable(patched, was, f"strict decoding error: {', '.join(faults)}")
     if faults and options.directive == "Warn":
         call.warn(faults)
-    kind.default(obj)
+    bodies.give_defaults(call, kind, obj)
     if resets:
         metadata.of(obj)["managedFields"] = []
     metadata.ensure_namespace(metadata.of(obj), call.namespace)
