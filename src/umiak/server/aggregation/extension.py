@@ -65,6 +65,8 @@ class Extension:
         self._upstreams = upstreams
         self._dice = dice
         self._tls: ssl.SSLContext | None = None
+        self._everywhere: list[tuple[str, int]] | None = None
+        """Host and port of every server; None when they have to be looked up."""
 
     @property
     def group_version(self) -> tuple[str, str]:
@@ -90,10 +92,15 @@ class Extension:
         """Takes over the APIService as it is now."""
         if service["spec"] != self.service["spec"]:
             self._tls = None
-            self.due.set()
+            self.moved()
         if is_available(service) is not self.is_available:
             self.due.set()
         self.service = service
+
+    def moved(self) -> None:
+        """Its servers may be elsewhere now."""
+        self._everywhere = None
+        self.due.set()
 
     def tls(self) -> "ssl.SSLContext":
         """Raises ssl.SSLError for a bundle that can not be read."""
@@ -111,10 +118,12 @@ class Extension:
     async def places(self, objects: Objects) -> list[Place]:
         """In the order to try them. Raises Nowhere and ssl.SSLError."""
         reference = self.reference
-        everywhere = places(reference, *await found(objects, reference))
-        self._dice.shuffle(everywhere)
+        everywhere = self._everywhere
+        if everywhere is None:
+            everywhere = self._everywhere = places(reference, *await found(objects, reference))
         name = f"{reference['name']}.{reference['namespace']}.svc"
-        return [Place(host, port, self.tls(), name) for host, port in everywhere[:ATTEMPTS]]
+        chosen = self._dice.sample(everywhere, min(len(everywhere), ATTEMPTS))
+        return [Place(host, port, self.tls(), name) for host, port in chosen]
 
     # What is asked on our own account
 
@@ -166,6 +175,7 @@ class Extension:
         """Asks what it serves now. What can not be had is not known any more, and discovery says that it is stale."""
         import ssl
 
+        self._everywhere = None
         try:
             place = (await self.places(objects))[0]
             resources = await self._resources(place)

@@ -121,7 +121,7 @@ class Extensions:
         for extension in self._known.values():
             reference = extension.reference
             if reference["namespace"] == namespace and name in ("", reference["name"]):
-                extension.due.set()
+                extension.moved()
 
     # Whether they are available, and what they serve
 
