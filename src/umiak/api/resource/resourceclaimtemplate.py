@@ -4,7 +4,8 @@ from umiak.api.common.cells import AGE, NAME
 from umiak.api.common.device_requests import claim_spec, default_claim_spec
 from umiak.api.common.metadata import validate_annotations, validate_labels
 from umiak.api.registry import builtin
-from umiak.objects.errors import FieldError
+from umiak.api.resource._internal import template_spec
+from umiak.objects.errors import FieldError, invalid_value
 from umiak.objects.types import Object
 
 
@@ -23,11 +24,19 @@ def validate(obj: Object) -> list[FieldError]:
     return errors + claim_spec(obj["spec"]["spec"], "spec.spec")
 
 
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    if new["spec"] == old["spec"]:
+        return []
+    return [invalid_value("spec", template_spec(new["spec"]), "field is immutable")]
+
+
 KIND = builtin(
     "resource.k8s.io/v1",
     "ResourceClaimTemplate",
     default=default,
     validate=validate,
+    validate_update=validate_update,
+    judges_updates_alone=True,
     columns=(NAME, AGE),
     deletion_returns_object=True,
 )
