@@ -9,6 +9,7 @@ import pytest
 from umiak.objects.errors import StatusError
 from umiak.store.memory import MemoryStore
 
+MANAGED = "kube-aggregator.kubernetes.io/automanaged"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 KITES = "/apis/toys.example/v1/namespaces/default/kites"
 NOWHERE = (404, "404 page not found\n")
@@ -84,6 +85,23 @@ async def test_each_version_has_its_api_service(api):
     await api("DELETE", f"{DEFINITIONS}/kites.toys.example")
     await api.settled()
     assert (await api("GET", f"{services}/v1.toys.example"))[0] == 404
+
+
+async def test_its_api_service_comes_back_as_it_was(api):
+    """As kube-aggregator's autoregister controller does; one without its label is somebody else's."""
+    service = "/apis/apiregistration.k8s.io/v1/apiservices/v1.toys.example"
+    await api.define()
+    _, first = await api("GET", service)
+    await api("DELETE", service)
+    await api.settled()
+    _, again = await api("GET", service)
+    assert (again["spec"], again["metadata"]["labels"]) == (first["spec"], first["metadata"]["labels"])
+    for labels, priority in (({"x": "y"}, 1000), ({MANAGED: None}, 5000)):
+        patch = {"metadata": {"labels": labels}, "spec": {"groupPriorityMinimum": 5000}}
+        await api.patch(service, patch)
+        await api.settled()
+        _, found = await api("GET", service)
+        assert found["spec"]["groupPriorityMinimum"] == priority
 
 
 async def test_objects_go_before_their_definition(api, kite):

@@ -14,6 +14,7 @@ import msgspec
 
 from umiak.api import compiled
 from umiak.api.apiextensions.customresourcedefinition import KIND as DEFINITION
+from umiak.api.apiregistration.apiservice import KIND as SERVICE
 from umiak.api.kind import Kind
 from umiak.objects.encoding import copy
 from umiak.objects.errors import StatusError, forbidden
@@ -62,6 +63,14 @@ class Definitions:
         self._due: dict[Work, None] = {}
         self._task: asyncio.Task[None] | None = None
         self._asking: Sender | None = None
+        self._unfollow = app.store.watch(SERVICE.store_prefix(), app.store.revision, self._services_changed)
+
+    def _services_changed(self, events: Iterable[Event]) -> None:
+        """Services that belong to a definition come back, as they were."""
+        names = (event.entry.key.rpartition("/")[2] for event in events)
+        changed = {(group, version) for version, _, group in (name.partition(".") for name in names)}
+        wanted = (pair for known in self._known.values() for pair in group_versions(known.definition))
+        self._later(changed.intersection(wanted))
 
     def put(self, name: str, value: bytes) -> None:
         definition: Object = msgspec.json.decode(value)
@@ -96,6 +105,7 @@ class Definitions:
         self._later([*self._neighbours(gone["group"]), *group_versions(known.definition)])
 
     async def stop(self) -> None:
+        self._unfollow()
         if self._asking is not None:
             await self._asking.close()
         if self._task is not None:
