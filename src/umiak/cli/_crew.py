@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from umiak.server.app import ApiServer
     from umiak.server.identity import Identity
     from umiak.server.settings import Settings
-    from umiak.store.logged import LoggedStore
 
 GRACE = 5
 """Seconds that requests under way get at the end."""
@@ -99,19 +98,13 @@ class Front:
 
 
 async def front(
-    crew: Crew,
-    app: "ApiServer",
-    store: "LoggedStore",
-    listener: "socket.socket",
-    server: "Server",
-    context: "ssl.SSLContext",
+    crew: Crew, app: "ApiServer", listener: "socket.socket", server: "Server", context: "ssl.SSLContext"
 ) -> Front:
     """Serves when every process is ready. Raises CommandError."""
     from umiak.kit.http.spread import Spread
-    from umiak.store.hub import Hub
 
     try:
-        await crew.begin(Hub(store, crew.board))
+        await crew.all_ready()
     except RuntimeError as error:
         raise CommandError(str(error)) from None
     crew.own = Own(server, context, lambda: app.metrics.text(app))

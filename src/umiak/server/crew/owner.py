@@ -178,11 +178,14 @@ class Crew:
         """Who serves connections."""
         return [*([self.own] if self.own is not None else []), *self.ready]
 
-    async def begin(self, hub: Hub) -> None:
-        """Returns when all are ready. Raises RuntimeError when one can not start."""
+    def begin(self, hub: Hub) -> None:
+        """Lets the workers read the store, and make themselves ready."""
         self._hub = hub
         for worker in self.workers:
             worker.begin(hub, self._changed, self._wants)
+
+    async def all_ready(self) -> None:
+        """Raises RuntimeError when one can not start."""
         while len(self.ready) < len(self.workers):
             if not all(worker.process for worker in self.workers):
                 raise RuntimeError("a worker process ended while it started")
