@@ -193,6 +193,12 @@ def type_invalid(path: str, value: Any, detail: str) -> FieldError:
     return FieldError("FieldValueTypeInvalid", path, f"Invalid value: {shown(value)}: {detail}")
 
 
+def together(faults: Iterable[object]) -> str:
+    """Several faults as one text, each once."""
+    unique = list(dict.fromkeys(map(str, faults)))
+    return unique[0] if len(unique) == 1 else "[" + ", ".join(unique) + "]"
+
+
 def invalid(group: str, kind: str, name: str, errors: Sequence[FieldError]) -> StatusError:
     """422 for an object whose fields are wrong; one cause per error, the message joins them."""
     unique = list(dict.fromkeys(map(str, errors)))

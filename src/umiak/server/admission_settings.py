@@ -1,11 +1,11 @@
 """What an API server is told about admission: the reference's flags."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdmissionSettings:
+
+class AdmissionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Plugins by name. `wanted` are on besides those that always are, `without` are off."""
 
     wanted: frozenset[str] = frozenset()

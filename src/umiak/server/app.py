@@ -9,6 +9,7 @@ import logging
 import random
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -39,7 +40,6 @@ from umiak.server.contract import (
 )
 from umiak.server.dispatch import Dispatch
 from umiak.server.health import Check
-from umiak.server.impersonation import Impersonation, is_asked
 from umiak.server.metrics import Metrics
 from umiak.server.negotiation import FAILURE, negotiate, wants_pretty
 from umiak.server.policies.book import PolicyBook
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from umiak.server.audit.record import Record
     from umiak.server.flow.control import Gate as FlowGate
     from umiak.server.flow.queues import Ticket
+    from umiak.server.impersonation import Impersonation
     from umiak.server.intake import Known
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,6 @@ class ApiServer:
         self.settings = settings
         self.authenticators = tuple(authenticators)
         self.authorizer = authorizer
-        self.impersonation = Impersonation(authorizer)
         self.objects = Resources(store, clock, random)
         self.gate = Gate(admission, Surroundings(self.objects, clock, authorizer, random, rules, policies, self.kinds))
         self.issuer = issuer
@@ -139,6 +139,12 @@ class ApiServer:
         """Whether this process, of all that share the store, does what has to be done once."""
         self.kubelet_client: Pair | None = None
         """Certificate and key shown to nodes."""
+
+    @cached_property
+    def impersonation(self) -> "Impersonation":
+        from umiak.server.impersonation import Impersonation  # few ask for it
+
+        return Impersonation(self.authorizer)
 
     async def start(self) -> None:
         for step in self.on_start:
@@ -318,7 +324,7 @@ class ApiServer:
             asked = found.attributes(request.user, request.option("fieldSelector"), request.option("labelSelector"))
         else:
             asked = found.attributes(request.user)
-        if is_asked(request.headers):
+        if request.impersonates:
             request.user = await self.impersonation.user(request, asked)
             asked = replace(asked, user=request.user)
         ticket = self.flow.enter(request, found) if self.flow is not None else None

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from umiak.api import registry
 from umiak.api.kind import Kind
 from umiak.kit.clock import Clock
+from umiak.kit.modules import exported
 from umiak.kit.pki import Pair
 from umiak.kit.tasks import Tasks
 from umiak.objects.types import Object
@@ -18,7 +19,6 @@ from umiak.server import issuer_discovery
 from umiak.server.access import setup
 from umiak.server.access.certificates import Certificates
 from umiak.server.access.front_proxy import FrontProxy
-from umiak.server.admission_choice import chosen
 from umiak.server.aggregation.follow import Services
 from umiak.server.aggregation.follow import follow as follow_services
 from umiak.server.allocation.services import Given, ServiceAllocator
@@ -26,7 +26,7 @@ from umiak.server.answer import Answer
 from umiak.server.app import ApiServer, Step
 from umiak.server.bootstrap.objects import Server
 from umiak.server.bootstrap.start import bootstrap, keep_alive
-from umiak.server.contract import Request
+from umiak.server.contract import Admission, Request
 from umiak.server.custom.follow import follow as follow_definitions
 from umiak.server.discovery import Discovery
 from umiak.server.flow import setup as flow
@@ -88,7 +88,7 @@ async def assemble(
         random=chance,
         authenticators=(*_front_proxies(secrets, settings, clock), authentication),
         authorizer=authorization,
-        admission=chosen(settings.admission, asking, clock, chance),
+        admission=_admission(settings, asking, clock, chance),
         settings=settings,
         specials={("", "services"): _services(allocator, lambda: app)},
         rules=authorization,
@@ -107,6 +107,16 @@ async def assemble(
     flow.hang_in(app)
     _audit(app)
     return app
+
+
+def _admission(
+    settings: Settings, others: Sequence[Admission], clock: Clock, chance: random.Random
+) -> Sequence[Admission]:
+    if settings.admission.is_usual:
+        return [*exported("umiak.server.admission", "ADMISSION").values(), *others]
+    from umiak.server.admission_choice import chosen
+
+    return chosen(settings.admission, others, clock, chance)
 
 
 def _audit(app: ApiServer) -> None:

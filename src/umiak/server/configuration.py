@@ -4,14 +4,14 @@ wrong with them in the reference's words.
 They are no kinds that are served, so their structure is written here by hand: `struct("Issuer", url=TEXT)`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from umiak.api import schema
 from umiak.api.schema import Schema
 from umiak.objects import encoding
 from umiak.objects.encoding import Unreadable
-from umiak.objects.errors import FieldError, StatusError
+from umiak.objects.errors import StatusError
 from umiak.objects.go_text import quoted
 from umiak.objects.types import Object
 
@@ -125,9 +125,3 @@ def shown_span(length: float) -> str:
     if minutes >= 60:
         text = f"{minutes // 60}h{text}"
     return sign + text
-
-
-def together(faults: Iterable[FieldError | str]) -> str:
-    """Several faults as one text."""
-    unique = list(dict.fromkeys(map(str, faults)))
-    return unique[0] if len(unique) == 1 else "[" + ", ".join(unique) + "]"

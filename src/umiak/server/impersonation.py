@@ -6,17 +6,16 @@ do the very thing as somebody else; the one of old needs leave to be somebody, f
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import unquote
 
 import msgspec
 
 from umiak.api.common.checks import domain_prefixed_path
-from umiak.objects.errors import FieldError, StatusError, bad_request
+from umiak.objects.errors import FieldError, StatusError, bad_request, together
 from umiak.objects.go_text import quoted
 from umiak.objects.names import dns_subdomain
 from umiak.server.access.authorization import refusal
-from umiak.server.configuration import together
 from umiak.server.contract import MASTERS, Attributes, Authorizer, Request, User
 
 USER, GROUP, UID, EXTRA = "impersonate-user", "impersonate-group", "impersonate-uid", "impersonate-extra-"
@@ -29,13 +28,6 @@ NODE_NAME = "authentication.kubernetes.io/node-name"
 MANY = 4
 """From so many checks on, one for all is tried first."""
 REMEMBERED = 10_000
-
-
-def is_asked(headers: Mapping[str, Sequence[str]]) -> bool:
-    for name in headers:  # noqa: SIM110 - every request comes by here, and any() takes three times as long
-        if name.startswith("impersonate-"):
-            return True
-    return False
 
 
 class Impersonation:
@@ -142,8 +134,7 @@ def replace_name(asking: Attributes, group: str, resource: str, name: str) -> At
     return msgspec.structs.replace(asking, group=group, resource=resource, name=name)
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(msgspec.Struct, frozen=True):
     """`name` is that of a constrained way, empty for the one of old. `fits` gets (whom, who asks)."""
 
     name: str

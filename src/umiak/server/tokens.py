@@ -8,7 +8,6 @@ import base64
 import hmac
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -41,8 +40,7 @@ NoteUse = Callable[[str, str, str], Awaitable[None]]
 """(namespace, name of the secret, today)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(msgspec.Struct, frozen=True):
     """An object that a token mentions."""
 
     name: str
@@ -260,8 +258,7 @@ class ServiceAccountTokens:
         return any(ref.get("name") == kept.secret for ref in account.secrets or ())
 
 
-@dataclass(frozen=True, slots=True)
-class Legacy:
+class Legacy(msgspec.Struct, frozen=True):
     """What an everlasting token says (`pkg/serviceaccount/legacy.go`)."""
 
     namespace: str

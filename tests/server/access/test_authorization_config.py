@@ -3,7 +3,8 @@
 import pytest
 import yaml
 
-from umiak.server.access.authorization_config import Member, load, of_flags
+from umiak.server.access.authorization_config import load, of_flags
+from umiak.server.access.member import Member
 from umiak.server.access.settings import AccessSettings, WebhookSettings
 from umiak.server.configuration import Unacceptable, shown_span
 

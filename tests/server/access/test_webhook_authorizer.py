@@ -5,7 +5,7 @@ import random
 import pytest
 
 from umiak.server.access.authorization import union
-from umiak.server.access.authorization_config import Webhook
+from umiak.server.access.member import Webhook
 from umiak.server.access.row import AlwaysAllow, AlwaysDeny
 from umiak.server.access.webhook_authorizer import BOTH, WebhookAuthorizer, judged, question
 from umiak.server.contract import Attributes, Decision, User

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from umiak.objects.errors import StatusError, forbidden
+from umiak.objects.errors import StatusError, forbidden, together
 from umiak.objects.types import Object
 from umiak.server.access.node import PREFIX, NodeAuthorizer
 from umiak.server.access.rbac import Policy, RoleRef
 from umiak.server.access.row import Row, Rules
 from umiak.server.access.rules import plain
-from umiak.server.configuration import together
 from umiak.server.contract import MASTERS, Attributes, Authorizer, Decision, User
 
 ALLOWED = Decision(True)

@@ -5,13 +5,13 @@ Source: apiserver's `pkg/apis/apiserver/{v1,validation}` and kubeapiserver's `au
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from umiak.objects.errors import FieldError, duplicate, invalid_value, not_supported, required, too_many
+from umiak.objects.errors import FieldError, duplicate, invalid_value, not_supported, required, together, too_many
 from umiak.objects.names import dns_subdomain
 from umiak.objects.types import Object
+from umiak.server.access.member import WEBHOOK, Member, Webhook
 from umiak.server.access.settings import AccessSettings
 from umiak.server.configuration import (
     SPAN,
@@ -24,38 +24,14 @@ from umiak.server.configuration import (
     seconds,
     shown_span,
     struct,
-    together,
 )
 
 MODES = ("ABAC", "AlwaysAllow", "AlwaysDeny", "Node", "RBAC", "Webhook")
-WEBHOOK = "Webhook"
 VERSIONS = ("v1", "v1beta1")
 MOST_CONDITIONS = 64
 LONGEST_TIMEOUT = 30
 DEFAULT_NAME = "default"
 """Of the webhook that flags describe."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Webhook:
-    """Times in seconds; a time to live of 0 means that answers are not remembered."""
-
-    kubeconfig: str
-    version: str
-    timeout: float
-    authorized_ttl: float
-    unauthorized_ttl: float
-    denies_on_failure: bool = False
-    conditions: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One authorizer of the row. `webhook` is there exactly when `type` is Webhook."""
-
-    type: str
-    name: str
-    webhook: Webhook | None = None
 
 
 _WEBHOOK = struct(

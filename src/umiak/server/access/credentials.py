@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
 
-from umiak.objects.errors import unauthorized
+from umiak.objects.errors import together, unauthorized
 from umiak.server import warning
 from umiak.server.access.certificates import Certificates, Malformed
-from umiak.server.configuration import together
 from umiak.server.contract import ANONYMOUS, Request, User
 
 AUTHENTICATED = "system:authenticated"

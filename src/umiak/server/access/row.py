@@ -7,23 +7,23 @@ Source: kubeapiserver's `authorizer/{config,reload}.go`.
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from umiak.kit.clock import Clock
-from umiak.server.access.authorization_config import WEBHOOK, Member, load, of_flags
+from umiak.objects.errors import together
+from umiak.server.access.member import USUAL, WEBHOOK, Member
 from umiak.server.access.node import NodeAuthorizer, node_of
 from umiak.server.access.rbac import Policy
 from umiak.server.access.rules import EVERYTHING, Rule
 from umiak.server.access.settings import AccessSettings
-from umiak.server.configuration import Unacceptable, together
 from umiak.server.contract import Attributes, Authorizer, Decision, User
 
 log = logging.getLogger(__name__)
 
 Rules = tuple[list[Rule], str, bool]
 """(the rules that apply to a user, what went wrong finding them, whether there are more than rules can say)."""
-USUAL = (Member("Node", "node"), Member("RBAC", "rbac"))
 
 
 class AlwaysAllow:
@@ -36,8 +36,7 @@ class AlwaysDeny:
         return Decision(False, "Everything is forbidden.")
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, frozen=True):
     """What authorizers are made of."""
 
     policy: Policy
@@ -112,6 +111,9 @@ class Row:
         await follow(path, known, self._changed)
 
     async def _changed(self, data: bytes) -> None:
+        from umiak.server.access.authorization_config import load
+        from umiak.server.configuration import Unacceptable
+
         try:
             members = load(data, self.known)
             if more := {member.type for member in members} - self.known - {"AlwaysAllow", "AlwaysDeny", WEBHOOK}:
@@ -137,6 +139,7 @@ async def _close(parts: Sequence[tuple[Member, Authorizer]]) -> None:
 
 def _abac(path: str) -> Authorizer:
     from umiak.server.access.abac import parse
+    from umiak.server.configuration import Unacceptable
 
     try:
         return parse(Path(path).read_text(), path)
@@ -146,6 +149,11 @@ def _abac(path: str) -> Authorizer:
 
 def members(settings: AccessSettings) -> tuple[list[Member], bytes]:
     """(the authorizers that the settings name, the file they come from as it was read). Raises Unacceptable."""
+    if settings.is_usually_authorized:
+        return list(USUAL), b""
+    from umiak.server.access.authorization_config import load, of_flags
+    from umiak.server.configuration import Unacceptable
+
     path = settings.authorization_config
     if path is None:
         return of_flags(settings), b""

@@ -3,12 +3,12 @@
 Ours: `--authorization-mode` defaults to Node,RBAC instead of AlwaysAllow, and bootstrap tokens are read.
 """
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OidcSettings:
+
+class OidcSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The `--oidc-*` flags, which describe one issuer."""
 
     issuer_url: str = ""
@@ -22,8 +22,7 @@ class OidcSettings:
     required_claims: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookSettings:
+class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A server that is asked, named by a kubeconfig file. Times in seconds."""
 
     file: str = ""
@@ -33,8 +32,7 @@ class WebhookSettings:
     unauthorized_ttl: float = 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrontProxySettings:
+class FrontProxySettings(msgspec.Struct, frozen=True, kw_only=True):
     """The `--requestheader-*` and `--proxy-client-*` flags: servers in front of this one that say in headers whom they
     speak for, and how this one does the same towards servers behind it. Paths of PEM files."""
 
@@ -50,20 +48,19 @@ class FrontProxySettings:
     proxy_client_key_file: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessSettings:
+class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
     authentication_config: Path | None = None
     anonymous: bool | None = None
     """None when the flag was not given, which lets a file decide."""
     oidc: OidcSettings | None = None
-    token_webhook: WebhookSettings = field(default_factory=lambda: WebhookSettings(authorized_ttl=120))
+    token_webhook: WebhookSettings = msgspec.field(default_factory=lambda: WebhookSettings(authorized_ttl=120))
     bootstrap_tokens: bool = True
 
     authorization_config: Path | None = None
     authorization_modes: tuple[str, ...] = ("Node", "RBAC")
     authorization_flags_given: bool = False
     authorization_policy_file: str = ""
-    authorization_webhook: WebhookSettings = field(default_factory=WebhookSettings)
+    authorization_webhook: WebhookSettings = msgspec.field(default_factory=WebhookSettings)
 
     api_audiences: tuple[str, ...] = ()
     """Empty: those of the issuers."""
@@ -77,3 +74,9 @@ class AccessSettings:
     extend_expiration: bool = True
     max_expiration: float = 0
     """Seconds a token may be good for; 0 for as long as is asked."""
+
+    @property
+    def is_usually_authorized(self) -> bool:
+        """Whether nothing was said about authorization."""
+        asks = self.authorization_policy_file or self.authorization_webhook.file
+        return self.authorization_config is None and self.authorization_modes == ("Node", "RBAC") and not asks

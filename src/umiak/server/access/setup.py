@@ -6,8 +6,9 @@ What few servers are configured with (issuers of tokens, webhooks) is loaded onl
 import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from umiak.api.core.secret import KIND as SECRET
 from umiak.kit.clock import Clock
@@ -31,18 +32,16 @@ from umiak.store.contract import Store, Unwritable
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Background:
+class Background(msgspec.Struct):
     """What goes on beside requests: begun when the server starts, ended when it closes."""
 
-    starts: list[Callable[[], None]] = field(default_factory=list)
-    works: list[Callable[[], Coroutine[None, None, None]]] = field(default_factory=list)
+    starts: list[Callable[[], None]] = msgspec.field(default_factory=list)
+    works: list[Callable[[], Coroutine[None, None, None]]] = msgspec.field(default_factory=list)
     """Each runs until it is cancelled."""
-    closes: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    closes: list[Callable[[], Awaitable[None]]] = msgspec.field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(msgspec.Struct, frozen=True):
     """What access is made of."""
 
     store: Store

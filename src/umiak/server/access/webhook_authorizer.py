@@ -12,7 +12,7 @@ from umiak.kit.clock import Clock
 from umiak.kit.expiring import Expiring
 from umiak.objects.selectors import InvalidSelector, Requirement, parse_fields, parse_labels
 from umiak.objects.types import Object
-from umiak.server.access.authorization_config import Webhook
+from umiak.server.access.member import Webhook
 from umiak.server.access.webhook_client import Unanswered, WebhookClient
 from umiak.server.contract import Attributes, Decision
 

@@ -9,9 +9,9 @@ from enum import IntEnum
 from pathlib import Path
 
 from umiak.objects import names
-from umiak.objects.errors import FieldError, invalid_value, not_supported, required
+from umiak.objects.errors import FieldError, invalid_value, not_supported, required, together
 from umiak.objects.types import Object
-from umiak.server.configuration import SWITCH, TEXT, Unacceptable, document, list_of, read, struct, together
+from umiak.server.configuration import SWITCH, TEXT, Unacceptable, document, list_of, read, struct
 from umiak.server.contract import User
 from umiak.server.route import Route
 

@@ -17,6 +17,7 @@ import msgspec
 from umiak.kit.clock import Clock
 from umiak.kit.expiring import Expiring
 from umiak.kit.tls import client_context
+from umiak.objects.errors import together
 from umiak.objects.go_text import quoted
 from umiak.objects.types import Object
 from umiak.server.access.credentials import Unverified, Verified
@@ -25,7 +26,7 @@ from umiak.server.access.jwt.distributed import Distributed
 from umiak.server.access.jwt.mapping import Mapping
 from umiak.server.access.jwt.provider import KeySet, Unreachable, discover
 from umiak.server.bodies import go_kind
-from umiak.server.configuration import Unacceptable, together
+from umiak.server.configuration import Unacceptable
 from umiak.server.contract import User
 from umiak.server.keys import decoded
 

@@ -5,10 +5,9 @@ Source: `plugin/pkg/admission/alwayspullimages`.
 
 from collections.abc import Iterator
 
-from umiak.objects.errors import StatusError, not_supported
+from umiak.objects.errors import StatusError, not_supported, together
 from umiak.objects.types import Object
 from umiak.server.admission._common import containers, is_pod, refuse
-from umiak.server.configuration import together
 from umiak.server.contract import Admission, Admitted, Phase, Surroundings
 
 ALWAYS = "Always"
