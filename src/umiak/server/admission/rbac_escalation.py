@@ -33,7 +33,7 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
     if around.rules is None or new is None or (old is not None and only_references_changed(new, old)):
         return
     if request.attributes.resource in ROLES:
-        if not await _may(around, replace(request.attributes, verb="escalate", subresource="")):
+        if not await _may(around, _escalate(request.attributes)):
             _check_role(around, request, new)
     elif not await _may(around, _bind(request, new)):
         _check(around, request, _rules_of_role(around.rules, request, new.get("roleRef") or {}))
@@ -50,6 +50,11 @@ def _rules_of_role(rules: RuleBook, request: Admitted, ref: Object) -> list[Rule
 
 async def _may(around: Surroundings, asked: Attributes) -> bool:
     return (await around.authorizer.authorize(replace(asked, version="*"))).allowed
+
+
+def _escalate(asked: Attributes) -> Attributes:
+    """A path that makes a role does not name it, so that leave for a name does not help to make the role."""
+    return replace(asked, verb="escalate", subresource="", name="" if asked.verb == "create" else asked.name)
 
 
 def _bind(request: Admitted, binding: Object) -> Attributes:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from umiak.server.configuration import together
+from umiak.objects.errors import together
 from umiak.server.encryption.ciphers import AesCbc, AesGcm, Cipher, Plain, Secretbox, Undecryptable
 from umiak.server.encryption.config import Plugin, Provider, Rule
 from umiak.store.contract import Unreadable

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from umiak.objects.errors import FieldError, invalid_value, required
+from umiak.objects.errors import FieldError, invalid_value, required, together
 from umiak.objects.go_text import quoted
 from umiak.objects.types import Object
 from umiak.server.configuration import (
@@ -20,7 +20,6 @@ from umiak.server.configuration import (
     read,
     seconds,
     struct,
-    together,
 )
 
 _KEYS = list_of(struct("Key", name=TEXT, secret=TEXT))
