@@ -88,10 +88,15 @@ def processes(wanted: int, store: str) -> int:
     if not 0 <= wanted <= MOST:
         raise CommandError(f"--workers {wanted}: choose 1 to {MOST}")
     if store == "sqlite":
-        return wanted or min(len(os.sched_getaffinity(0)), FEW)
+        return wanted or min(_cores(), FEW)
     if wanted > 1:
         raise CommandError(f"--store {store} is one process's own: choose --workers 1")
     return 1
+
+
+def _cores() -> int:
+    """Those this process may use. Elsewhere than on Linux one, as what processes share is Linux's."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
 
 
 def settings_of(args: argparse.Namespace) -> "Settings":
