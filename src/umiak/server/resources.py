@@ -16,6 +16,9 @@ from umiak.store.contract import Entry, Mismatch, Store
 MANAGER = "kube-apiserver"
 """As what the server itself is known among the managers of fields."""
 
+MOST_SEEN, LARGEST_SEEN = 256, 16 * 1024
+"""Objects that are kept decoded for those who only look, and the bytes that one of them may have beside others."""
+
 
 class Resources:
     """Objects of all kinds, decoded. No authorization, no admission, no validation."""
@@ -24,6 +27,7 @@ class Resources:
         self.store = store
         self.views: dict[Kind, Store] = {}
         """Stores of kinds that are stored in a form which takes somebody else to convert."""
+        self._seen: dict[tuple[Kind, str], tuple[Entry, Object]] = {}
         self._clock = clock
         self._dice = dice
 
@@ -45,6 +49,18 @@ class Resources:
     async def find(self, kind: Kind, namespace: str, name: str) -> Object | None:
         entry = await self.store_of(kind).get(kind.store_key(namespace, name))
         return None if entry is None else stored.read(kind, entry.value)
+
+    async def look(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        key = kind.store_key(namespace, name)
+        entry = await self.store_of(kind).get(key)
+        if entry is None:
+            return None
+        seen = self._seen.get((kind, key))
+        if seen is None or seen[0] is not entry:
+            if len(self._seen) >= MOST_SEEN or len(entry.value) > LARGEST_SEEN:
+                self._seen.clear()
+            seen = self._seen[kind, key] = entry, stored.read(kind, entry.value)
+        return seen[1]
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
         found = await self.find(kind, namespace, name)

@@ -22,7 +22,7 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
     asked = request.attributes
     if request.operation == "DELETE":
         raise forbidden("", "namespaces", asked.name, "this namespace may not be deleted")
-    namespace = await around.objects.find(NAMESPACE, "", asked.namespace)
+    namespace = await around.objects.look(NAMESPACE, "", asked.namespace)
     if namespace is None:
         raise not_found("", "namespaces", asked.namespace)
     if (namespace.get("status") or {}).get("phase") == "Terminating":

@@ -42,7 +42,7 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
         return
     if asked.resource == "pods" and not is_significant(request):
         return
-    namespace = await around.objects.find(NAMESPACE, "", asked.namespace)
+    namespace = await around.objects.look(NAMESPACE, "", asked.namespace)
     policy, _ = policy_of(labels(namespace or {}))
     if policy.is_open or request.new is None:
         if asked.resource == "pods":

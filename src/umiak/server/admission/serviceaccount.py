@@ -53,7 +53,7 @@ async def find_account(around: Surroundings, request: Admitted, wanted: str) -> 
     for attempt in range(TRIES if wanted == DEFAULT else 1):
         if attempt:
             await around.clock.sleep(PAUSE)
-        if account := await around.objects.find(SERVICE_ACCOUNT, namespace, wanted):
+        if account := await around.objects.look(SERVICE_ACCOUNT, namespace, wanted):
             return account
     why = f'serviceaccount "{wanted}" not found'
     raise refuse(request, f"error looking up service account {namespace}/{wanted}: {why}")
