@@ -55,7 +55,7 @@ SEED = {
 
 @dataclass
 class Grown:
-    """A server with `pods` stored: seconds to ready, MiB when ready, CPU time in µs per request."""
+    """A server with `pods` stored: seconds to ready, MiB (PSS) when ready, CPU time in µs per request."""
 
     pods: int
     start: float
@@ -98,7 +98,7 @@ def with_pods(count: int, requests: int) -> Grown:
             seed = ask(url, PODS, SEED)
         asyncio.run(fill(folder / "data" / "store.db", seed, count))
         with run.umiak(folder) as (url, processes, seconds):
-            grown = Grown(count, seconds, run.resident(processes))
+            grown = Grown(count, seconds, run.resident(processes, "Pss"))
             run.load(url, ",".join(OPERATIONS), WARMING)
             for operation in OPERATIONS:
                 before = run.cpu_time(processes)
@@ -122,7 +122,7 @@ def with_watchers(count: int) -> tuple[float, float]:
     """(CPU time in µs per event and watcher, MiB for each watcher)."""
     events = max(20, EVENTS // count)
     with tempfile.TemporaryDirectory() as name, run.umiak(Path(name)) as (url, processes, _):
-        idle, before = run.resident(processes), run.cpu_time(processes)
+        idle, before = run.resident(processes, "Pss"), run.cpu_time(processes)
         watching = subprocess.Popen(
             [
                 str(run.generator()),
@@ -136,14 +136,14 @@ def with_watchers(count: int) -> tuple[float, float]:
         )
         most = idle
         while watching.poll() is None:
-            most = max(most, run.resident(processes))
+            most = max(most, run.resident(processes, "Pss"))
             time.sleep(0.2)
         return (run.cpu_time(processes) - before) / (events * count), (most - idle) / count
 
 
 def tables(grown: list[Grown], watched: dict[int, tuple[float, float]]) -> Iterator[str]:
     names = list(grown[0].cpu)
-    yield "| Pods stored | start (s) | RSS (MiB) | kB per Pod | " + " | ".join(f"{n} (µs)" for n in names) + " |"
+    yield "| Pods stored | start (s) | memory (MiB) | kB per Pod | " + " | ".join(f"{n} (µs)" for n in names) + " |"
     yield "|---|" + "---|" * (3 + len(names))
     for one in grown:
         each = per_pod(one, grown[0]) if one is not grown[0] else 0
@@ -165,7 +165,7 @@ def draw(folder: Path, grown: list[Grown], watched: dict[int, tuple[float, float
     lines: dict[str, Line] = {name: [(one.pods, one.cpu[name]) for one in grown] for name in grown[0].cpu}
     title = "CPU time per request as Pods grow"
     (folder / "growth-pods.svg").write_text(chart(title, "Pods stored", "µs", lines))
-    memory: dict[str, Line] = {"RSS": [(one.pods, one.memory) for one in grown]}
+    memory: dict[str, Line] = {"PSS": [(one.pods, one.memory) for one in grown]}
     (folder / "growth-memory.svg").write_text(chart("Memory as Pods grow", "Pods stored", "MiB", memory))
     events: dict[str, Line] = {"event": [(count, cpu) for count, (cpu, _) in watched.items()]}
     title = "CPU time per event and watcher as watchers grow"
