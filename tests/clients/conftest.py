@@ -3,9 +3,7 @@
 The Go programs are built from the Go module registry (`go_programs`); the Python ones are in requirements-dev.lock.
 """
 
-import contextlib
 import os
-import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from go_programs import Program, find
+from servers import running
 
 SECONDS = 120
 DEV = (sys.executable, "-m", "umiak.cli.main", "dev", "--nodes", "2")
@@ -25,22 +24,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.clients)
             item.add_marker(pytest.mark.timeout(20 * SECONDS))
             item.add_marker(pytest.mark.filterwarnings("default"))
-
-
-@contextlib.contextmanager
-def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """A server of ours in `folder`, from its ready line on."""
-    with subprocess.Popen(words, cwd=folder, text=True, stdout=subprocess.PIPE) as process:
-        try:
-            assert process.stdout is not None
-            assert " is ready on " in process.stdout.readline()
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            finally:
-                process.kill()
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,9 @@ BUILD_SECONDS = 1800.0
 PACKAGES = {
     "kubectl": "./kubectl",
     "helm": "helm.sh/helm/v4/cmd/helm",
+    "informers": "./informers",
+    "example-builtins": "sigs.k8s.io/controller-runtime/examples/builtins",
+    "example-crd": "sigs.k8s.io/controller-runtime/examples/crd",
 }
 VERSION = "v1.37.1"
 STAMPS = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
@@ -73,6 +76,11 @@ def find(name: str, kubeconfig: Path) -> Program:
     return Program(built(name), kubeconfig)
 
 
+def suite(name: str) -> str:
+    """The package of controller-runtime that `pkg-client.test` has the tests of."""
+    return f"sigs.k8s.io/controller-runtime/{name.removesuffix('.test').replace('-', '/')}"
+
+
 @functools.cache
 def built(name: str) -> str:
     """The program's path; one in the folder $CLIENTS_BIN is taken as it is. Skips the test where there is no Go."""
@@ -83,7 +91,8 @@ def built(name: str) -> str:
         pytest.skip(f"{name} is built from Go modules, and there is no go on this machine")
     target = MODULE / "bin" / name
     stamps = " ".join(f"-X {package}.gitVersion={VERSION}" for package in STAMPS)
-    words = ["go", "build", "-ldflags", f"-s -w {stamps}", "-o", str(target), PACKAGES[name]]
+    how = ["test", "-c"] if name.endswith(".test") else ["build", "-ldflags", f"-s -w {stamps}"]
+    words = ["go", *how, "-o", str(target), PACKAGES.get(name) or suite(name)]
     environment = {**os.environ, "CGO_ENABLED": "0"}
     done = subprocess.run(words, cwd=MODULE, env=environment, capture_output=True, text=True, timeout=BUILD_SECONDS)
     assert done.returncode == 0, done.stderr
