@@ -216,7 +216,7 @@ async def test_a_server_whose_certificate_nobody_knows(api, beside, given):
 
 
 async def test_requests_are_handed_on_with_the_name_of_who_sent_them(api, behind):
-    headers = {"x-remote-user": "forged", "authorization": "Bearer secret", "accept": "application/json"}
+    headers = {"x-remote-user": "forged", "authorization": "Bearer secret", "audit-id": "7"}
     status, answer = await api("POST", f"{ANYTHING}?dryRun=All", {"a": 1}, **headers)
     assert (status, answer["who"]) == (200, ["admin"])
     (request,) = behind.asked()
@@ -224,6 +224,7 @@ async def test_requests_are_handed_on_with_the_name_of_who_sent_them(api, behind
     told = {name: request.headers.get(f"x-remote-{name}") for name in ("uid", "group", "extra-scopes")}
     assert told == {"uid": ["7"], "group": [MASTERS, "system:authenticated"], "extra-scopes": ["x"]}
     assert "authorization" not in request.headers
+    assert (request.headers["x-forwarded-uri"], request.headers["audit-id"]) == ([ANYTHING], ["7"])
 
 
 async def test_who_may_not_is_refused_here(api, behind):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from umiak.server.aggregation.extension import Extension, dialled
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from umiak.server.app import ApiServer
 
 log = logging.getLogger(__name__)
+DISCOVERY, OTHERWISE = 5, 60
+"""Seconds until an answer begins. What a server has should be known at once."""
 REDIRECTED = "the backend attempted to redirect this request, which is not permitted"
 
 
@@ -69,8 +72,17 @@ async def hand_on(
         return plain("unable to load root certificates: unable to parse bytes as PEM block\n", 500)
     query = query_of(request)
     target = f"{request.path}?{query}" if query else request.path
-    headers = [*forwarded_headers(request).items(), *headers_of(request.user)]
+    headers = [*_forwarded_headers(app, request), *headers_of(request.user)]
     return await (_upgraded if is_upgrade(request) else _forwarded)(app, request, exchange, place, target, headers)
+
+
+def _forwarded_headers(app: "ApiServer", request: Request) -> Iterator[tuple[str, str]]:
+    """The body comes back as it is: so the client may say how it wants it compressed."""
+    yield from ((name, value) for name, value in forwarded_headers(request).items() if name != "audit-id")
+    if accepted := request.header("accept-encoding"):
+        yield "accept-encoding", accepted
+    yield "audit-id", app.identity(request)
+    yield "x-forwarded-uri", request.path
 
 
 async def _unreachable(error: Exception, place: Place) -> Answer:
@@ -84,7 +96,8 @@ async def _forwarded(
 
     client = app.upstreams.client(place)
     try:
-        answer = await client.stream(request.method, target, headers, request.body)
+        patience = DISCOVERY if request.path.strip("/").count("/") == 2 else OTHERWISE
+        answer = await client.stream(request.method, target, headers, request.body, timeout=patience)
     except HttpError as error:
         return await _unreachable(error, place)
     if 300 <= answer.status < 400 and answer.headers.get("location"):
