@@ -173,9 +173,12 @@ async def _store(call: Call, wanted: Change, entry: Entry, new: Object, old: Obj
         if not wanted.dry_run:
             await call.app.vanish(kind, entry, old)
         return Changed(_viewed(kind, part, new))
-    if (new == old or manager.differ_in_time_alone(new, old)) and not call.store.is_stale(entry.key):
+    is_fresh = manager.are_same(new, old) and not call.store.is_stale(entry.key)
+    if is_fresh and await call.app.objects.is_settled(kind, entry, new):
         return Changed(_viewed(kind, part, old))
     if wanted.dry_run:
+        if part.view is itself:
+            return Changed(await call.app.objects.rehearsed(kind, new))
         return Changed(_viewed(kind, part, new))
     entry = await call.store.put(entry.key, stored.render(kind, new), expect=entry.modified)
     if part.view is itself:

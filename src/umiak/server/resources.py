@@ -2,6 +2,9 @@
 
 import random
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from umiak.api.kind import Kind
 from umiak.kit.clock import Clock
@@ -12,6 +15,9 @@ from umiak.objects.types import Object
 from umiak.server import metadata, stored
 from umiak.server.managed_fields import manager, tracking
 from umiak.store.contract import Entry, Mismatch, Store
+
+if TYPE_CHECKING:
+    from umiak.server.custom.version_store import VersionStore
 
 MANAGER = "kube-apiserver"
 """As what the server itself is known among the managers of fields."""
@@ -35,13 +41,34 @@ class Resources:
         """Where objects of the kind are in its form, or in one it converts by itself."""
         return self.views.get(kind, self.store) if kind.comes_converted else self.store
 
+    async def is_settled(self, kind: Kind, entry: Entry, obj: Object) -> bool:
+        """Whether storing an object as it was read would change nothing. It may do so after its definition chose
+        another version to be stored, or other defaults."""
+        if kind.comes_converted:
+            return await self._view(kind).is_settled(entry.key, obj)
+        if not kind.is_custom or stored.is_direct(kind):
+            return True
+        after = msgspec.json.decode(stored.render(kind, obj)(entry.modified))
+        return manager.are_same(after, msgspec.json.decode(entry.value))
+
+    def _view(self, kind: Kind) -> "VersionStore":
+        from umiak.server.custom.version_store import VersionStore
+
+        view = self.store_of(kind)
+        assert isinstance(view, VersionStore)
+        return view
+
+    async def rehearsed(self, kind: Kind, obj: Object) -> bytes:
+        """What would be read if the object were stored."""
+        if kind.comes_converted:
+            return await self._view(kind).rehearsed(obj)
+        if kind.is_custom and not stored.is_direct(kind):
+            obj = await self.in_version(obj, kind, kind)
+        return stored.encode(kind, obj)
+
     async def in_version(self, obj: Object, kind: Kind, other: Kind) -> Object:
         if kind.comes_converted:
-            from umiak.server.custom.version_store import VersionStore
-
-            view = self.store_of(kind)
-            assert isinstance(view, VersionStore)
-            return await view.converted(obj, other.api_version)
+            return await self._view(kind).converted(obj, other.api_version)
         kept = kind.to_storage(encoding.copy(obj)) if kind.to_storage else encoding.copy(obj)
         found = other.from_storage(kept) if other.from_storage else kept
         return {**found, "kind": other.kind, "apiVersion": other.api_version}

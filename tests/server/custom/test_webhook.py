@@ -156,6 +156,28 @@ async def test_objects_stored_in_another_version_before(both, hook):
     assert (await both.status_of("kites.toys.example"))["storedVersions"] == ["v1", "v2"]
 
 
+async def test_an_update_that_changes_nothing_moves_the_object_to_the_stored_version(both, hook):
+    """How `StorageVersionMigration` works; once it is there, nothing is written."""
+    await both("POST", V1, kite(1, "a", host="h", port="1"))
+    _, definition = await both("GET", f"{DEFINITIONS}/kites.toys.example")
+    definition["spec"]["versions"] = versions("v2")
+    await both("PUT", f"{DEFINITIONS}/kites.toys.example", definition)
+    await both.settled()
+    for wrote in (True, False):
+        _, before = await both("GET", f"{V1}/a")
+        _, after = await both("PUT", f"{V1}/a", before)
+        assert (before["metadata"]["resourceVersion"] != after["metadata"]["resourceVersion"]) is wrote
+    stored = await both.server.store.get("/toys.example/kites/default/a")
+    assert msgspec.json.decode(stored.value)["apiVersion"] == "toys.example/v2"
+
+
+async def test_a_dry_run_shows_what_would_be_stored(both, hook):
+    _, made = await both("POST", f"{V2}?dryRun=All", kite(2, hostPort="x:2"))
+    assert made["spec"] == {"hostPort": "x:2", "size": 1}
+    assert "resourceVersion" not in made["metadata"]
+    assert hook.calls() == 2
+
+
 async def test_apply_in_one_version_over_another(both, hook):
     apply = {"content_type": "application/apply-patch+yaml"}
     await both("PATCH", f"{V2}/a?fieldManager=two", kite(2, hostPort="c:3"), **apply)

@@ -16,6 +16,7 @@ from umiak.server import metadata
 from umiak.server.answer import unknown_failure
 from umiak.server.custom.conversion import NotConverted
 from umiak.server.custom.converter import Converter
+from umiak.server.managed_fields import manager
 from umiak.server.stored import restamp
 from umiak.store.contract import Cancel, Entry, Event, Range, Render, Sink, Store
 
@@ -98,6 +99,28 @@ class VersionStore:
 
     def is_stale(self, key: str) -> bool:
         return self._store.is_stale(key)
+
+    async def is_settled(self, key: str, obj: Object) -> bool:
+        """Whether putting `obj` would change nothing of what is stored but its version. Raises StatusError 500."""
+        entry = await self._store.latest(key)
+        if entry is None:
+            return False
+        before: Object = msgspec.json.decode(entry.value)
+        after = await self._as_stored({**obj, "metadata": dict(obj["metadata"])})
+        after["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
+        return manager.are_same(after, before)
+
+    async def rehearsed(self, obj: Object) -> bytes:
+        """What `put` would answer. Raises StatusError 500."""
+        kept = await self._as_stored({**obj, "metadata": dict(obj["metadata"])})
+        return _encoded(await self._as_shown(kept))
+
+    async def _as_shown(self, obj: Object) -> Object:
+        try:
+            (found,) = await self._converter.convert([self._converter.forms.loaded(obj)], self._version)
+            return found if found is obj else self._converter.forms.fitted(found)
+        except NotConverted as error:
+            raise unknown_failure(str(error)) from None
 
     def count(self, prefix: str) -> int:
         return self._store.count(prefix)

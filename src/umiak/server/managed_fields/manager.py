@@ -275,6 +275,11 @@ def _sorted(value: Any) -> Any:
     return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
+def are_same(new: Object, old: Object) -> bool:
+    """Whether nothing but times of managers differ."""
+    return new == old or differ_in_time_alone(new, old)
+
+
 def differ_in_time_alone(new: Object, old: Object) -> bool:
     """Whether a write would do nothing but renew the times of managers."""
     entries, before = (obj["metadata"].get("managedFields") or [] for obj in (new, old))

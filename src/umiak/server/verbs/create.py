@@ -138,7 +138,7 @@ async def _store(call: Call, obj: Object, dry_run: bool) -> bytes:
     if dry_run:
         if (there := await call.store.latest(key)) is not None:
             raise _exists(kind, about["name"], there.value)
-        return stored.encode(kind, obj)
+        return await call.app.objects.rehearsed(kind, obj)
     try:
         entry = await call.store.put(key, stored.render(kind, obj), expect=0)
     except Mismatch as mismatch:
