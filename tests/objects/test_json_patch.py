@@ -107,3 +107,21 @@ def test_added_members_pass_their_test(document, name, value):
     path = "/" + name.replace("~", "~0").replace("/", "~1")
     patch = [{"op": "add", "path": path, "value": value}, {"op": "test", "path": path, "value": value}]
     assert json_patch.same(json_patch.apply(document, patch)[name], value)
+
+
+@pytest.mark.parametrize(
+    ("operation", "told"),
+    [
+        ({"op": "add", "path": "/x/y", "value": 1}, 'add operation does not apply: doc is missing path: "/x/y"'),
+        ({"op": "add", "path": "/l/9", "value": 1}, "error in add for path: '/l/9': Unable to access invalid index: 9"),
+        ({"op": "add", "path": "/l/z", "value": 1}, "value was not a proper array index: 'z': strconv.Atoi"),
+        ({"op": "replace", "path": "/l/9", "value": 1}, "replace operation does not apply: doc is missing key: /l/9"),
+        ({"op": "move", "from": "/z", "path": "/a"}, "error in move for path: 'z': Unable to remove nonexistent key"),
+        ({"op": "copy", "from": "/x/y", "path": "/a"}, "copy operation does not apply: doc is missing from path: /x/y"),
+        ({"op": "test", "path": "/a", "value": 2}, "testing value /a failed: test failed"),
+    ],
+)
+def test_failures_are_told_in_the_library_s_words(operation, told):
+    with pytest.raises(PatchFailed) as error:
+        json_patch.apply({"a": 1, "l": [1]}, [operation])
+    assert told in str(error.value)

@@ -21,6 +21,9 @@ HERE = Path(__file__).parent
 SHARED = Path(os.environ.get("RECORDINGS") or HERE.parents[1].parent / "shared")
 PLAYER = SHARED / "reference" / "fidelity.py"
 RECORDINGS = [SHARED / "golden" / f"{name}.jsonl" for name in ("own", "upstream", "sequences")]
+OURS = sorted((HERE / "recordings").glob("*.jsonl"))
+"""What we asked the reference ourselves, with the same player (`fidelity.py record`); all of it is equal."""
+
 TOKEN = "admintoken"
 
 
@@ -60,9 +63,9 @@ def give_pods_an_account(url: str) -> None:
     connection.close()
 
 
-def played(url: str) -> dict:
+def played(url: str, recordings: list[Path] = RECORDINGS) -> dict:
     """The player's report."""
-    asked = ["compare", "--json", f"--server={url}", f"--token={TOKEN}", *map(str, RECORDINGS)]
+    asked = ["compare", "--json", f"--server={url}", f"--token={TOKEN}", *map(str, recordings)]
     done = subprocess.run([sys.executable, str(PLAYER), *asked], capture_output=True, text=True, check=False)
     return json.loads(done.stdout)
 
@@ -77,3 +80,11 @@ def test_as_many_recorded_answers_as_ever_are_equal(recordings, url, capsys):
     with capsys.disabled():
         sys.stdout.write("\n".join(["", *lines, ""]))
     assert equal >= best
+
+
+@pytest.mark.parametrize("recording", OURS, ids=lambda path: path.stem)
+def test_all_that_we_recorded_ourselves_is_equal(recordings, url, recording):
+    give_pods_an_account(url)
+    report = played(url, [recording])
+    failures = [failure for part in report["files"].values() for failure in part["failures"]]
+    assert (failures, report["failed"]) == ([], 0)

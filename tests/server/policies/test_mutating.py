@@ -79,3 +79,30 @@ async def test_conditions(cluster):
     await cluster.enforce("mutating", spec(change, matchConditions=conditions))
     assert "data" not in await cluster.make_map("no")
     assert (await cluster.make_map("yes"))["data"] == {"a": "b"}
+
+
+async def test_another_version_of_the_object(cluster):
+    """A policy for autoscaling/v1 sees, and changes, what was sent as v2."""
+    rule = {
+        "apiGroups": ["autoscaling"],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE"],
+        "resources": ["horizontalpodautoscalers"],
+    }
+    change = apply("Object{spec: Object.spec{targetCPUUtilizationPercentage: object.spec.maxReplicas}}")
+    await cluster.enforce("mutating", spec(change, matchConstraints={"resourceRules": [rule]}))
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}
+    body = {"metadata": {"name": "h"}, "spec": {"maxReplicas": 7, "scaleTargetRef": target}}
+    made = await cluster.post("/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers", body)
+    assert made["apiVersion"] == "autoscaling/v2"
+    assert made["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 7
+
+
+async def test_parameters_of_built_in_kinds_come_without_their_kind(cluster):
+    """In the reference they lie so in its cache; validating policies are given it, mutating ones are not."""
+    await cluster.make_map("params")
+    change = patch("[JSONPatch{op: 'add', path: '/data', value: {'kind': string(has(params.kind))}}]")
+    kind = {"apiVersion": "v1", "kind": "ConfigMap"}
+    bound = {"paramRef": {"name": "params", "parameterNotFoundAction": "Deny"}}
+    await cluster.enforce("mutating", spec(change, paramKind=kind), bound)
+    assert (await cluster.make_map())["data"] == {"kind": "false"}

@@ -192,7 +192,7 @@ class _Parser:
 
     def not_the_end(self, closing: str) -> None:
         """After a comma nothing more has to come, except what closes."""
-        if self.kind == EOF:
+        if self.kind in (EOF, ","):
             self.expect(closing)
 
     def reported(self, offset: int, message: str) -> Node:
