@@ -3,7 +3,8 @@ goes. Times are seconds from any point on; nothing waits here.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.objects.types import Object
 from umiak.server.bootstrap.flow_control import mandatory
@@ -22,8 +23,7 @@ MOST_FLOWS = 4096
 """How many flows are remembered; more only cost the time to classify them again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(msgspec.Struct, frozen=True):
     """A PriorityLevelConfiguration. `borrowing` is None for no limit of its own; no `queuing` means to turn away."""
 
     name: str
@@ -63,8 +63,7 @@ def level_of(obj: Object) -> Level | None:
     return Level(name, uid, is_exempt, shares_of, lendable, about.get("borrowingLimitPercent"), queuing)
 
 
-@dataclass(slots=True, eq=False)
-class State:
+class State(msgspec.Struct, eq=False):
     """A level at work. `current` is its limit now; one that `retires` has no object any more, but requests."""
 
     level: Level
@@ -77,8 +76,7 @@ class State:
     retires: bool = False
 
 
-@dataclass(slots=True, eq=False)
-class Flow:
+class Flow(msgspec.Struct, eq=False):
     """Requests that belong together: of one schema, and of one user or namespace if that is what tells them apart."""
 
     schema: Schema

@@ -10,8 +10,9 @@ Nothing here reads a clock: `now` is in seconds, from any point on.
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from umiak.server.flow.estimate import SERVICE, Width
 from umiak.server.flow.shares import Demand
@@ -20,8 +21,7 @@ FULL, LIMIT, TIME_OUT = "queue-full", "concurrency-limit", "time-out"
 """Why a request is turned away, as metrics name it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Queuing:
+class Queuing(msgspec.Struct, frozen=True):
     """How a level's requests wait; lengths are numbers of requests."""
 
     queues: int

@@ -1,7 +1,8 @@
 """Which requests a FlowSchema speaks of, as apiserver's `flowcontrol/rule.go` reads it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.objects.types import Object
 from umiak.server.contract import User
@@ -13,8 +14,7 @@ BY_USER, BY_NAMESPACE = "ByUser", "ByNamespace"
 FLOW_SCHEMA_UID, PRIORITY_LEVEL_UID = "X-Kubernetes-Pf-Flowschema-Uid", "X-Kubernetes-Pf-Prioritylevel-Uid"
 
 
-@dataclass(frozen=True, slots=True)
-class Subjects:
+class Subjects(msgspec.Struct, frozen=True):
     """`users` and `groups` by name; service accounts as (namespace, name)."""
 
     users: frozenset[str]
@@ -32,8 +32,7 @@ def _is(user: str, namespace: str, name: str) -> bool:
     return user.startswith(prefix) if name == EVERY else user == prefix + name
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceRule:
+class ResourceRule(msgspec.Struct, frozen=True):
     verbs: tuple[str, ...]
     groups: tuple[str, ...]
     resources: tuple[str, ...]
@@ -47,8 +46,7 @@ class ResourceRule:
         return _has(self.namespaces, route.namespace) if route.namespace else self.cluster_scope
 
 
-@dataclass(frozen=True, slots=True)
-class PathRule:
+class PathRule(msgspec.Struct, frozen=True):
     verbs: tuple[str, ...]
     paths: tuple[str, ...]
 
@@ -64,8 +62,7 @@ def _below(path: str, rule: str) -> bool:
     return rule in (EVERY, path) or path.startswith(rule.removesuffix(EVERY).removesuffix("/") + "/")
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     subjects: Subjects
     resources: tuple[ResourceRule, ...]
     paths: tuple[PathRule, ...]
@@ -76,8 +73,7 @@ class Rule:
         return any(rule.matches(route) for rule in (self.resources if route.is_resource else self.paths))
 
 
-@dataclass(frozen=True, slots=True)
-class Schema:
+class Schema(msgspec.Struct, frozen=True):
     """A FlowSchema. `method` is what tells its flows apart: ByUser, ByNamespace or nothing."""
 
     name: str
@@ -86,7 +82,7 @@ class Schema:
     precedence: int
     method: str
     rules: tuple[Rule, ...]
-    condition: Object = field(default_factory=dict, compare=False)
+    condition: Object = {}
     """What its status says of the reference to its level."""
 
     def matches(self, user: User, route: Route) -> bool:

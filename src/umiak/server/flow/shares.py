@@ -6,9 +6,10 @@ the limit that it has at the moment; that follows what it wanted lately.
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, sqrt
+
+import msgspec
 
 PERIOD = 10.0
 """Seconds between adjustments."""
@@ -24,8 +25,7 @@ def rounded(number: float) -> int:
     return int(number + 0.5)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """Seats: what a level has by its shares, at least when it lends, and at most when it borrows."""
 
     nominal: int
@@ -86,8 +86,7 @@ class Demand:
         return highest
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """What one level asks of an adjustment; `highest` is the most it wanted in the period that ends."""
 
     exempt: bool
