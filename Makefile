@@ -30,3 +30,4 @@ check:
 
 bench: install
 	@.venv/bin/python bench/run.py
+	@.venv/bin/python bench/testing.py

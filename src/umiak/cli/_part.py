@@ -16,6 +16,7 @@ from umiak.cli.command import CommandError
 if TYPE_CHECKING:
     from umiak.client.client import ApiClient
     from umiak.client.contract import Client
+    from umiak.kit.clock import Clock
     from umiak.reconcile.context import Runtime
     from umiak.reconcile.contract import Options
 
@@ -36,10 +37,10 @@ def connect(kubeconfig: Path, part: str) -> "ApiClient":
         raise CommandError(str(error)) from error
 
 
-def runtime(client: "Client", options: "Options | None" = None) -> "Runtime":
+def runtime(client: "Client", options: "Options | None" = None, clock: "Clock | None" = None) -> "Runtime":
     from umiak.reconcile.context import build
 
-    return build(client, chance=random.Random(), options=options)
+    return build(client, clock=clock, chance=random.Random(), options=options)
 
 
 def fast_loop() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -53,10 +54,10 @@ GARBAGE = (5_000, 20, 100)
 over, and few of ours are in cycles: with its own figures a fifth of the server's time goes into looking."""
 
 
-def run_until_stopped(work: Callable[[], Awaitable[None]]) -> int:
-    """Runs `work` until it ends or SIGINT or SIGTERM asks it to."""
+def run_until_stopped(work: Callable[[], Awaitable[None]], *, plain_loop: bool = False) -> int:
+    """Runs `work` until it ends or SIGINT or SIGTERM asks it to. `plain_loop`: on asyncio's own, slower event loop."""
     gc.set_threshold(*GARBAGE)
-    with asyncio.Runner(loop_factory=fast_loop()) as runner:
+    with asyncio.Runner(loop_factory=None if plain_loop else fast_loop()) as runner:
         return runner.run(_until_stopped(work))
 
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,12 @@ from umiak.cli.server import COMMAND as SERVER
 from umiak.cli.server import Running, elapsed, serving, settings_of
 
 if TYPE_CHECKING:
+    from umiak.client.contract import Client
     from umiak.client.kubeconfig import Config
+    from umiak.kit.clock import Clock
+    from umiak.objects.types import Object
     from umiak.reconcile.context import Runtime
+    from umiak.testing.clock import VirtualClock
 
 CLUSTER = "umiak-dev"
 LAST_REQUESTS = 0.3
@@ -30,6 +35,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--data-dir", type=Path, metavar="D", help="keep the cluster here; without, it is gone when this ends")
     where = f"written when ready, removed at the end ({CLUSTER}.kubeconfig here or in the data folder)"
     add("--kubeconfig", type=Path, metavar="F", help=where)
+    add("--load", type=Path, action="append", default=[], metavar="F|DIR", help="manifests to create; may be repeated")
+    told = 'false: time stands still until a POST of {"seconds": N} to /umiak/clock turns it (true)'
+    add("--real-time", choices=("true", "false"), default="true", help=told)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,7 +48,44 @@ def run(args: argparse.Namespace) -> int:
     forget_last(file)
     with folder(args.data_dir) as data_dir:
         store = "sqlite" if args.data_dir else "memory"
-        return run_until_stopped(lambda: work(data_dir, store, args.port, args.nodes, file))
+        clock = virtual_clock() if args.real_time == "false" else None
+        wishes = Wishes(data_dir, store, args.port, args.nodes, file, read(args.load), clock)
+        return run_until_stopped(lambda: work(wishes), plain_loop=clock is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What kind of cluster it is to be. Without a `clock` time is real."""
+
+    data_dir: Path
+    store: str
+    port: int
+    nodes: int
+    kubeconfig: Path
+    objects: "list[Object]"
+    clock: "VirtualClock | None"
+
+
+def virtual_clock() -> "VirtualClock":
+    """Begins at the time it is."""
+    from datetime import UTC, datetime
+
+    from umiak.testing.clock import VirtualClock
+
+    return VirtualClock(datetime.now(UTC).replace(microsecond=0))
+
+
+def read(manifests: "list[Path]") -> "list[Object]":
+    """Raises CommandError on a file that is missing or no manifest."""
+    from umiak.objects.encoding import Unreadable
+    from umiak.testing.embedded.client import sorted_objects
+
+    try:
+        return sorted_objects(manifests)
+    except OSError as error:
+        raise CommandError(f"--load {error.filename}: {error.strerror}") from None
+    except Unreadable as error:
+        raise CommandError(f"--load: {error}") from None
 
 
 def forget_last(kubeconfig: Path) -> None:
@@ -71,26 +116,45 @@ def folder(data_dir: Path | None) -> Iterator[Path]:
         yield Path(name)
 
 
-async def work(data_dir: Path, store: str, port: int, nodes: int, file: Path) -> None:
+async def work(wishes: Wishes) -> None:
     """Until cancelled. Raises CommandError when it can not start."""
     from umiak.cli.main import parser_of
     from umiak.testing.population import populate
     from umiak.testing.simulated_nodes import Settings
 
-    words = ["--data-dir", str(data_dir), "--port", str(port)]
+    words = ["--data-dir", str(wishes.data_dir), "--port", str(wishes.port)]
     settings = settings_of(parser_of(SERVER).parse_args(words))
+    started = serving(settings, wishes.store, LAST_REQUESTS, clock=wishes.clock)
     try:
-        async with serving(settings, store, LAST_REQUESTS) as server, asyncio.TaskGroup() as tasks:
-            await populate(join(server), Settings(count=nodes), tasks)
-            with published(file, server.kubeconfig):
+        async with started as server, asyncio.TaskGroup() as tasks:
+            if wishes.clock is not None:
+                from umiak.testing.clock_path import hang_in
+
+                hang_in(server.app, wishes.clock)
+            shared = join(server, wishes.clock)
+            await populate(shared, Settings(count=wishes.nodes), tasks)
+            await load(server, shared.client, wishes.objects)
+            with published(wishes.kubeconfig, server.kubeconfig):
                 say_ready(f"umiak dev is ready on https://127.0.0.1:{server.port} after {elapsed():.0f} ms")
-                say_ready(f"KUBECONFIG={file}")
+                say_ready(f"KUBECONFIG={wishes.kubeconfig}")
                 await asyncio.Event().wait()
     except* CommandError as group:
         raise group.exceptions[0] from None
 
 
-def join(server: Running) -> "Runtime":
+async def load(server: Running, client: "Client", objects: "list[Object]") -> None:
+    """Raises CommandError on what the server does not take."""
+    from umiak.objects.errors import StatusError
+    from umiak.testing.embedded.client import UnknownKind, create
+
+    for obj in objects:
+        try:
+            await create(client, server.app.kinds(), obj)
+        except (StatusError, UnknownKind) as error:
+            raise CommandError(f"--load: {error}") from None
+
+
+def join(server: Running, clock: "Clock | None") -> "Runtime":
     """What all controllers share, speaking to the server without HTTP."""
     from umiak.client.client import ApiClient
     from umiak.server.contract import MASTERS, User
@@ -100,7 +164,7 @@ def join(server: Running) -> "Runtime":
     client = ApiClient(LocalTransport(server.app, User(CLUSTER, groups=(MASTERS,))))
     authority, signing_key = server.identity.authority, server.identity.signing_key
     cidr = server.app.settings.service_cidr
-    return runtime(client, options(cidr, authority.certificate_pem, authority.key_pem, signing_key))
+    return runtime(client, options(cidr, authority.certificate_pem, authority.key_pem, signing_key), clock)
 
 
 @contextlib.contextmanager
@@ -129,6 +193,7 @@ COMMAND = Command(
     examples=(
         "umiak dev",
         "umiak dev --nodes 3 --data-dir ./cluster --port 6443",
+        "umiak dev --load ./manifests --real-time=false",
         "kubectl --kubeconfig umiak-dev.kubeconfig create deployment web --image web --replicas 3",
     ),
 )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import ssl
 
     from umiak.cli._crew import Front
+    from umiak.kit.clock import Clock
     from umiak.kit.http.server import Server
     from umiak.server.app import ApiServer
     from umiak.server.assembly import Secrets
@@ -178,14 +179,21 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def serving(
-    settings: "Settings", kind_of_store: str, grace: float = 5, crew: "Crew | None" = None
+    settings: "Settings",
+    kind_of_store: str,
+    grace: float = 5,
+    crew: "Crew | None" = None,
+    clock: "Clock | None" = None,
 ) -> AsyncIterator[Running]:
-    """A server with its store. At the end requests get `grace` seconds to finish. Raises CommandError."""
+    """A server with its store. At the end requests get `grace` seconds to finish. Raises CommandError.
+
+    Without a crew `clock` may be another than the machine's.
+    """
     identity = keys(settings)
     async with _encryption.encrypting(settings) as encryptor:
         store = open_store(settings, kind_of_store, encryptor.transformer if encryptor else None)
         try:
-            listener, app = await start(settings, identity, store, crew)
+            listener, app = await start(settings, identity, store, crew, clock)
             _encryption.hang_in(app, encryptor, store)
             try:
                 yield Running(app, listener.port, identity, administrator(settings, identity, listener.port))
@@ -240,7 +248,11 @@ def open_store(settings: "Settings", kind: str, transformer: "Transformer | None
 
 
 async def application(
-    settings: "Settings", secrets: "Secrets", store: "Store", keeps_house: bool = True
+    settings: "Settings",
+    secrets: "Secrets",
+    store: "Store",
+    keeps_house: bool = True,
+    clock: "Clock | None" = None,
 ) -> "ApiServer":
     """What answers requests. Raises CommandError."""
     from umiak.kit.clock import RealClock
@@ -249,7 +261,7 @@ async def application(
     try:
         return await assemble(
             store,
-            clock=RealClock(),
+            clock=clock or RealClock(),
             chance=random.Random(),
             settings=settings,
             secrets=secrets,
@@ -286,12 +298,16 @@ def server_of(settings: "Settings", app: "ApiServer") -> "Server":
 
 
 async def start(
-    settings: "Settings", identity: "Identity", store: "LoggedStore", crew: "Crew | None"
+    settings: "Settings",
+    identity: "Identity",
+    store: "LoggedStore",
+    crew: "Crew | None",
+    clock: "Clock | None" = None,
 ) -> tuple["Server | Front", "ApiServer"]:
     """With the keys of its data folder. Raises CommandError."""
     secrets, tls = secrets_of(identity), tls_of(identity)
     if crew is None:
-        return await listen(settings, secrets, tls, store)
+        return await listen(settings, secrets, tls, store, clock)
     from umiak.cli import _crew
     from umiak.kit.http import spread
     from umiak.store.hub import Hub
@@ -305,12 +321,12 @@ async def start(
 
 
 async def listen(
-    settings: "Settings", secrets: "Secrets", tls: "ssl.SSLContext", store: "Store"
+    settings: "Settings", secrets: "Secrets", tls: "ssl.SSLContext", store: "Store", clock: "Clock | None" = None
 ) -> tuple["Server", "ApiServer"]:
     """Listens first, so that a taken port is told before anything is written to the store. Raises CommandError."""
     from umiak.kit.http import server as http
 
-    app = await application(settings, secrets, store)
+    app = await application(settings, secrets, store, clock=clock)
     server = server_of(settings, app)
     with _listening(settings):
         await http.listen(server, settings.bind, settings.port, ssl=tls)

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from umiak.api.kind import Kind
 from umiak.client.client import ApiClient
+from umiak.client.contract import Client as AsyncClient
 from umiak.objects import meta
 from umiak.objects.encoding import documents
 from umiak.objects.errors import StatusError
@@ -38,6 +39,17 @@ def find(kinds: Iterable[Kind], word: str) -> Kind:
     raise UnknownKind(f'the server doesn\'t have a resource type "{word}"')
 
 
+def find_for(kinds: Iterable[Kind], obj: Object) -> Kind:
+    """The kind that an object says it is of. Raises UnknownKind."""
+    return find(kinds, f"{obj.get('apiVersion', '')}/{obj.get('kind', '')}")
+
+
+async def create(client: AsyncClient, kinds: Iterable[Kind], obj: Object) -> Object:
+    """In the namespace it names, or `default`. Raises UnknownKind and StatusError."""
+    kind = find_for(kinds, obj)
+    return await client.create(kind, obj, namespace=_namespace(kind, obj))
+
+
 class Client:
     """Every method raises `StatusError` on a refusal. `namespace` counts for namespaced kinds only."""
 
@@ -52,7 +64,7 @@ class Client:
 
     def kind_of(self, obj: Object) -> Kind:
         """Raises UnknownKind."""
-        return self.kind(f"{obj.get('apiVersion', '')}/{obj.get('kind', '')}")
+        return find_for(self._kinds(), obj)
 
     def get(self, kind: str, name: str, namespace: str = "default") -> Object:
         found, where = self._place(kind, namespace)
@@ -73,8 +85,7 @@ class Client:
         return self._do(self._client.list(found, where, labels=labels, fields=fields)).items
 
     def create(self, obj: Object) -> Object:
-        kind = self.kind_of(obj)
-        return self._do(self._client.create(kind, obj, namespace=_namespace(kind, obj)))
+        return self._do(create(self._client, self._kinds(), obj))
 
     def update(self, obj: Object, subresource: str = "") -> Object:
         return self._do(self._client.update(self.kind_of(obj), obj, subresource=subresource))
@@ -106,9 +117,7 @@ class Client:
     def load(self, *manifests: str | Path | Object) -> Objects:
         """Creates what files, folders of them, YAML or JSON texts and objects describe: definitions and namespaces
         first. Raises OSError, `objects.encoding.Unreadable` and StatusError."""
-        found = [obj for manifest in manifests for obj in objects_of(manifest)]
-        found.sort(key=lambda obj: FIRST.index(obj["kind"]) if obj.get("kind") in FIRST else len(FIRST))
-        return [self.create(obj) for obj in found]
+        return [self.create(obj) for obj in sorted_objects(manifests)]
 
     def _place(self, word: str, namespace: str) -> tuple[Kind, str]:
         kind = self.kind(word)
@@ -121,6 +130,12 @@ class Client:
 
 def _namespace(kind: Kind, obj: Object) -> str:
     return (meta.namespace(obj) or "default") if kind.namespaced else ""
+
+
+def sorted_objects(manifests: Iterable[str | Path | Object]) -> Objects:
+    """All that they describe, what others need first. Raises OSError and `objects.encoding.Unreadable`."""
+    found = [obj for manifest in manifests for obj in objects_of(manifest)]
+    return sorted(found, key=lambda obj: FIRST.index(obj["kind"]) if obj.get("kind") in FIRST else len(FIRST))
 
 
 def objects_of(manifest: str | Path | Object) -> list[Object]:
