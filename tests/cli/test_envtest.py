@@ -76,9 +76,9 @@ def test_what_the_api_server_can_not_be(words, complaint):
 
 
 @pytest.fixture
-def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+def assets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     assert run(["envtest-assets", str(tmp_path / "assets")]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'assets'}\n"  # for KUBEBUILDER_ASSETS=$(umiak envtest-assets ...)
     return tmp_path / "assets"
 
 

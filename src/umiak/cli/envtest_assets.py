@@ -16,7 +16,9 @@ exec {python} -m umiak.cli.envtest {program} "$@"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="where to write them; name it in KUBEBUILDER_ASSETS")
+    parser.add_argument(
+        "folder", type=Path, metavar="DIR", help="where to write them; its path is printed, for KUBEBUILDER_ASSETS"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -28,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         link(folder / "kubectl")
     except OSError as error:
         raise CommandError(f"{error.filename or folder}: {error.strerror}") from None
-    print(f"KUBEBUILDER_ASSETS={folder}")
+    print(folder)
     return 0
 
 
@@ -56,6 +58,6 @@ COMMAND = Command(
     run=run,
     examples=(
         "umiak envtest-assets ./assets",
-        'KUBEBUILDER_ASSETS="$PWD/assets" go test ./...',
+        "KUBEBUILDER_ASSETS=$(umiak envtest-assets ./assets) go test ./...",
     ),
 )
