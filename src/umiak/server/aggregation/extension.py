@@ -151,6 +151,7 @@ class Extension:
         finally:
             for attempt in tries:
                 attempt.cancel()
+            await asyncio.gather(*tries, return_exceptions=True)
         return failed(str(last))
 
     async def _asked(self, place: Place) -> None:

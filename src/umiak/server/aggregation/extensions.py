@@ -54,6 +54,14 @@ class _Labelled(msgspec.Struct):
 _LABELLED = msgspec.json.Decoder(_Labelled)
 
 
+def _service_of(value: bytes) -> str:
+    """Whose endpoints a slice has; empty when it does not say so in a way that is understood."""
+    try:
+        return (_LABELLED.decode(value).metadata.labels or {}).get(SERVICE_NAME, "")
+    except msgspec.DecodeError:
+        return ""
+
+
 class Extensions:
     def __init__(self, app: "ApiServer", changed: Callable[[], None]) -> None:
         """`changed` is called when what is served elsewhere changes."""
@@ -108,9 +116,7 @@ class Extensions:
             self._touched(namespace, name)
 
         def heard_slice(key: str, value: bytes | None) -> None:
-            namespace = key.partition("/")[0]
-            about = _LABELLED.decode(value).metadata if value is not None else None
-            self._touched(namespace, (about.labels or {}).get(SERVICE_NAME, "") if about is not None else "")
+            self._touched(key.partition("/")[0], _service_of(value) if value is not None else "")
 
         store = self._app.store
         self._stops.append(await follow(store, SERVICE.store_prefix(), heard))
@@ -143,8 +149,8 @@ class Extensions:
             else:
                 passed = extension.is_available
             await self._learn(extension)
-        except StatusError as error:
-            log.warning("API service %s: %s", name, error)
+        except Exception:  # whatever a server behind this one answers, it is asked again
+            log.exception("API service %s", name)
             return False
         return passed
 

@@ -1,6 +1,7 @@
 """Follows API services: how important each group and version is, and which of them are served elsewhere."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from umiak.server.aggregation.extensions import Extensions
     from umiak.server.app import ApiServer
 
+log = logging.getLogger(__name__)
 PREFIX = "/apiregistration.k8s.io/apiservices/"
 
 
@@ -71,6 +73,13 @@ class Services:
         return self._extensions
 
     def heard(self, name: str, value: bytes | None) -> None:
+        """Never raises: the store's events must go on."""
+        try:
+            self._heard(name, value)
+        except Exception:
+            log.exception("API service %s is not understood", name)
+
+    def _heard(self, name: str, value: bytes | None) -> None:
         if value is None:
             self._known.pop(name, None)
         else:
