@@ -37,6 +37,7 @@ TOOLS = {
     "bin/ss": "/usr/bin/ss",
     "bin/ip": "/usr/sbin/ip",
     "usr/bin/socat": "/usr/bin/socat",
+    "usr/bin/getent": "/usr/bin/getent",
 }
 SHELL = {"bin/bash": "/bin/bash"}
 """Busybox' own shell drops variables with names such as `data-1`; bash keeps them."""
@@ -67,6 +68,7 @@ TEXTS = {
     "kitten.json": '{"image":"kitten.jpg"}',
     "nautilus.json": '{"image":"nautilus.jpg"}',
     "picture": "jpg",
+    "os-release": 'NAME="Alpine Linux"\n',
 }
 CERTIFICATE = "req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=localhost"
 
@@ -101,13 +103,14 @@ def recipes(texts: Path) -> Iterator[Recipe]:
     for tag in ("1.27.0-2", "1.28.0-2"):
         image = made(f"{E2E}nginx:{tag}", nginx)
         yield started(replace(image, folders=[*FOLDERS, "var/log/nginx", "var/lib/nginx"]), [], ["nginx"])
-    names = {"usr/bin/getent": "/usr/bin/getent", "usr/bin/dig": "/usr/bin/dig", "usr/bin/curl": "/usr/bin/curl"}
+    names = {"usr/bin/getent": TOOLS["usr/bin/getent"], "usr/bin/dig": "/usr/bin/dig", "usr/bin/curl": "/usr/bin/curl"}
     dns = made(f"{E2E}glibc-dns-testing:2.1.1", {**agnhost, **names, **own_sh}, links=AS_SH)
     yield started(dns, [], ["sleep", "36000"])
     yield started(made(f"{E2E}nonewprivs:1.4", {"usr/local/bin/nnp": reference.program("nnp")}), [], ["nnp"])
     yield started(made(f"{E2E}nonroot:1.5", {}), [], ["id"], user="1234")
     for animal in ("kitten", "nautilus"):
         pictures = {"data.json": str(texts / f"{animal}.json"), f"{animal}.jpg": str(texts / "picture")}
+        pictures["etc/os-release"] = str(texts / "os-release")  # the original's base, which a test looks for
         yield started(
             made(f"{E2E}{animal}:1.8", {**agnhost, **pictures}, shell=False), ["/agnhost"], ["test-webserver"]
         )

@@ -4,7 +4,7 @@ import os
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cluster as clusters
@@ -16,11 +16,13 @@ EVERYTHING = r"\[Conformance\]"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One test: its name without what Ginkgo puts around it, whether it ran, and why it failed ("" when it passed)."""
+    """One test: its name without what Ginkgo puts around it, and why it failed ("" when it passed)."""
 
     name: str
     failure: str = ""
     ran: bool = True
+    before: str = ""
+    """Why it failed in an earlier run."""
 
     @property
     def group(self) -> str:
@@ -60,8 +62,11 @@ def read(reports: Iterable[Path]) -> list[Result]:
             name = case.get("name", "")
             if name.startswith("[It]") and "[Conformance]" in name:
                 result = Result(plain(name), failure_of(case), ran=case.find("skipped") is None)
-                if result.ran or result.name not in found:
+                earlier = found.get(result.name)
+                if earlier is None:
                     found[result.name] = result
+                elif result.ran:
+                    found[result.name] = replace(result, before=earlier.failure or earlier.before)
     return sorted(found.values(), key=lambda r: r.name)
 
 

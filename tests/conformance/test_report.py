@@ -37,7 +37,7 @@ def test_a_later_run_counts(tmp_path: Path, results: list[Result]) -> None:
     later.write_text(
         JUNIT.replace('status="failed">', 'status="passed"/>').partition("<failure")[0] + "</testsuite></testsuites>"
     )
-    assert suite.read([tmp_path / "junit_01.xml", later])[0] == Result(ENDS)
+    assert suite.read([tmp_path / "junit_01.xml", later])[0] == Result(ENDS, before="timed out waiting")
 
 
 def test_the_page(results: list[Result]) -> None:
@@ -46,6 +46,13 @@ def test_the_page(results: list[Result]) -> None:
     assert "| **all** | 3 | 1 | 1 | 1 |" in page
     assert "| [sig-apps] Job should end | its \\| clock |" in page
     assert f"- {NODE}" in page
+
+
+def test_a_second_attempt_is_told() -> None:
+    page = report.page([Result(RUNS, before="too slow")], {})
+    assert "| **all** | 1 | 1 | 0 | 0 |" in page
+    assert "## What passed at a second attempt" in page
+    assert "| [sig-apps] Job should run | too slow |" in page
 
 
 def test_reasons_are_of_tests() -> None:

@@ -1,10 +1,13 @@
-"""Exec and attach for WebSocket clients: their channels become SPDY streams towards the node (KEP-4006).
+"""Streams for WebSocket clients.
 
-Whatever goes wrong once the WebSocket is open is told on its error channel.
+Exec and attach: their channels become SPDY streams towards the node (KEP-4006); whatever goes wrong once the WebSocket
+is open is told on its error channel. Logs: one stream of bytes, as messages (apimachinery's wsstream.Reader).
 """
 
 import asyncio
+import base64
 import contextlib
+from collections.abc import AsyncIterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,7 +21,7 @@ from umiak.server.upstream import Place
 if TYPE_CHECKING:
     from umiak.kit.http.exchange import HttpRequest
     from umiak.kit.spdy_session import SpdySession, SpdyStream
-    from umiak.kit.websocket import Channels
+    from umiak.kit.websocket import Channels, WebSocket
 
 SPDY = "SPDY/3.1"
 CHANNEL_V4 = "v4.channel.k8s.io"
@@ -30,6 +33,10 @@ PROTOCOLS = (
     "base64.channel.k8s.io",
     "",
 )
+BYTES = ("", "binary.k8s.io", "base64.binary.k8s.io")
+"""Subprotocols of a single stream."""
+PIECE = 2048
+"""Most bytes in one message of those."""
 
 
 def http_request(call: Call) -> "HttpRequest":
@@ -51,16 +58,56 @@ def offered(call: Call) -> list[str]:
     return [name.strip() for value in values for name in value.split(",") if name.strip()]
 
 
+def accepted(call: Call, protocols: Sequence[str]) -> "WebSocket":
+    """Raises 400 or 403 when the handshake is no good."""
+    from umiak.kit import websocket
+
+    try:
+        return websocket.accept(http_request(call), call.exchange, protocols)  # type: ignore[arg-type]
+    except websocket.HandshakeError as error:
+        raise StatusError(error.status, "BadRequest", str(error)) from None
+
+
+async def as_messages(call: Call, pieces: AsyncIterable[bytes]) -> None:
+    """Sends a stream of bytes after an empty message, until it ends or the client goes. What comes in is not heeded.
+    Raises what `pieces` raises, and 400 or 403 when the handshake is no good."""
+    socket = accepted(call, BYTES)
+    copying = asyncio.ensure_future(_send_all(socket, pieces))
+    gone = asyncio.ensure_future(_until_closed(socket))
+    try:
+        await asyncio.wait({copying, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if copying.done():
+            copying.result()
+    finally:
+        for task in (copying, gone):
+            task.cancel()
+        await asyncio.gather(copying, gone, return_exceptions=True)
+        await socket.close()
+
+
+async def _send_all(socket: "WebSocket", pieces: AsyncIterable[bytes]) -> None:
+    as_text = socket.subprotocol.startswith("base64.")
+    socket.send(b"", text=as_text)
+    with contextlib.suppress(ConnectionError):
+        async for piece in pieces:
+            for start in range(0, len(piece), PIECE):
+                part = piece[start : start + PIECE]
+                socket.send(base64.b64encode(part) if as_text else part, text=as_text)
+                await socket.drain()
+
+
+async def _until_closed(socket: "WebSocket") -> None:
+    while await socket.receive() is not None:
+        pass
+
+
 async def translated(call: Call, place: Place, target: str, wanted: set[str]) -> None:
     """Runs one exec or attach. `wanted` names the streams: stdin, stdout, stderr, tty. Raises 400 or 403 when the
     handshake is no good."""
     from umiak.kit import websocket
     from umiak.kit.websocket import Channels
 
-    try:
-        socket = websocket.accept(http_request(call), call.exchange, PROTOCOLS)  # type: ignore[arg-type]
-    except websocket.HandshakeError as error:
-        raise StatusError(error.status, "BadRequest", str(error)) from None
+    socket = accepted(call, PROTOCOLS)
     async with Channels(socket, (websocket.STDIN, websocket.RESIZE)) as channels:
         status = await _outcome(call, place, target, wanted, channels)
         if "v4" in socket.subprotocol or "v5" in socket.subprotocol:

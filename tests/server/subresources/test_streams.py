@@ -29,6 +29,28 @@ async def test_refused_log(node, query, status, message):
     assert (found, message in body) == (status, True)
 
 
+@pytest.mark.parametrize(
+    ("protocols", "line"),
+    [([], b"line\n"), (["binary.k8s.io"], b"line\n"), (["base64.binary.k8s.io"], b"bGluZQo=")],
+)
+async def test_log_through_a_websocket(node, protocols, line):
+    """Upstream: Pods should support retrieving logs from the container over websockets."""
+
+    async def connect(method, target, headers):
+        return await upgrade(node.client, method, target, headers)
+
+    socket = await websocket.connect(connect, f"{POD}/log?container=c", protocols)
+    assert [await socket.receive() for _ in range(3)] == [b"", line, None]
+    assert socket.close_code == 1000
+
+
+async def test_log_by_an_unknown_subprotocol(node):
+    asked = {"Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+    target = f"{POD}/log?container=c"
+    status, *_ = await node.client.upgrade("GET", target, {**asked, "Sec-WebSocket-Protocol": "other"})
+    assert status == 403
+
+
 async def test_log_of_a_pod_without_node(node, api):
     spec = {"containers": [{"name": "c", "image": "i"}]}
     await api("POST", "/api/v1/namespaces/default/pods", {"metadata": {"name": "q"}, "spec": spec})

@@ -1,5 +1,6 @@
 """`pods/log`: what a container has written, from its node."""
 
+import contextlib
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -12,7 +13,7 @@ from umiak.objects.errors import (
     invalid,
     invalid_value,
 )
-from umiak.server import kubelet
+from umiak.server import kubelet, streams
 from umiak.server.answer import Answer, generic
 from umiak.server.call import Call
 from umiak.server.options import boolean, number
@@ -70,8 +71,15 @@ async def get(call: Call) -> Answer | None:
     async with answer:
         if not 200 <= answer.status <= 206:
             raise refusal(answer.status, (await answer.read())[:MOST_OF_AN_ERROR].decode(errors="replace"))
-        await _copy(call, answer)
+        await (_send(call, answer) if streams.is_websocket(call) else _copy(call, answer))
     return None
+
+
+async def _send(call: Call, answer: "Streamed") -> None:
+    from umiak.kit.http.client import HttpError
+
+    with contextlib.suppress(HttpError):  # the node is gone; the closing of the WebSocket tells
+        await streams.as_messages(call, answer)
 
 
 async def _copy(call: Call, answer: "Streamed") -> None:
