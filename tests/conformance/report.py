@@ -20,8 +20,8 @@ scheduler, node agents, service proxy, DNS. This page is written by `scripts/con
 programs inside the test images) in `$REFERENCE/bin`, and nothing else from outside: the nodes are namespaces of this
 machine, and the images are made of programs on it.
 
-What failed was run again, mended or, where only time had run out, unchanged: tests have time limits, and the machine had
-other work. The last run counts, and the page tells.
+What failed was run again: mended or, where only time had run out on a busy machine, unchanged. The last run counts, and
+the page tells.
 
 For comparison: a one-node cluster of the original's programs on such a machine passed 418 of the 427 tests that may run
 in parallel.
