@@ -1,5 +1,6 @@
 """DaemonSet: one pod on each node that suits, replaced a few at a time."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from umiak.api.apps import controllerrevision, daemonset
 from umiak.api.core import node, pod
 from umiak.controllers import _daemons as daemons
+from umiak.controllers._revisions import template_patch
 from umiak.controllers.daemonset import CONTROLLER
 from umiak.objects import meta
 from umiak.objects.types import Object
@@ -258,6 +260,17 @@ def test_one_step_with_surge() -> None:
     look = snapshot(both, maxSurge=2, maxUnavailable=0)
     assert look.update().create == ["n2"]
     assert [meta.name(p) for p in look.update().delete] == ["n0-old"]
+
+
+def test_revisions_are_written_as_the_reference_compares_them() -> None:
+    """Upstream: Daemon set should update pod when spec was updated; daemon/update.go, Match: byte by byte."""
+    containers = [{"name": "c", "image": "i"}]
+    spec = {"template": {"spec": {"containers": containers}, "metadata": {"labels": {"b": "1", "a": "2"}}}}
+    wanted = (
+        '{"spec":{"template":{"$patch":"replace","metadata":{"labels":{"a":"2","b":"1"}},'
+        '"spec":{"containers":[{"image":"i","name":"c"}]}}}}'
+    )
+    assert json.dumps(template_patch({"spec": spec}), separators=(",", ":")) == wanted
 
 
 def test_twins_on_a_node_go() -> None:

@@ -1,6 +1,7 @@
 """ControllerRevisions: the past templates of a StatefulSet or DaemonSet, to which one can go back."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from umiak.api.apps import controllerrevision
 from umiak.api.kind import Kind
@@ -29,8 +30,15 @@ def highest(revisions: Iterable[Object]) -> int:
 
 
 def template_patch(owner: Object) -> Object:
-    """The strategic merge patch that restores the owner's present template."""
-    return {"spec": {"template": {**owner["spec"]["template"], "$patch": "replace"}}}
+    """The strategic merge patch that restores the owner's present template, with the keys of every object sorted: the
+    reference compares such patches byte by byte, as Go writes maps."""
+    return {"spec": {"template": _sorted({**owner["spec"]["template"], "$patch": "replace"})}}
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(v) for v in value] if isinstance(value, list) else value
 
 
 def apply_template(owner: Object, revision: Object) -> Object:
