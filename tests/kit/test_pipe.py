@@ -52,3 +52,15 @@ async def test_the_end_is_told_once():
     receiver.send(b"too late")
     receiver.close()
     assert lost == ["receiver"]
+
+
+async def test_a_frame_that_can_not_be_dealt_with_ends_it(caplog):
+    """Whoever missed one would be wrong ever after, without knowing."""
+    lost: list[str] = []
+    ours, theirs = socket.socketpair()
+    sender = Pipe(ours, lambda frame: None, lambda: lost.append("sender"))
+    Pipe(theirs, lambda frame: frame[5], lambda: lost.append("receiver"))
+    sender.send(b"short", b"never seen")
+    await until(lambda: len(lost) == 2)
+    assert lost == ["receiver", "sender"]
+    assert "a frame could not be dealt with" in caplog.text

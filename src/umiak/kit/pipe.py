@@ -4,8 +4,11 @@ A frame is sent within the call when the socket takes it, so that the other side
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 HEAD = 4
 """Bytes of a frame's length, which comes first."""
@@ -13,7 +16,8 @@ _READ = 256 * 1024
 
 
 class Pipe:
-    """`received` gets each frame, `lost` is called once when the other side is gone."""
+    """`received` gets each frame. `lost` is called once: when the other side is gone, or when `received` failed, after
+    which nobody could say what the two sides have in common."""
 
     def __init__(self, sock: socket.socket, received: Callable[[memoryview], None], lost: Callable[[], None]) -> None:
         sock.setblocking(False)
@@ -65,13 +69,21 @@ class Pipe:
         except OSError:
             data = b""
         if not data:
-            self.close()
-            self._lost()
+            self._end()
             return
         if self._rest:
             self._rest += data
             data = bytes(self._rest)
-        self._rest = bytearray(data[self._take(data) :])
+        try:
+            self._rest = bytearray(data[self._take(data) :])
+        except Exception:
+            log.exception("a frame could not be dealt with")
+            self._end()
+
+    def _end(self) -> None:
+        if self._open:
+            self.close()
+            self._lost()
 
     def _take(self, data: bytes) -> int:
         """Hands on all frames that are there; returns how many bytes they were."""

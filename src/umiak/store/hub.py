@@ -45,7 +45,7 @@ class Hub:
         self.board.words[REVISION] = events[-1].revision
 
     def failed(self) -> None:
-        for link in self.links:
+        for link in list(self.links):
             link.tell([])
 
     def compacted(self, oldest: int) -> None:
