@@ -112,8 +112,9 @@ AS_ACCOUNT = {"impersonate-user": "system:serviceaccount:a:b"}
     ],
 )
 async def test_leave(headers, granted, user, wanted):
-    found, _ = await impersonate(headers, *granted, user=user)
+    (found, constraint), _ = await impersonate(headers, *granted, user=user)
     assert found == wanted
+    assert constraint == next((words.split()[0] for words in granted if words.startswith("impersonate:")), "")
 
 
 async def test_who_asks_for_his_own_node_does_not_show_which_it_is():

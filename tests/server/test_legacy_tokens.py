@@ -67,6 +67,10 @@ async def test_a_token_in_its_secret(world, keys):
     verified = await world.tokens.read(token, HERE)
     assert (verified.user.name, verified.warnings) == ("system:serviceaccount:hold:robot", ())
     assert world.used == [("hold", "s", "2026-03-01")]
+    assert verified.annotations == {
+        "authentication.k8s.io/legacy-token": "system:serviceaccount:hold:robot",
+        "authentication.k8s.io/legacy-token-manual-secret": "s",
+    }
 
 
 async def test_a_day_of_use_is_noted_once(world, keys):

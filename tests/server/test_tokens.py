@@ -172,3 +172,12 @@ def test_rsa_keys_sign_as_well():
     keys.verify(keys.sign({"iss": "x"}))
     (jwk,) = keys.jwks()["keys"]
     assert (jwk["alg"], jwk["kty"], jwk["e"]) == ("RS256", "RSA", "AQAB")
+
+
+async def test_who_does_not_renew_a_token_is_told_of(world):
+    pod = await a_pod(world)
+    token = (await ask(world, {"boundObjectRef": bound(pod), "expirationSeconds": 3607}))["status"]["token"]
+    assert (await world.tokens.read(token, HERE)).annotations is None
+    await world.clock.advance(3617)
+    told = "subject: system:serviceaccount:hold:robot, seconds after warning threshold: 10"
+    assert (await world.tokens.read(token, HERE)).annotations == {"authentication.k8s.io/stale-token": told}

@@ -325,7 +325,9 @@ class ApiServer:
         else:
             asked = found.attributes(request.user)
         if request.impersonates:
-            request.user = await self.impersonation.user(request, asked)
+            request.user, constraint = await self.impersonation.user(request, asked)
+            if request.audit is not None and request.user is not asked.user:
+                request.audit.impersonates(request.user, constraint)
             asked = replace(asked, user=request.user)
         ticket = self.flow.enter(request, found) if self.flow is not None else None
         if ticket is None:

@@ -54,6 +54,8 @@ class Request:
     identity: str = ""
     """What its answer and its audit events are known by."""
     audit: "Record | None" = None
+    annotations: Mapping[str, str] | None = None
+    """For the audit log, of how its sender was found out."""
     """Where it is written down what happens to it; None when nobody wants to know."""
 
     @property

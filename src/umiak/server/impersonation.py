@@ -37,12 +37,13 @@ class Impersonation:
         self._authorizer = authorizer
         self._worked: OrderedDict[str, int] = OrderedDict()
 
-    async def user(self, request: Request, asked: Attributes) -> User:
-        """Whom the request is to be taken for; `asked` is what it wants to do. Raises 400 and 403."""
+    async def user(self, request: Request, asked: Attributes) -> tuple[User, str]:
+        """(whom the request is to be taken for, the verb of constrained impersonation that lets it); `asked` is what it
+        wants to do. Raises 400 and 403."""
         wanted = _wanted(request.headers)
         if not wanted.name:
             if not (wanted.uid or wanted.groups or wanted.extra):
-                return request.user
+                return request.user, ""
             raise bad_request(f"requested {_go(wanted)} without impersonating a user name")
         first: StatusError | None = None
         for number in self._order(asked.user.name):
@@ -55,7 +56,7 @@ class Impersonation:
                 self._remember(asked.user.name, number)
                 if request.audit is not None:
                     request.audit.impersonates(found, f"impersonate:{WAYS[number].name}" if WAYS[number].name else "")
-                return found
+                return found, WAYS[number].verb if WAYS[number].name else ""
         assert first is not None  # the way of old always has its say
         raise first
 
@@ -149,8 +150,12 @@ class Way(msgspec.Struct, frozen=True):
         """The API group of users and groups."""
         return ASKED_FOR if self.name else ""
 
+    @property
+    def verb(self) -> str:
+        return f"impersonate:{self.name}" if self.name else "impersonate"
+
     def asking(self, actor: User) -> Attributes:
-        return Attributes(actor, f"impersonate:{self.name}" if self.name else "impersonate", "", "v1")
+        return Attributes(actor, self.verb, "", "v1")
 
 
 def _only_a_name(wanted: User) -> bool:

@@ -8,7 +8,7 @@ import base64
 import binascii
 import csv
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -35,6 +35,8 @@ class Verified:
     audiences: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     """For its bearer."""
+    annotations: Mapping[str, str] | None = None
+    """For the audit log."""
 
 
 class TokenReader(Protocol):
@@ -144,6 +146,7 @@ class Authentication:
                 verified = await self.review(token, self.audiences)
                 if verified.warnings:
                     request.answer_headers = (*request.answer_headers, *warning.headers(verified.warnings))
+                request.annotations = verified.annotations
                 return verified.user
             except Unverified:
                 failed = True

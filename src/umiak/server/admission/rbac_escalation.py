@@ -6,7 +6,9 @@ the verb `escalate` on the role, or `bind` on the role that a binding refers to,
 
 from msgspec.structs import replace
 
-from umiak.objects.errors import StatusError, forbidden, not_found
+from umiak.objects.errors import StatusError, bad_request, forbidden, not_found
+from umiak.objects.go_text import quoted as shown
+from umiak.objects.names import path_segment
 from umiak.objects.types import Object
 from umiak.server.access.rules import EVERYTHING, Rule, compacted, described, missing, parsed, quoted
 from umiak.server.admission._signers import only_references_changed
@@ -42,10 +44,24 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
 def _rules_of_role(rules: RuleBook, request: Admitted, ref: Object) -> list[Rule]:
     """Raises 404 when there is no such role; the reference takes its name for that of the binding."""
     asked = request.attributes
+    _check_reference(ref, asked.namespace)
     found = rules.rules_of_role(ref, asked.namespace)
     if found is None:
         raise not_found(asked.group, asked.resource, ref.get("name") or "")
     return [parsed(rule) for rule in found]
+
+
+def _check_reference(ref: Object, namespace: str) -> None:
+    """What the reference says of a role that it cannot look for."""
+    kind, name = ref.get("kind") or "", ref.get("name") or ""
+    if kind not in ("Role", "ClusterRole"):
+        raise StatusError(500, "", f"unsupported role reference kind: {shown(kind)}")
+    if kind == "Role" and not namespace:
+        raise bad_request("Namespace parameter required.")
+    if not name:
+        raise bad_request("Name parameter required.")
+    if wrong := path_segment(name):
+        raise bad_request(f"Name parameter invalid: {shown(name)}: {';'.join(wrong)}")
 
 
 async def _may(around: Surroundings, asked: Attributes) -> bool:

@@ -65,6 +65,8 @@ class Auditing:
             where = quoted(request.target or request.path)
             return plain(f"Internal Server Error: {where}: failed to store audit event\n", 500)
         request.audit = record
+        for key, value in (request.annotations or {}).items():
+            record.annotate(key, value)
         watched = Watched(exchange, record, self, found.verb == "watch" or runs_long(found))
         return await step(request, watched)
 
