@@ -11,6 +11,7 @@ the folder `bin` in $REFERENCE or ~/.cache/reference; without it, only umiak is 
 import argparse
 import json
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -273,6 +274,7 @@ def main() -> None:
         names.remove("reference")
     results = [measure(name, options) for name in names]
     print("\n".join([*table(results, options), "", *cpu_table(results)]))
+    print(f"\numiak ran on Python {platform.python_version()} of {sys.base_prefix}")
 
 
 if __name__ == "__main__":
