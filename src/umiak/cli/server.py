@@ -126,11 +126,26 @@ def settings_of(args: argparse.Namespace) -> "Settings":
         token_file=args.token_file,
         access=_access.access_settings(args),
         admission=_access.admission_settings(args),
+        flags=flags(args),
         audit=_audit.audit_settings(args),
         front_proxy=_front_proxy.settings(args),
         encryption=_encryption.encryption_settings(args),
         **_limits.limits(args),
     )
+
+
+def flags(args: argparse.Namespace) -> dict[str, str]:
+    """By name, as Go would print them; what only our own processes tell each other is left out."""
+    said = {name.replace("_", "-"): value for name, value in vars(args).items() if name not in ("post", "command")}
+    return {name: _shown(value) for name, value in said.items() if not callable(value)}
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(str, value))}]"
+    return "" if value is None else str(value)
 
 
 def own_address() -> str:

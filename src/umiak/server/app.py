@@ -106,6 +106,7 @@ class ApiServer:
         self.paths = paths.Paths()
         self.metrics = Metrics(self)
         self.watchers = Watchers()
+        self.began = clock.monotonic()
         self.checks: list[Check] = []
         """Of health, beside those that every server has."""
         self.auditing: Auditing | None = None

@@ -5,12 +5,14 @@ import random
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from umiak.api import registry
 from umiak.api.kind import Kind
 from umiak.kit.clock import Clock
+from umiak.kit.metrics import Registry
 from umiak.kit.modules import exported
 from umiak.kit.pki import Pair
 from umiak.kit.tasks import Tasks
@@ -41,6 +43,7 @@ from umiak.server.webhooks.sender import Sender
 from umiak.store.contract import Store
 
 if TYPE_CHECKING:
+    from umiak.server.audit.auditing import Auditing
     from umiak.server.openapi.routes import Documents
 
 NOT_LISTED = "apiregistration.k8s.io"
@@ -126,6 +129,12 @@ def _audit(app: ApiServer) -> None:
 
     app.auditing = auditing(app.settings.audit, app.clock, app.dice, app.identity)
     app.on_close.append(app.auditing.close)
+    app.metrics.on_read.append(partial(_count_events, app.auditing))
+
+
+def _count_events(of: "Auditing", into: Registry) -> None:
+    into.counter("apiserver_audit_event_total", "Audit events told.").value = of.told
+    into.counter("apiserver_audit_requests_rejected_total", "Requests refused for want of their event.").value = of.lost
 
 
 def _front_proxies(secrets: Secrets, settings: Settings, clock: Clock) -> tuple[FrontProxy, ...]:

@@ -54,7 +54,7 @@ FAILURE = Offer(converts=False)
 """What a Status is answered in."""
 
 
-def _clauses(header: str) -> list[tuple[float, str, dict[str, str]]]:
+def clauses(header: str) -> list[tuple[float, str, dict[str, str]]]:
     """(quality, type, parameters), best first; equal ones as they came, wildcards last."""
     found = []
     for part in header.split(","):
@@ -103,7 +103,7 @@ def negotiate(accept: str, offer: Offer = EVERYTHING) -> Media | None:
     """The first clause of an Accept header that can be served; None when there is none."""
     if not accept:
         return PLAIN
-    for _, wanted, parameters in _clauses(accept):
+    for _, wanted, parameters in clauses(accept):
         for name in TYPES:
             if _matches(wanted, name) and (media := _accepted(name, parameters, offer)) is not None:
                 return media

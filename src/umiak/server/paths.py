@@ -7,7 +7,7 @@ stands for everything below it.
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from umiak.server import health, index, metrics
+from umiak.server import health, index, metrics, zpages
 from umiak.server.answer import Answer, page_not_found
 from umiak.server.contract import Request
 
@@ -24,7 +24,7 @@ class Paths:
         self.exact: dict[str, PathHandler] = {}
         self.below: dict[str, PathHandler] = {}
         self.unlisted: set[str] = set()
-        for module in (health, index, metrics):
+        for module in (health, index, metrics, zpages):
             for path, handler in module.ROUTES:
                 self.add(path, handler)
 

@@ -1,5 +1,6 @@
 """What one API server is told about its surroundings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,8 @@ class Settings:
     max_mutating_requests_inflight: int = 200
     priority_and_fairness: bool = True
     """Else the two limits above hold by themselves."""
+    flags: Mapping[str, str] = field(default_factory=dict)
+    """What the command line said and left to its defaults, to be shown."""
     audit: "AuditSettings | None" = None
     encryption: "EncryptionSettings | None" = None
     kubelet_ca: str = ""

@@ -53,7 +53,7 @@ class Auditing:
         self._clock = clock
         self._identity = identity
         self._tasks: set[asyncio.Task[bool]] = set()
-        self.told = 0
+        self.told = self.lost = 0
 
     async def audited(self, request: Request, exchange: Exchange, step: Step) -> Answer | None:
         """What `step` answers; 500 when the request may not go on without its event."""
@@ -62,6 +62,7 @@ class Auditing:
         if record is None:
             return await step(request, exchange)
         if not await self._deliver(record, RECEIVED):
+            self.lost += 1
             where = quoted(request.target or request.path)
             return plain(f"Internal Server Error: {where}: failed to store audit event\n", 500)
         request.audit = record
