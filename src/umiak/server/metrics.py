@@ -19,7 +19,7 @@ LABELS = ("verb", "dry_run", "group", "version", "resource", "subresource", "sco
 DURATION_LABELS = ("verb", "dry_run", "group", "version", "resource", "subresource", "scope", "component")
 BOUNDS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60)
 VERBS = {"create": "POST", "update": "PUT", "deletecollection": "DELETECOLLECTION"}
-ALIKE = ("umiak_store_revision", "apiserver_resource_objects")
+ALIKE = ("umiak_store_revision", "apiserver_resource_objects", "aggregator_unavailable_apiservice")
 """What all processes of a server know, instead of a share each."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 

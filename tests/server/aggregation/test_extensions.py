@@ -300,6 +300,19 @@ async def test_its_openapi_is_part_of_ours(api, behind):
     assert "/api/v1/pods" in document["paths"]
 
 
+async def test_what_is_not_available_is_counted(api, behind):
+    """Alerts of the usual monitoring ask for these two."""
+    local, remote = 'aggregator_unavailable_apiservice{name="v1.apps"} 0', f'{{name="v1.{GROUP}"}} '
+    text = (await api.raw("GET", "/metrics")).body.decode()
+    assert local in text
+    assert f"aggregator_unavailable_apiservice{remote}0" in text
+    await api("DELETE", "/api/v1/namespaces/default/services/api")
+    await api.condition("ServiceNotFound")
+    text = (await api.raw("GET", "/metrics")).body.decode()
+    assert f"aggregator_unavailable_apiservice{remote}1" in text
+    assert f'aggregator_unavailable_apiservice_total{{name="v1.{GROUP}",reason="ServiceNotFound"}} 1' in text
+
+
 async def test_nothing_is_left_when_it_goes(api, behind):
     await api("DELETE", f"{SERVICES}/v1.{GROUP}")
     assert await api("GET", ANYTHING) == (404, "404 page not found\n")

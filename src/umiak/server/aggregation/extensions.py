@@ -20,7 +20,7 @@ from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
 from umiak.server.access.feed import follow
 from umiak.server.aggregation import proxy
-from umiak.server.aggregation.availability import LOCAL, PASSED, Verdict, told
+from umiak.server.aggregation.availability import LOCAL, PASSED, Verdict, is_available, told
 from umiak.server.aggregation.discovery import entry
 from umiak.server.aggregation.extension import Extension
 from umiak.server.answer import Answer
@@ -72,6 +72,9 @@ class Extensions:
         self._tasks = Tasks("aggregation")
         self._stops: list[Callable[[], None]] = []
         self._follows = False
+        self._failures = app.metrics.registry.counters(
+            "aggregator_unavailable_apiservice_total", "How often API services became unavailable.", "name", "reason"
+        )
 
     # What the store tells
 
@@ -174,10 +177,12 @@ class Extensions:
 
     async def _write(self, name: str, verdict: Verdict) -> None:
         """Unless the APIService is gone, or became another sort."""
+        was_available: list[bool] = []
 
         def change(latest: Object) -> Object | None:
             if (latest["spec"].get("service") is None) is not (verdict is LOCAL):
                 return None
+            was_available.append(is_available(latest))
             told(latest, verdict, self._app.clock.now())
             return latest
 
@@ -186,6 +191,8 @@ class Extensions:
         except StatusError as error:
             if error.reason != "NotFound":
                 raise
+        if was_available and was_available[-1] and verdict.status != "True":
+            self._failures.at(name, verdict.reason).inc()
 
     # What requests ask
 
@@ -211,6 +218,10 @@ class Extensions:
         else:
             await passing
         return None
+
+    def unavailable(self) -> set[str]:
+        """The names of the API services that are not available."""
+        return {name for name, extension in self._known.items() if not extension.is_available}
 
     def entries(self) -> dict[tuple[str, str], Object]:
         """By (group, version): entries of aggregated discovery."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from umiak.kit.metrics import Registry
 from umiak.objects.types import Object
 from umiak.server.access.feed import follow as follow_store
 
@@ -42,6 +43,18 @@ class Services:
         self._changed = changed
         self._known: dict[str, tuple[tuple[str, str], tuple[int, int]]] = {}
         self._extensions: Extensions | None = None
+        self._counted: set[str] = set()
+        app.metrics.on_read.append(self._count)
+
+    def _count(self, metrics: Registry) -> None:
+        """Which API services are not available, all of them by name."""
+        gauges = metrics.gauges("aggregator_unavailable_apiservice", "API services that are not available.", "name")
+        for name in self._counted - set(self._known):
+            gauges.forget(name)
+        self._counted = set(self._known)
+        missing = self._extensions.unavailable() if self._extensions is not None else ()
+        for name in self._known:
+            gauges.at(name).set(float(name in missing))
 
     @property
     def priorities(self) -> dict[tuple[str, str], tuple[int, int]]:
