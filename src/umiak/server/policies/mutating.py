@@ -14,7 +14,7 @@ from umiak.server import reinvocation
 from umiak.server.admission._common import refuse
 from umiak.server.contract import Admitted
 from umiak.server.policies.book import Policy, PolicyBook
-from umiak.server.policies.params import Misconfigured, collected
+from umiak.server.policies.selection import met
 from umiak.server.policies.subject import Subject
 from umiak.server.webhooks import matching
 from umiak.server.webhooks.matching import Target
@@ -79,27 +79,11 @@ async def mutate(book: PolicyBook, subject: Subject) -> None:
 async def _invocations(book: PolicyBook, subject: Subject) -> tuple[list[Invocation], list[Failure]]:
     """All that the write concerns, found before the first of them changes it."""
     found, failures = [], []
-    for policy in book.mutating.in_force:
-        target = await subject.concerned(policy.spec["matchConstraints"])
-        if target is None:
-            continue
-        try:
-            kind = book.param_kind(policy)
-        except Misconfigured as error:
-            failures.append(Failure(policy, "", f"failed to configure policy: {error}"))
-            continue
-        for binding in policy.bindings:
-            name, spec = binding["metadata"]["name"], binding["spec"]
-            match = spec.get("matchResources")
-            if match is not None and await subject.concerned(match) is None:
-                continue
-            try:
-                namespace = subject.request.attributes.namespace
-                params = await collected(subject.around.objects, kind, spec.get("paramRef"), namespace)
-            except Misconfigured as error:
-                failures.append(Failure(policy, name, f"failed to configure binding: {error}"))
-                continue
-            found += [Invocation(policy, name, target, _as_cached(kind, param)) for param in params]
+    for one in await met(book, book.mutating.in_force, subject):
+        if one.fault:
+            failures.append(Failure(one.policy, one.binding, one.fault))
+        params = [_as_cached(one.param_kind, param) for param in one.params]
+        found += [Invocation(one.policy, one.binding, one.target, param) for param in params]
     return found, failures
 
 

@@ -13,13 +13,12 @@ from umiak.objects.types import Object
 from umiak.server.admission._common import refuse
 from umiak.server.contract import Admitted
 from umiak.server.policies.book import Policy, PolicyBook
-from umiak.server.policies.params import Misconfigured, collected
+from umiak.server.policies.selection import Met, met
 from umiak.server.policies.subject import Subject, as_asked
-from umiak.server.webhooks.matching import Target
-from umiak.server.webhooks.review import Seen
 
 if TYPE_CHECKING:
-    from umiak.server.policies.evaluation import Decide, Result
+    from umiak.objects.cel.program import Budget
+    from umiak.server.policies.evaluation import Decide, Result, Values
 
 LONGEST_MESSAGE, LONGEST_ANNOTATION = 5 * 1024, 10 * 1024
 """Bytes."""
@@ -55,96 +54,65 @@ class _Outcome:
     refusals: list[tuple[str, str, Denial]] = field(default_factory=list)
     for_audit: list[Object] = field(default_factory=list)
 
-    def misconfigured(self, policy: Policy, binding: str, error: Exception) -> None:
-        if not policy.ignores_errors:
-            what = "binding" if binding else "policy"
-            self.refusals.append((policy.name, binding, Denial(f"failed to configure {what}: {error}")))
-
 
 async def validate(book: PolicyBook, subject: Subject) -> None:
     """Raises what the first policy that refuses says."""
     outcome, request = _Outcome(), subject.request
-    for policy in book.validating.in_force:
-        target = await subject.concerned(policy.spec["matchConstraints"])
-        if target is None:
-            continue
-        try:
-            kind = book.param_kind(policy)
-        except Misconfigured as error:
-            outcome.misconfigured(policy, "", error)
-            continue
-        annotations: dict[str, list[str]] = {}
-        for binding in policy.bindings:
-            name, spec = binding["metadata"]["name"], binding["spec"]
-            match = spec.get("matchResources")
-            if match is not None and await subject.concerned(match) is None:
-                continue
-            try:
-                ref, where = spec.get("paramRef"), request.attributes.namespace
-                params = await collected(subject.around.objects, kind, ref, where)
-            except Misconfigured as error:
-                outcome.misconfigured(policy, name, error)
-                continue
-            for verdict in await _verdicts(policy, subject, target, params):
-                _take(outcome, request, policy, binding, verdict)
-                for key, value in verdict.annotations:
-                    annotations.setdefault(key, []).append(value)
-        for key, values in annotations.items():
-            request.annotations[f"{policy.name}/{key}"] = ", ".join(dict.fromkeys(values))
+    annotations: dict[str, list[str]] = {}
+    for one in await met(book, book.validating.in_force, subject):
+        if one.fault and not one.policy.ignores_errors:
+            outcome.refusals.append((one.policy.name, one.binding, Denial(one.fault)))
+        for verdict in await _verdicts(one, subject) if one.params else ():
+            _take(outcome, request, one, verdict)
+            for key, value in verdict.annotations:
+                annotations.setdefault(f"{one.policy.name}/{key}", []).append(value)
+    for key, values in annotations.items():
+        request.annotations[key] = ", ".join(dict.fromkeys(values))
     _conclude(outcome, request)
 
 
-async def _verdicts(policy: Policy, subject: Subject, target: Target, params: list[Object | None]) -> list[Verdict]:
-    namespace, seen = await subject.namespace(), await subject.seen(target)
+async def _verdicts(one: Met, subject: Subject) -> list[Verdict]:
+    namespace, seen = await subject.namespace(), await subject.seen(one.target)
     found = []
-    for param in params:
+    for param in one.params:
 
         def work(decide: "Decide", param: Object | None = param) -> Verdict:
-            return judged(policy, subject, target, seen, param, namespace, decide)
+            values = {**subject.values(one.target, seen, decide), "params": param}
+            return judged(one.policy, values, namespace)
 
         found.append(await subject.judged(work))
     return found
 
 
-def judged(
-    policy: Policy,
-    subject: Subject,
-    target: Target,
-    seen: Seen,
-    param: Object | None,
-    namespace: Object | None,
-    decide: "Decide",
-) -> Verdict:
+def judged(policy: Policy, values: "Values", namespace: Object | None) -> Verdict:
     """Raises Unanswered."""
     from umiak.objects.cel.environment import RUNTIME_BUDGET
     from umiak.objects.cel.program import Budget
     from umiak.server.policies.evaluation import OutOfBudget, Undecided, conditions_hold, evaluate
 
     compiled = policy.compiled
-    values = {**subject.values(target, seen, decide), "params": param}
     try:
         if not conditions_hold(compiled.conditions, compiled.variables, as_asked(values)):
             return Verdict()
-        values["namespaceObject"] = namespace
+        values = {**values, "namespaceObject": namespace}
         budget = Budget(RUNTIME_BUDGET)
         results = evaluate(compiled.validations, compiled.variables, values, budget)
-        denials = _denials(policy, results, values, budget)
+        verdict = Verdict(_denials(policy, results, values, budget))
         audits = evaluate(compiled.audits, compiled.variables, values, Budget(RUNTIME_BUDGET))
     except (Undecided, OutOfBudget) as error:
         return Verdict([] if policy.ignores_errors else [Denial(str(error))])
-    verdict = Verdict(denials)
     for audit, result in zip(policy.spec.get("auditAnnotations") or (), audits, strict=True):
         _annotate(verdict, policy, audit["key"], result)
     return verdict
 
 
-def _denials(policy: Policy, results: "list[Result]", values: Object, budget: object) -> list[Denial]:
+def _denials(policy: Policy, results: "list[Result]", values: "Values", budget: "Budget") -> list[Denial]:
     from umiak.server.policies.evaluation import OutOfBudget, evaluate
 
     compiled, lost = policy.compiled, ""
     messages: list[Result] = []
     try:
-        messages = evaluate(compiled.messages, compiled.variables, values, budget)  # type: ignore[arg-type]
+        messages = evaluate(compiled.messages, compiled.variables, values, budget)
     except OutOfBudget as error:
         lost = f"failed messageExpression: {error}"
     found = []
@@ -174,27 +142,30 @@ def _annotate(verdict: Verdict, policy: Policy, key: str, result: "Result") -> N
         verdict.annotations.append((key, text.encode()[:LONGEST_ANNOTATION].decode(errors="ignore")))
 
 
-def _take(outcome: _Outcome, request: Admitted, policy: Policy, binding: Object, verdict: Verdict) -> None:
+def _take(outcome: _Outcome, request: Admitted, one: Met, verdict: Verdict) -> None:
     """Does with the denials what the binding says."""
-    name, actions = binding["metadata"]["name"], binding["spec"].get("validationActions") or []
+    policy, binding = one.policy.name, one.binding
     for denial in verdict.denials:
-        for action in actions:
+        for action in one.actions:
             if action == "Deny":
-                outcome.refusals.append((policy.name, name, denial))
+                outcome.refusals.append((policy, binding, denial))
             elif action == "Warn":
-                head = f"Validation failed for ValidatingAdmissionPolicy '{policy.name}' with binding '{name}'"
+                head = f"Validation failed for ValidatingAdmissionPolicy '{policy}' with binding '{binding}'"
                 request.warnings += [w for w in (f"{head}: {denial.message}",) if w not in request.warnings]
             elif action == "Audit":
-                outcome.for_audit.append(
-                    {
-                        "message": denial.message,
-                        "policy": policy.name,
-                        "binding": name,
-                        "expressionIndex": denial.index,
-                        "validationActions": actions,
-                    }
-                )
-    outcome.refusals += [(policy.name, name, failure) for failure in verdict.failures]
+                outcome.for_audit.append(_noted(one, denial))
+    outcome.refusals += [(policy, binding, failure) for failure in verdict.failures]
+
+
+def _noted(one: Met, denial: Denial) -> Object:
+    """A denial as the audit log has it."""
+    return {
+        "message": denial.message,
+        "policy": one.policy.name,
+        "binding": one.binding,
+        "expressionIndex": denial.index,
+        "validationActions": one.actions,
+    }
 
 
 def _conclude(outcome: _Outcome, request: Admitted) -> None:
