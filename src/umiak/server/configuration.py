@@ -14,6 +14,7 @@ from umiak.objects.encoding import Unreadable
 from umiak.objects.errors import StatusError
 from umiak.objects.go_text import quoted
 from umiak.objects.types import Object
+from umiak.server.bodies import HEAD_TYPE, go_kind
 
 SECOND = 1_000_000_000
 """Nanoseconds."""
@@ -76,7 +77,10 @@ def read(data: bytes, known: Mapping[tuple[str, str], Schema], *, strict: bool =
 
 
 def _known(value: Any, known: Mapping[tuple[str, str], Schema]) -> Schema:
-    obj = value if isinstance(value, dict) else {}
+    if not isinstance(value, dict | None):
+        why = f"json: cannot unmarshal {go_kind(value)} into {HEAD_TYPE}"
+        raise Unacceptable(f"couldn't get version/kind; json parse error: {why}")
+    obj: Object = value or {}
     version, kind = obj.get("apiVersion") or "", obj.get("kind") or ""
     for name, text in (("Kind", kind), ("apiVersion", version)):
         if not text:

@@ -128,6 +128,12 @@ def test_faults(authorizers, why):
             file({**NODE, "nam": "x"}), 'strict decoding error: unknown field "authorizers[0].nam"', id="unknown below"
         ),
         pytest.param(file(hook(timeout="soon")), 'time: invalid duration "soon"', id="no duration"),
+        pytest.param(
+            b"junk",
+            "couldn't get version/kind; json parse error: json: cannot unmarshal string into Go value of type struct "
+            '{ APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }',
+            id="no object",
+        ),
         pytest.param(file(hook(timeout="5")), 'time: missing unit in duration "5"', id="no unit"),
     ],
 )
