@@ -1,13 +1,14 @@
 """Streams for WebSocket clients.
 
 Exec and attach: their channels become SPDY streams towards the node (KEP-4006); whatever goes wrong once the WebSocket
-is open is told on its error channel. Logs: one stream of bytes, as messages (apimachinery's wsstream.Reader).
+is open is told on its error channel. Logs: one stream of bytes, as messages (apimachinery's wsstream.Reader). Watches:
+a message for each event.
 """
 
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -83,6 +84,52 @@ async def as_messages(call: Call, pieces: AsyncIterable[bytes]) -> None:
             task.cancel()
         await asyncio.gather(copying, gone, return_exceptions=True)
         await socket.close()
+
+
+class EventStream:
+    """A watch through a WebSocket: every event is a message, text when it is JSON. Satisfies `call.Stream`."""
+
+    def __init__(self, socket: "WebSocket", is_binary: bool) -> None:
+        self.closed = False
+        self.on_close: list[Callable[[], None]] = []
+        self._socket = socket
+        self._is_binary = is_binary
+
+    @property
+    def buffered(self) -> int:
+        return self._socket.buffered
+
+    def write(self, data: bytes) -> None:
+        """Whole events, as they stand one after the other in a plain answer."""
+        for event in frames(data) if self._is_binary else data.splitlines():
+            self._socket.send(event, text=not self._is_binary)
+
+    async def drain(self) -> None:
+        await self._socket.drain()
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self._socket.close_now()
+            for tell in self.on_close:
+                tell()
+
+    abort = close
+
+    async def until_closed(self) -> None:
+        """Waits for either side to close. What comes in is not heeded."""
+        try:
+            await _until_closed(self._socket)
+        finally:
+            self.close()
+
+
+def frames(data: bytes) -> Iterator[bytes]:
+    """Messages that each have their length in four bytes before them."""
+    while data:
+        end = 4 + int.from_bytes(data[:4])
+        yield data[4:end]
+        data = data[end:]
 
 
 async def _send_all(socket: "WebSocket", pieces: AsyncIterable[bytes]) -> None:

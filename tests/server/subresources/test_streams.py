@@ -1,10 +1,13 @@
 """Logs, exec, attach, port-forward and proxies, with an agent at the other end."""
 
+import json
+
 import pytest
 
 from umiak.kit import websocket
 from umiak.kit.spdy_session import SpdySession
 from umiak.kit.websocket import Channels, Tunnel
+from umiak.server.streams import frames
 
 POD = "/api/v1/namespaces/default/pods/p"
 
@@ -42,6 +45,29 @@ async def test_log_through_a_websocket(node, protocols, line):
     socket = await websocket.connect(connect, f"{POD}/log?container=c", protocols)
     assert [await socket.receive() for _ in range(3)] == [b"", line, None]
     assert socket.close_code == 1000
+
+
+@pytest.mark.slow
+async def test_watch_through_a_websocket(node, api):
+    """apiserver's handlers/watch.go, HandleWS: a message for each event."""
+
+    async def connect(method, target, headers):
+        return await upgrade(node.client, method, target, headers)
+
+    target = "/api/v1/namespaces/default/configmaps?watch=true"
+    socket = await websocket.connect(connect, target)
+    for name in ("a", "b"):
+        await api("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": name}})
+    events = [json.loads(await socket.receive()) for _ in range(2)]
+    assert [(e["type"], e["object"]["metadata"]["name"]) for e in events] == [("ADDED", "a"), ("ADDED", "b")]
+    await socket.close()
+
+    socket = await websocket.connect(connect, f"{target}&timeoutSeconds=1&labelSelector=none")
+    assert await socket.receive() is None
+
+
+def test_frames():
+    assert list(frames(b"\0\0\0\2ab\0\0\0\1c")) == [b"ab", b"c"]
 
 
 async def test_log_by_an_unknown_subprotocol(node):

@@ -13,7 +13,7 @@ import msgspec
 from umiak.api import schema
 from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
-from umiak.server import binary, representation, stored
+from umiak.server import binary, representation, stored, streams
 from umiak.server.call import Call, Stream
 from umiak.server.metadata import is_custom
 from umiak.server.options import ListOptions, list_options, too_large, version_number
@@ -48,9 +48,19 @@ async def watch(call: Call) -> None:
     if call.kind.comes_converted:
         watcher = await _converted(call, options, wanted)
     watcher.check_form()
+    if streams.is_websocket(call):
+        await _by_messages(call, watcher, after)
+        return
     media = "application/json" if call.media.format == "json" else f"{call.media.type};stream=watch"
     watcher.stream = call.exchange.start(200, [*call.app.common_headers(call), ("Content-Type", media)])
     watcher.begin(after)
+
+
+async def _by_messages(call: Call, watcher: "Watcher", after: int) -> None:
+    stream = streams.EventStream(streams.accepted(call, streams.offered(call) or [""]), call.media.is_binary)
+    watcher.stream = stream
+    watcher.begin(after)
+    await stream.until_closed()
 
 
 async def _converted(call: Call, options: ListOptions, wanted: Selection) -> "Watcher":
