@@ -112,7 +112,7 @@ func (p *program) mapper() error {
 		return fmt.Errorf("wrong mapping: %v", mapping)
 	}
 	groups, lists, err := found.ServerGroupsAndResources()
-	if err != nil || len(groups) < 20 || len(lists) < 25 {
+	if err != nil || len(groups) < 20 || len(lists) < 22 {
 		return fmt.Errorf("%d groups, %d lists: %v", len(groups), len(lists), err)
 	}
 	_, err = found.OpenAPIV3().Paths()
