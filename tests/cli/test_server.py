@@ -140,3 +140,14 @@ def test_the_overview_lists_every_command():
     assert process.returncode == 0
     for name in ("up", "down", "status", "server", "node", "image", "kubeconfig", "dev"):
         assert f"\n  {name} " in text
+
+
+@pytest.mark.parametrize(
+    ("flag", "why"),
+    [
+        ("--proxy-client-cert-file=x", "--proxy-client-cert-file and --proxy-client-key-file must be given together"),
+        ("--requestheader-client-ca-file=/none", "--requestheader-client-ca-file /none: no such file"),
+    ],
+)
+def test_front_proxies_that_can_not_be(tmp_path, flag, why):
+    assert why in failed("server", f"--data-dir={tmp_path}", "--port=0", flag)

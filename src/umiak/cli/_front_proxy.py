@@ -1,6 +1,7 @@
 """The flags of `umiak server` about servers that speak for users: names and meaning are kube-apiserver's."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from umiak.cli._access import Listed
@@ -9,6 +10,7 @@ from umiak.cli.command import CommandError
 if TYPE_CHECKING:
     from umiak.server.access.settings import FrontProxySettings
 
+FILES = ("requestheader-client-ca-file", "proxy-client-cert-file", "proxy-client-key-file")
 HEADERS = {
     "requestheader-allowed-names": "common names that may speak for others; default all of that authority",
     "requestheader-username-headers": "default X-Remote-User",
@@ -34,6 +36,10 @@ def settings(args: argparse.Namespace) -> "FrontProxySettings":
 
     if bool(args.proxy_client_cert_file) != bool(args.proxy_client_key_file):
         raise CommandError("--proxy-client-cert-file and --proxy-client-key-file must be given together")
+    for flag in FILES:
+        path = getattr(args, flag.replace("-", "_"))
+        if path and not Path(path).is_file():
+            raise CommandError(f"--{flag} {path}: no such file")
     own = () if args.requestheader_client_ca_file else (FRONT_PROXY,)
     given = {
         "allowed_names": args.requestheader_allowed_names or own,
