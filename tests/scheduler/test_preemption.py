@@ -1,7 +1,10 @@
 """Who must leave for a more important pod (DefaultPreemption)."""
 
+from dataclasses import replace
+
 from umiak.scheduler import preemption
-from umiak.scheduler.decide import Refusal
+from umiak.scheduler.decide import Placement, Refusal
+from umiak.scheduler.pods import view
 
 
 def outcome(world, pod, budgets=()):
@@ -52,6 +55,29 @@ def test_nobody_of_lower_priority(world, node_of, pod_of):
         "preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, "
         "1 Preemption is not helpful for scheduling."
     )
+
+
+def test_a_promised_place_is_not_for_the_less_important(world, node_of, pod_of):
+    """Upstream: SchedulerPreemption PreemptionExecutionPath runs ReplicaSets to verify preemption running path."""
+    world.add_nodes(node_of("a", cpu="1"))
+    promised = view(pod_of("important", cpu="1", priority=10))
+
+    def fits(priority):
+        cycle = replace(world.cycle(pod_of("p", cpu="1", priority=priority)), nominated={"a": {promised.uid: promised}})
+        return isinstance(world.decider.decide(cycle), Placement)
+
+    assert [fits(priority) for priority in (1, 10, 11)] == [False, False, True]
+    assert not world.nodes["a"].pods
+
+
+def test_a_promise_stays_while_victims_leave(world, node_of, pod_of):
+    world.add_nodes(node_of("a", cpu="1"))
+    leaving = pod_of("x", node="a", cpu="1", priority=1)
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    world.add_pods(leaving)
+    newcomer = pod_of("p", cpu="1", priority=10)
+    newcomer["status"] = {"nominatedNodeName": "a"}
+    assert outcome(world, newcomer).keeps_nomination
 
 
 def test_policy_never(world, node_of, pod_of):

@@ -84,6 +84,8 @@ class Cycle:
     cache: Cache
     now: datetime
     notes: dict[str, Any] = field(default_factory=dict)
+    nominated: "Mapping[str, Mapping[str, PodView]]" = field(default_factory=dict)
+    """By node and uid, the pods that nodes are promised to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

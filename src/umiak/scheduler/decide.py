@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from umiak.scheduler.contract import SKIP, Cycle, OnlyNodes, Plugin, Reject, RejectAll, Verdict
 from umiak.scheduler.nodes import NodeView
+from umiak.scheduler.pods import PodView
 
 ALL_BELOW = 100
 """In clusters of up to so many nodes every node is looked at."""
@@ -87,8 +88,40 @@ def prefilter(cycle: Cycle, plugins: Sequence[Plugin]) -> Filters:
     return found
 
 
+def move(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView, pod: PodView, sign: int) -> None:
+    """Tries what would be without a pod on a node (-1) or with it (+1)."""
+    if sign < 0:
+        node.remove(pod.uid)
+    else:
+        node.add(pod)
+    for plugin in plugins:
+        if plugin.moved is not None:
+            plugin.moved(cycle, node, pod, sign)
+
+
 def judge(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView) -> tuple[Verdict, str]:
-    """The first rejection and who spoke it."""
+    """The first rejection and who spoke it. Pods that matter as much, and that the node is promised to, count as if
+    they were there; and as if they were not, for they may never come (RunFilterPluginsWithNominatedPods)."""
+    promised = cycle.nominated.get(node.name)
+    ahead = [p for p in promised.values() if _comes_before(p, cycle.pod, node)] if promised else []
+    if ahead:
+        for pod in ahead:
+            move(cycle, plugins, node, pod, +1)
+        try:
+            found = _ask(cycle, plugins, node)
+        finally:
+            for pod in ahead:
+                move(cycle, plugins, node, pod, -1)
+        if found[0] is not None:
+            return found
+    return _ask(cycle, plugins, node)
+
+
+def _comes_before(other: PodView, pod: PodView, node: NodeView) -> bool:
+    return other.uid != pod.uid and other.priority >= pod.priority and other.uid not in node.pods
+
+
+def _ask(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView) -> tuple[Verdict, str]:
     for plugin in plugins:
         if plugin.filter is not None:
             verdict = plugin.filter(cycle, node)

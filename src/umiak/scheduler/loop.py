@@ -22,6 +22,7 @@ from umiak.scheduler import preemption
 from umiak.scheduler.cluster import ClusterState
 from umiak.scheduler.contract import Cycle, Event, Plugin
 from umiak.scheduler.decide import NO_NODES, Decider, Placement, Refusal
+from umiak.scheduler.nominations import Nominations
 from umiak.scheduler.plugins.scheduling_gates import is_gated
 from umiak.scheduler.plugins.volume_binding import BindingFailed
 from umiak.scheduler.pods import PodView, view
@@ -65,6 +66,7 @@ class Scheduler:
         self._decider = Decider(self._plugins, runtime.random)
         self._queue = Queue({p.name: p.retry_on for p in self._plugins})
         self._cluster = ClusterState(self._happened)
+        self._nominations = Nominations()
         self._work = asyncio.Event()
         self._slots = asyncio.Semaphore(BINDERS)
 
@@ -101,6 +103,7 @@ class Scheduler:
             self._pod_waits(new)
             return
         self._queue.remove(change.key)
+        self._nominations.remove(uid)
         self._cluster.pod_changed(new, uid)
 
     def _pod_waits(self, obj: Object) -> None:
@@ -108,8 +111,11 @@ class Scheduler:
         ours = waiting.scheduler == self.name and not waiting.finished and not waiting.being_deleted
         if not ours:
             self._queue.remove(waiting.key)
+            self._nominations.remove(waiting.uid)
         elif not self._cluster.is_placed(waiting.uid):  # assumed ones are on their way
             self._queue.add(waiting, self._runtime.clock.monotonic())
+            if waiting.nominated:
+                self._nominations.add(waiting, waiting.nominated)
             if is_gated(waiting):
                 self._queue.park(waiting.key)
             self._work.set()
@@ -141,14 +147,24 @@ class Scheduler:
 
     def _decide(self, waiting: Waiting) -> Coroutine[None, None, None]:
         """Decides now; returns what is left to do about it, which may wait for the server."""
-        cycle = Cycle(waiting.pod, self._cluster.nodes, self._runtime.tables, self._runtime.clock.now())
+        now, nominated = self._runtime.clock.now(), self._nominations.by_node
+        cycle = Cycle(waiting.pod, self._cluster.nodes, self._runtime.tables, now, nominated=nominated)
         decision = self._decider.decide(cycle)
         if isinstance(decision, Refusal):
             budgets = self._runtime.tables.list(poddisruptionbudget.KIND)
             outcome = preemption.decide(cycle, self._plugins, decision, budgets)
+            self._promise(waiting.pod, outcome)
             return self._refuse(waiting, decision, outcome)
         self._cluster.assume(waiting.pod, decision.node.name)
+        self._nominations.remove(waiting.pod.uid)
         return self._bind(waiting, cycle, decision)
+
+    def _promise(self, about: PodView, outcome: preemption.Outcome) -> None:
+        """At once, so that the next decision heeds it; the pod's status tells later."""
+        if outcome.victims is not None:
+            self._nominations.add(about, outcome.victims.node)
+        elif not outcome.keeps_nomination:
+            self._nominations.remove(about.uid)
 
     async def _on_the_side(self, waiting: Waiting, work: Coroutine[None, None, None]) -> None:
         try:
@@ -189,7 +205,7 @@ class Scheduler:
     async def _refuse(self, waiting: Waiting, refusal: Refusal, outcome: preemption.Outcome) -> None:
         """Evicts victims if that helps; tells the pod's owner why it waits; parks the pod."""
         pieces = [NO_NODES if refusal.message == NO_NODES else refusal.reasons()]
-        nominated = ""
+        nominated = waiting.pod.nominated if outcome.keeps_nomination else ""
         if outcome.victims is not None:
             nominated = outcome.victims.node
             await self._evict(waiting.pod, outcome.victims)
@@ -197,7 +213,7 @@ class Scheduler:
             pieces.append(outcome.message)
         message = " ".join(pieces)
         now = self._runtime.clock.monotonic()
-        rejected_by = refusal.plugins | ({"NodeResourcesFit"} if nominated else set())
+        rejected_by = refusal.plugins | ({"NodeResourcesFit"} if outcome.victims is not None else set())
         self._queue.failed(waiting, rejected_by or {"NodeName"}, now)
         self._event(waiting.pod, "Warning", "FailedScheduling", message)
         await self._set_condition(waiting.pod, message, nominated)

@@ -11,7 +11,7 @@ from umiak.objects import meta
 from umiak.objects.selectors import from_label_selector
 from umiak.objects.types import Object
 from umiak.scheduler.contract import Cycle, Plugin
-from umiak.scheduler.decide import Refusal, judge, prefilter
+from umiak.scheduler.decide import Refusal, judge, move, prefilter
 from umiak.scheduler.nodes import NodeView
 from umiak.scheduler.pods import PodView
 
@@ -37,6 +37,8 @@ class Outcome:
 
     victims: Victims | None
     message: str
+    keeps_nomination: bool = False
+    """Whether the node that was promised before stays so: its victims are still leaving."""
 
 
 def importance(pod: PodView) -> tuple[int, str]:
@@ -60,16 +62,6 @@ def is_protected(pod: PodView, budgets: Sequence[Object], allowed: dict[str, int
     return protected
 
 
-def _move(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView, pod: PodView, sign: int) -> None:
-    if sign < 0:
-        node.remove(pod.uid)
-    else:
-        node.add(pod)
-    for plugin in plugins:
-        if plugin.moved is not None:
-            plugin.moved(cycle, node, pod, sign)
-
-
 def victims_on(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView, budgets: Sequence[Object]) -> Victims | None:
     """The fewest pods whose removal lets the pod fit; None when even all of them do not. Leaves the node as it was."""
     lower = sorted((p for p in node.pods.values() if p.priority < cycle.pod.priority), key=importance)
@@ -78,7 +70,7 @@ def victims_on(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView, budgets:
     removed: list[PodView] = []
     try:
         for pod in lower:
-            _move(cycle, plugins, node, pod, -1)
+            move(cycle, plugins, node, pod, -1)
             removed.append(pod)
         if judge(cycle, plugins, node)[0] is not None:
             return None
@@ -91,16 +83,16 @@ def victims_on(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView, budgets:
         return Victims(node.name, tuple(sorted(kept_out, key=importance)), hurt)
     finally:
         for pod in removed:
-            _move(cycle, plugins, node, pod, +1)
+            move(cycle, plugins, node, pod, +1)
 
 
 def _reprieve(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView, pod: PodView, removed: list[PodView]) -> bool:
     """Puts one pod back if the newcomer still fits."""
-    _move(cycle, plugins, node, pod, +1)
+    move(cycle, plugins, node, pod, +1)
     removed.remove(pod)
     if judge(cycle, plugins, node)[0] is None:
         return True
-    _move(cycle, plugins, node, pod, -1)
+    move(cycle, plugins, node, pod, -1)
     removed.append(pod)
     return False
 
@@ -128,7 +120,7 @@ def decide(cycle: Cycle, plugins: Sequence[Plugin], refusal: Refusal, budgets: I
     """What to do for a pod that fits nowhere."""
     reason = may_preempt(cycle.pod, cycle.nodes.get(cycle.pod.nominated))
     if reason:
-        return Outcome(None, f"preemption: {reason}")
+        return Outcome(None, f"preemption: {reason}", keeps_nomination=True)
     hopeful = [] if refusal.hopeless else [name for name, r in refusal.rejected.items() if not r.hopeless]
     known = list(budgets)
     filters = prefilter(cycle, plugins)
