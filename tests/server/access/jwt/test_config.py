@@ -171,6 +171,13 @@ def test_own_issuers_may_not_be_configured():
         checked({"jwt": [jwt()]}, [ISSUER["url"]])
 
 
+def test_there_are_no_egress_selectors():
+    with pytest.raises(Unacceptable, match='oidc: egress lookup required with egress selector type "cluster"'):
+        checked({"jwt": [jwt({"egressSelectorType": "cluster"})]})
+    with pytest.raises(Unacceptable, match="egress selector must be either controlplane or cluster"):
+        checked({"jwt": [jwt({"egressSelectorType": "moon"})]})
+
+
 def test_anonymous_is_settled_at_the_start():
     before = checked(load(file(anonymous={"enabled": True, "conditions": [{"path": "/livez"}]})))
     assert before.anonymous == Anonymous(True, frozenset({"/livez"}))

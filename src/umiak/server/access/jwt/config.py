@@ -97,6 +97,9 @@ def checked(found: Object, own_issuers: Iterable[str] = (), before: Configuratio
         faults.append(field_forbidden("anonymous", "changed from initial configuration file"))
     if faults:
         raise Unacceptable(together(faults))
+    for one in found.get("jwt") or ():
+        if egress := one["issuer"].get("egressSelectorType"):  # there is nothing that it could select
+            raise Unacceptable(f'oidc: egress lookup required with egress selector type "{egress}"')
     return Configuration(tuple(found.get("jwt") or ()), anonymous)
 
 
