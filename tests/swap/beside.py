@@ -18,6 +18,15 @@ anntoken,ann,ann-uid,"dev,ops"
 """
 
 
+def free_pair() -> int:
+    """A free port whose successor is free, too: etcd takes both."""
+    while True:
+        port = free_port()
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port + 1)) != 0:
+                return port
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -36,7 +45,7 @@ def running(command, log, environment=None):
 
 
 def ready(port, process, log):
-    for _ in range(400):
+    for _ in range(900):
         assert process.poll() is None, Path(log).read_text()[-2000:]
         try:
             if call(port, "GET", "/readyz", None, {})[0] == 200:
@@ -45,6 +54,16 @@ def ready(port, process, log):
             pass
         time.sleep(0.1)
     raise AssertionError("not ready")
+
+
+def listens(port, process, log):
+    for _ in range(300):
+        assert process.poll() is None, Path(log).read_text()[-2000:]
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise AssertionError("nobody listens")
 
 
 def call(port, method, path, body, headers):
@@ -66,7 +85,7 @@ def original(stack: ExitStack, folder: Path, *flags: str) -> tuple[int, int]:
     """Ports of the API server and of its etcd; both end with `stack`. Raises reference.Missing."""
     (folder / "tokens.csv").write_text(TOKENS)
     key = folder / "sa.key"
-    etcd_port, port = free_port(), free_port()
+    etcd_port, port = free_pair(), free_port()
     command = [
         reference.program("kube-apiserver"),
         f"--etcd-servers=http://127.0.0.1:{etcd_port}",
@@ -85,7 +104,8 @@ def original(stack: ExitStack, folder: Path, *flags: str) -> tuple[int, int]:
     etcd = reference.etcd(folder / "etcd", etcd_port)
     for words in (["genrsa", "-out", key, "2048"], ["rsa", "-in", key, "-pubout", "-out", folder / "sa.pub"]):
         subprocess.run(["openssl", *words], check=True, capture_output=True)
-    stack.enter_context(running(etcd, folder / "etcd.out"))
+    store = stack.enter_context(running(etcd, folder / "etcd.out"))
+    listens(etcd_port, store, folder / "etcd.out")
     process = stack.enter_context(running(command, folder / "api.out"))
     ready(port, process, folder / "api.out")
     return port, etcd_port
