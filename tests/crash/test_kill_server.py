@@ -55,7 +55,7 @@ class Server:
             stderr=asyncio.subprocess.STDOUT,
         )
         assert self.process.stdout is not None
-        line = await asyncio.wait_for(self.process.stdout.readline(), 20)
+        line = await asyncio.wait_for(self.process.stdout.readline(), 60)
         assert b"ready" in line, line + await self.process.stdout.read()
 
     async def kill(self) -> None:
@@ -148,7 +148,7 @@ async def until_seen(story: Story, newest: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("workers", [1, 3])
 async def test_nothing_acknowledged_is_lost(tmp_path, workers):
     story, server = Story(), Server(tmp_path, workers)
