@@ -163,7 +163,9 @@ def test_patches(kubectl: Program) -> None:
     kubectl("create", "-f", "-", given=WEB)
     container = '{"spec":{"template":{"spec":{"containers":[{"name":"web","image":"web:2"}]}}}}'
     assert kubectl("patch", "deployment", "web", "-p", container) == "deployment.apps/web patched\n"
-    assert kubectl("patch", "deployment", "web", "-p", container) == "deployment.apps/web patched (no change)\n"
+    kubectl("create", "-f", "-", given=CONFIG)
+    red = '{"data":{"colour":"red"}}'
+    assert kubectl("patch", "configmap", "settings", "-p", red) == "configmap/settings patched (no change)\n"
     assert kubectl("get", "deploy", "web", "-o", "jsonpath={..containers[0].ports[0].containerPort}") == "80"
     kubectl("patch", "deployment", "web", "--type=json", "-p", '[{"op":"replace","path":"/spec/replicas","value":1}]')
     kubectl("patch", "deployment", "web", "--type=merge", "-p", '{"metadata":{"labels":{"app":null}}}')
@@ -300,7 +302,8 @@ def test_who_may_do_what(kubectl: Program) -> None:
     assert kubectl("auth", "can-i", "create", "pods") == "yes\n"
     robot = f"--as=system:serviceaccount:{kubectl.namespace}:robot"
     kubectl("create", "serviceaccount", "robot")
-    assert kubectl.run("auth", "can-i", "list", "pods", robot).stdout == "no\n"
+    asked = kubectl.run("auth", "can-i", "list", "pods", robot)
+    assert (asked.stdout, asked.stderr) == ("no\n", "")
     said = kubectl.fails("get", "pods", robot)
     assert f'cannot list resource "pods" in API group "" in the namespace "{kubectl.namespace}"' in said
     kubectl("create", "role", "reader", "--verb=list,get", "--resource=pods")
