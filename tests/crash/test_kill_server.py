@@ -11,6 +11,7 @@ import random
 import signal
 import socket
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,9 +26,27 @@ from umiak.objects import meta
 from umiak.objects.errors import StatusError
 
 KILLS = 50
+LONGEST_END = 10.0
+"""Seconds until a worker is gone after its owner."""
 WRITERS = 4
 WATCHERS = 3
 TOKEN = "crashtoken"
+
+
+def runs(pid: int) -> bool:
+    """Not gone, and not merely waiting for its new parent to notice."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def all_end(pids: list[int]) -> bool:
+    """Soon; one that only just started hears of its owner's end when it is ready."""
+    until = time.monotonic() + LONGEST_END
+    while any(map(runs, pids)) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not any(map(runs, pids))
 
 
 class Server:
@@ -73,7 +92,7 @@ class Server:
             children = self.children()
             await self.kill()
             await self.start()
-            assert not [pid for pid in children if Path(f"/proc/{pid}").exists()], "a worker outlived its owner"
+            assert await asyncio.to_thread(all_end, children), "a worker outlived its owner"
             return
         if children := self.children():
             os.kill(chance.choice(children), signal.SIGKILL)
