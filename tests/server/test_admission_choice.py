@@ -79,6 +79,12 @@ def test_faults_of_the_file(tmp_path, content, why):
     assert str(caught.value).startswith(why)
 
 
+def test_what_is_not_read_is_refused(tmp_path):
+    (tmp_path / "file").write_text(f'{HEAD}[{{"name": "PodSecurity", "configuration": {{"kind": "x"}}}}]}}')
+    with pytest.raises(Unacceptable, match=r'"PodSecurity": umiak does not read its configuration; leave it out'):
+        names(config_file=tmp_path / "file")
+
+
 def test_a_file_of_old(tmp_path):
     (tmp_path / "file").write_text("podNodeSelectorPluginConfig: {clusterDefaultNodeSelector: a=b}")
     assert "PodNodeSelector" in names(wanted=frozenset({"PodNodeSelector"}), config_file=tmp_path / "file")

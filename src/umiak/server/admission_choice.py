@@ -19,6 +19,8 @@ from umiak.server.configuration import ANYTHING, TEXT, Unacceptable, document, l
 from umiak.server.contract import Admission, Means
 
 USUAL, OPTIONAL = "umiak.server.admission", "umiak.server.admission.optional"
+UNREAD = frozenset({"PodSecurity", "ResourceQuota", "MutatingAdmissionWebhook", "ValidatingAdmissionWebhook"})
+"""Plugins that the reference configures by the file and we do not: better refused than taken for obeyed."""
 LEGACY = {"imagePolicy": "ImagePolicyWebhook", "podNodeSelectorPluginConfig": "PodNodeSelector"}
 """What a file that is no API object may have in it, and whom that tells something."""
 
@@ -58,6 +60,9 @@ def _both(settings: AdmissionSettings) -> list[str]:
 
 def _configured(plugin: Admission, told: dict[str, bytes], means: Means) -> Admission:
     if plugin.configure is None:
+        if plugin.name in UNREAD and told.get(plugin.name):
+            why = "umiak does not read its configuration; leave it out of the file"
+            raise Unacceptable(f"couldn't init admission plugin {quoted(plugin.name)}: {why}")
         return plugin
     try:
         return plugin.configure(told.get(plugin.name, b""), means)
