@@ -134,6 +134,14 @@ steps = st.lists(
 )
 
 
+def test_who_waited_behind_a_wide_request_runs_when_that_gives_up():
+    queues = a_set(2, queues=6, length=3)
+    arrive(queues, 0, 0.0, Width(1))
+    wide, narrow = arrive(queues, 0, 0.0, Width(2)), arrive(queues, 0, 0.0, Width(1))
+    assert wide.started is None and narrow.started is None
+    assert list(queues.give_up(wide, 0.0)) == [narrow]
+
+
 @given(steps, st.integers(1, 6))
 @settings(max_examples=150, deadline=None)
 def test_never_more_than_the_limit_and_the_sums_are_right(done, limit):
@@ -157,7 +165,7 @@ def test_never_more_than_the_limit_and_the_sums_are_right(done, limit):
         elif what == "release" and lingering:
             started = list(queues.release(lingering.pop(), now))
         elif what == "give up" and waiting:
-            queues.give_up(waiting.pop(number % len(waiting)), now)
+            started = list(queues.give_up(waiting.pop(number % len(waiting)), now))
         elif what == "limit" and number:
             grown = number >= limit
             limit = number

@@ -173,14 +173,14 @@ class FlowControl:
     async def _expire(self, ticket: Ticket) -> None:
         await self.clock.sleep(longest_wait(*ticket.about))
         if ticket.started is None:
-            ticket.flow.state.queues.give_up(ticket, self.clock.monotonic())
+            self._wake(ticket.flow.state.queues.give_up(ticket, self.clock.monotonic()))
             ticket.turn.set_result(None)
 
     def _nobody_waits(self, ticket: Ticket) -> None:
         """The client went away, perhaps just when its turn had come."""
         queues, now = ticket.flow.state.queues, self.clock.monotonic()
         if ticket.started is None and not ticket.rejected:
-            queues.give_up(ticket, now)
+            self._wake(queues.give_up(ticket, now))
         elif ticket.started is not None:
             self._wake(queues.finish(ticket, now))
             self._linger(ticket, now)

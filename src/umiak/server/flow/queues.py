@@ -237,7 +237,7 @@ class QueueSet:
             elif not queue.executing:
                 self._active -= 1
         if ticket.width.lingers:
-            return NOBODY
+            return self._dispatch(now)  # what is wider than the level had to wait until nothing runs
         return self._release(ticket, now)
 
     def release(self, ticket: Ticket, now: float) -> Sequence[Ticket]:
@@ -256,8 +256,9 @@ class QueueSet:
                 self._queues.pop(queue.index, None)
         return self._dispatch(now) if self.waiting else NOBODY
 
-    def give_up(self, ticket: Ticket, now: float, *, cancelled: bool = False) -> None:
-        """The request waited too long, or nobody wants its answer any more."""
+    def give_up(self, ticket: Ticket, now: float) -> Sequence[Ticket]:
+        """The request waited too long, or nobody wants its answer any more. Narrower ones that waited behind a wide
+        one may run then."""
         self._sync(now)
         queue = ticket.queue
         assert queue is not None
@@ -270,6 +271,7 @@ class QueueSet:
             self._bound(queue)
         elif not queue.executing:
             self._active -= 1
+        return self._dispatch(now)
 
     def _bound(self, queue: Queue) -> None:
         """A queue that did not use its share can not save it up: nothing is due before it arrived."""
