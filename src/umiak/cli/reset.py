@@ -14,12 +14,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
+def agreed(question: str) -> bool:
+    """Where nobody can answer, nobody has agreed."""
+    try:
+        return input(question) == "yes"
+    except EOFError:
+        return False
+
+
 def run(args: argparse.Namespace) -> int:
     from umiak.cli.machine import teardown
 
     config = load(args.config)
-    if not args.yes and input(f"Delete the cluster and all data in {config.dataDir}? Type yes: ") != "yes":
-        raise CommandError("nothing was changed")
+    if not args.yes and not agreed(f"Delete the cluster and all data in {config.dataDir}? Type yes: "):
+        raise CommandError("nothing was changed; --yes does not ask")
     phases = Phases()
     take_down(config, phases)
     with phases.phase(f"{config.dataDir} deleted"):

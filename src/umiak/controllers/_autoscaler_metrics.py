@@ -11,9 +11,8 @@ import msgspec
 
 from umiak.api.kind import Kind
 from umiak.client.contract import Unreachable
-from umiak.client.discovery import discover
 from umiak.controllers._autoscaler_counting import NoCount, Sample
-from umiak.controllers._memory import Memory
+from umiak.controllers._discovered import find_kind
 from umiak.objects import meta, quantity
 from umiak.objects.errors import StatusError
 from umiak.objects.selectors import Selector, from_label_selector
@@ -24,8 +23,6 @@ RESOURCE = "/apis/metrics.k8s.io/v1beta1"
 CUSTOM = "/apis/custom.metrics.k8s.io/v1beta2"
 EXTERNAL = "/apis/external.metrics.k8s.io/v1beta1"
 DEFAULT_WINDOW = 60
-KINDS: Memory[Kind] = Memory()
-"""Kinds found by discovery, by group and kind."""
 
 
 async def of_resource(
@@ -123,11 +120,7 @@ async def _items(ctx: Context, path: str, api: str, **query: str) -> list[Object
 
 
 async def kind_of(ctx: Context, group: str, kind: str) -> Kind:
-    """Found by discovery, whose answer is remembered."""
-    known, name = KINDS.of(ctx), (group, kind)
-    if name not in known:
-        for found in await discover(ctx.client):
-            known[(found.group, found.kind)] = found
-    if name not in known:
+    found = await find_kind(ctx, group, kind)
+    if found is None:
         raise NoCount(f'no matches for kind "{kind}" in group "{group}"')
-    return known[name]
+    return found

@@ -7,16 +7,13 @@ import msgspec
 from umiak.api.apps import deployment, replicaset, statefulset
 from umiak.api.core import replicationcontroller
 from umiak.api.kind import Kind
-from umiak.client.discovery import discover
-from umiak.controllers._memory import Memory
+from umiak.controllers._discovered import find_kind
 from umiak.objects import meta
 from umiak.objects.errors import StatusError, qualified
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
 from umiak.reconcile.contract import Cache, Context
 
-KINDS: Memory[Kind] = Memory()
-"""Kinds found by discovery, by group and kind."""
 SCALED = {k.kind: k for k in (replicationcontroller.KIND, replicaset.KIND, statefulset.KIND)}
 
 
@@ -45,15 +42,12 @@ def known_scale(cache: Cache, namespace: str, reference: Object) -> tuple[str, i
 
 
 async def _kind_of(ctx: Context, reference: Object) -> Kind:
+    """Raises NoScale."""
     group, _, _ = reference["apiVersion"].rpartition("/")
-    name = (group, reference["kind"])
-    known = KINDS.of(ctx)
-    if name not in known:
-        for kind in await discover(ctx.client):
-            known[(kind.group, kind.kind)] = kind
-    if name not in known:
+    found = await find_kind(ctx, group, reference["kind"])
+    if found is None:
         raise NoScale(f'no matches for kind "{reference["kind"]}" in version "{reference["apiVersion"]}"')
-    return known[name]
+    return found
 
 
 async def _ask_scale(ctx: Context, namespace: str, reference: Object) -> tuple[str, int] | None:
