@@ -4,9 +4,9 @@ import random
 
 import pytest
 
+from umiak.api.configuration import Unacceptable
 from umiak.server.admission_choice import chosen
 from umiak.server.admission_settings import AdmissionSettings
-from umiak.server.configuration import Unacceptable
 from umiak.testing.clock import VirtualClock
 
 

@@ -17,6 +17,11 @@ from umiak.objects.go_text import quoted
 from umiak.objects.types import Object
 
 MOST_FAULTS = 100
+HEAD_TYPE = (
+    'Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
+    'Kind string "json:\\"kind,omitempty\\"" }'
+)
+SCHEME = 'in scheme "pkg/runtime/scheme.go:111"'
 
 
 class Refused(Exception):

@@ -23,7 +23,7 @@ def switch(text: str) -> bool:
 
 def span(text: str) -> float:
     """Seconds of a text such as `2m0s`."""
-    from umiak.server.configuration import Unacceptable, span
+    from umiak.api.configuration import Unacceptable, span
 
     try:
         return span(text)

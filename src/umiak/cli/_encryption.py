@@ -48,8 +48,8 @@ async def encrypting(settings: "Settings") -> AsyncIterator["Encryptor | None"]:
         return
     from uuid import uuid4
 
+    from umiak.api.configuration import Unacceptable
     from umiak.kit.clock import RealClock
-    from umiak.server.configuration import Unacceptable
     from umiak.server.encryption.following import Encryptor
 
     encryptor = Encryptor(settings.encryption, RealClock(), lambda: str(uuid4()))

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from umiak.api.configuration import ANYTHING, TEXT, Unacceptable, document, list_of, read, struct
 from umiak.kit.clock import Clock
 from umiak.kit.modules import exported
 from umiak.objects import encoding
@@ -15,7 +16,6 @@ from umiak.objects.encoding import Unreadable
 from umiak.objects.errors import together
 from umiak.objects.go_text import quoted
 from umiak.server.admission_settings import AdmissionSettings
-from umiak.server.configuration import ANYTHING, TEXT, Unacceptable, document, list_of, read, struct
 from umiak.server.contract import Admission, Means
 
 USUAL, OPTIONAL = "umiak.server.admission", "umiak.server.admission.optional"

@@ -6,6 +6,7 @@ Go's decoder is imitated where its errors reach clients: first the group, versio
 from typing import Any
 
 from umiak.api import registry, schema
+from umiak.api.faults import HEAD_TYPE, SCHEME
 from umiak.api.kind import Kind
 from umiak.objects import encoding
 from umiak.objects.encoding import Unreadable
@@ -18,11 +19,6 @@ from umiak.server.negotiation import body_format, unsupported_media
 
 SHOWN = 30
 """Bytes of an unreadable body that are shown in the error."""
-HEAD_TYPE = (
-    'Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
-    'Kind string "json:\\"kind,omitempty\\"" }'
-)
-SCHEME = 'in scheme "pkg/runtime/scheme.go:111"'
 
 
 def read_object(call: Call, kind: Kind, directive: str) -> Object:

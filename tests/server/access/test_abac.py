@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from umiak.api.configuration import Unacceptable
 from umiak.server.access.abac import parse
-from umiak.server.configuration import Unacceptable
 from umiak.server.contract import Attributes, User
 
 ADA = User("ada", groups=("crew",))

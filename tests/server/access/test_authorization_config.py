@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
+from umiak.api.configuration import Unacceptable, shown_span
 from umiak.server.access.authorization_config import load, of_flags
 from umiak.server.access.member import Member
 from umiak.server.access.settings import AccessSettings, WebhookSettings
-from umiak.server.configuration import Unacceptable, shown_span
 
 NODE, RBAC = {"type": "Node", "name": "node"}, {"type": "RBAC", "name": "rbac"}
 

@@ -5,13 +5,13 @@ import random
 import pytest
 
 from umiak.api import registry
+from umiak.api.configuration import Unacceptable
 from umiak.api.core.namespace import KIND as NAMESPACE
 from umiak.objects.errors import StatusError
 from umiak.server.admission.optional import event_rate_limit, image_policy_webhook, pod_node_selector
 from umiak.server.admission.optional.event_rate_limit import Bucket
 from umiak.server.admission.optional.image_policy_webhook import lifetime
 from umiak.server.admission.optional.pod_toleration_restriction import covers, merged
-from umiak.server.configuration import Unacceptable
 from umiak.server.contract import Means
 from umiak.testing.clock import VirtualClock
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from umiak.api.configuration import Unacceptable
 from umiak.kit.http.server import serve
 from umiak.server.answer import plain
 from umiak.server.app import ApiServer
@@ -17,7 +18,6 @@ from umiak.server.audit.log import LogFile
 from umiak.server.audit.record import Event, UserInfo, legacy
 from umiak.server.audit.settings import AuditSettings, Batching, LogSettings, Truncating, WebhookSettings
 from umiak.server.audit.setup import auditing
-from umiak.server.configuration import Unacceptable
 from umiak.server.contract import Decision, User
 from umiak.server.local import LocalTransport
 from umiak.store.memory import MemoryStore

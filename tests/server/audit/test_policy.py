@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
+from umiak.api.configuration import Unacceptable
 from umiak.server.audit.policy import Level, Verdict, policy_of
-from umiak.server.configuration import Unacceptable
 from umiak.server.contract import Request, User
 from umiak.server.route import route
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from umiak.server.configuration import Unacceptable
+from umiak.api.configuration import Unacceptable
 from umiak.server.encryption.config import Plugin, load, rules_of
 
 FILE = Path("/etc/enc.yaml")

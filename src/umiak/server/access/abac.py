@@ -6,8 +6,8 @@ Source: `pkg/auth/authorizer/abac`. Lines without a version, of the time before 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from umiak.api.configuration import SWITCH, TEXT, Unacceptable, document, read, struct
 from umiak.server.access.rules import Rule
-from umiak.server.configuration import SWITCH, TEXT, Unacceptable, document, read, struct
 from umiak.server.contract import Attributes, Decision, User
 
 READING = ("get", "list", "watch")

@@ -8,12 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from umiak.objects.errors import FieldError, duplicate, invalid_value, not_supported, required, together, too_many
-from umiak.objects.names import dns_subdomain
-from umiak.objects.types import Object
-from umiak.server.access.member import WEBHOOK, Member, Webhook
-from umiak.server.access.settings import AccessSettings
-from umiak.server.configuration import (
+from umiak.api.configuration import (
     SPAN,
     SWITCH,
     TEXT,
@@ -25,6 +20,11 @@ from umiak.server.configuration import (
     shown_span,
     struct,
 )
+from umiak.objects.errors import FieldError, duplicate, invalid_value, not_supported, required, together, too_many
+from umiak.objects.names import dns_subdomain
+from umiak.objects.types import Object
+from umiak.server.access.member import WEBHOOK, Member, Webhook
+from umiak.server.access.settings import AccessSettings
 
 MODES = ("ABAC", "AlwaysAllow", "AlwaysDeny", "Node", "RBAC", "Webhook")
 VERSIONS = ("v1", "v1beta1")

@@ -6,13 +6,13 @@ Source: apiserver's `pkg/authorization/cel`.
 from collections.abc import Sequence
 from functools import lru_cache
 
+from umiak.api.configuration import Unacceptable
 from umiak.objects.cel import uses
 from umiak.objects.cel.environment import PER_CALL_LIMIT, Environment
 from umiak.objects.cel.errors import CompileError, CostExceeded, EvaluationError, InstantiationError
 from umiak.objects.cel.program import Budget, Program
 from umiak.objects.errors import together
 from umiak.objects.types import Object
-from umiak.server.configuration import Unacceptable
 
 
 class Undecided(Exception):

@@ -111,8 +111,8 @@ class Row:
         await follow(path, known, self._changed)
 
     async def _changed(self, data: bytes) -> None:
+        from umiak.api.configuration import Unacceptable
         from umiak.server.access.authorization_config import load
-        from umiak.server.configuration import Unacceptable
 
         try:
             members = load(data, self.known)
@@ -138,8 +138,8 @@ async def _close(parts: Sequence[tuple[Member, Authorizer]]) -> None:
 
 
 def _abac(path: str) -> Authorizer:
+    from umiak.api.configuration import Unacceptable
     from umiak.server.access.abac import parse
-    from umiak.server.configuration import Unacceptable
 
     try:
         return parse(Path(path).read_text(), path)
@@ -151,8 +151,8 @@ def members(settings: AccessSettings) -> tuple[list[Member], bytes]:
     """(the authorizers that the settings name, the file they come from as it was read). Raises Unacceptable."""
     if settings.is_usually_authorized:
         return list(USUAL), b""
+    from umiak.api.configuration import Unacceptable
     from umiak.server.access.authorization_config import load, of_flags
-    from umiak.server.configuration import Unacceptable
 
     path = settings.authorization_config
     if path is None:

@@ -9,13 +9,13 @@ import logging
 import random
 from collections.abc import Sequence
 
+from umiak.api.configuration import Unacceptable
 from umiak.kit.clock import Clock
 from umiak.kit.expiring import Expiring
 from umiak.objects.types import Object
 from umiak.server.access.credentials import Unverified, Verified
 from umiak.server.access.settings import WebhookSettings
 from umiak.server.access.webhook_client import Unanswered, WebhookClient
-from umiak.server.configuration import Unacceptable
 from umiak.server.contract import User
 
 log = logging.getLogger(__name__)

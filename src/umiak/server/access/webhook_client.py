@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from umiak.api.configuration import Unacceptable, shown_span
 from umiak.kit.backoff import Backoff
 from umiak.kit.clock import Clock
 from umiak.objects.types import Object
-from umiak.server.configuration import Unacceptable, shown_span
 
 if TYPE_CHECKING:
     from umiak.client.kubeconfig import Config

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
+from umiak.api.configuration import SWITCH, TEXT, Unacceptable, document, list_of, read, struct
 from umiak.objects import names
 from umiak.objects.errors import FieldError, invalid_value, not_supported, required, together
 from umiak.objects.types import Object
-from umiak.server.configuration import SWITCH, TEXT, Unacceptable, document, list_of, read, struct
 from umiak.server.contract import User
 from umiak.server.route import Route
 

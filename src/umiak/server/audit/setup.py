@@ -3,6 +3,7 @@
 import random
 from collections.abc import Awaitable, Callable, Sequence
 
+from umiak.api.configuration import Unacceptable
 from umiak.kit.clock import Clock
 from umiak.server.audit.auditing import Auditing, Sink
 from umiak.server.audit.batch import Buffer, Send, fitting
@@ -11,7 +12,6 @@ from umiak.server.audit.policy import load
 from umiak.server.audit.record import Event
 from umiak.server.audit.settings import BATCH, STRICT, AuditSettings, LogSettings, Truncating, WebhookSettings
 from umiak.server.audit.webhook import Webhook
-from umiak.server.configuration import Unacceptable
 from umiak.server.contract import Request
 
 Close = Callable[[], Awaitable[None]]

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from umiak.objects.errors import FieldError, invalid_value, required, together
-from umiak.objects.go_text import quoted
-from umiak.objects.types import Object
-from umiak.server.configuration import (
+from umiak.api.configuration import (
     NUMBER,
     SPAN,
     TEXT,
@@ -21,6 +18,9 @@ from umiak.server.configuration import (
     seconds,
     struct,
 )
+from umiak.objects.errors import FieldError, invalid_value, required, together
+from umiak.objects.go_text import quoted
+from umiak.objects.types import Object
 
 _KEYS = list_of(struct("Key", name=TEXT, secret=TEXT))
 _PROVIDER = struct(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from umiak.api.configuration import Unacceptable
 from umiak.kit.clock import Clock
 from umiak.kit.tasks import Tasks
-from umiak.server.configuration import Unacceptable
 from umiak.server.encryption.chain import Encryption
 from umiak.server.encryption.config import Plugin, Rule, load
 from umiak.server.encryption.kms import Kms

@@ -13,9 +13,10 @@ import msgspec
 
 from umiak.api.core.service import KIND as SERVICE
 from umiak.api.discovery.endpointslice import KIND as ENDPOINT_SLICE
+from umiak.api.faults import HEAD_TYPE, SCHEME
 from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
-from umiak.server.bodies import HEAD_TYPE, SCHEME, go_kind
+from umiak.server.bodies import go_kind
 from umiak.server.contract import Objects
 from umiak.server.subresources.service_proxy import SERVICE_NAME, endpoints, port_name
 

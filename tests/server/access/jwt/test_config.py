@@ -3,9 +3,9 @@
 import pytest
 import yaml
 
+from umiak.api.configuration import Unacceptable
 from umiak.server.access.jwt.config import Anonymous, checked, initial, load, validate
 from umiak.server.access.settings import AccessSettings, OidcSettings
-from umiak.server.configuration import Unacceptable
 
 ISSUER = {"url": "https://issuer.example.com", "audiences": ["me"]}
 USERNAME = {"claim": "sub", "prefix": "x:"}

@@ -9,11 +9,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from umiak.api.common.checks import domain_prefixed_path
+from umiak.api.configuration import SWITCH, TEXT, Unacceptable, document, list_of, read, struct
 from umiak.objects.errors import FieldError, duplicate, field_forbidden, invalid_value, required, together, too_many
 from umiak.objects.types import Object
 from umiak.server.access.jwt.expressions import fault, mentions
 from umiak.server.access.settings import AccessSettings, OidcSettings
-from umiak.server.configuration import SWITCH, TEXT, Unacceptable, document, list_of, read, struct
 
 MOST_ISSUERS = 64
 ALGORITHMS = ("ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512")

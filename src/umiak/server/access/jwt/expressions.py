@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from umiak.api.configuration import Unacceptable
 from umiak.objects.cel import uses
 from umiak.objects.cel.environment import PER_CALL_LIMIT, Environment
 from umiak.objects.cel.errors import CompileError, CostExceeded, EvaluationError, InstantiationError
@@ -14,7 +15,6 @@ from umiak.objects.cel.macros import STANDARD
 from umiak.objects.cel.parser import RESERVED, parse
 from umiak.objects.cel.program import Budget, Program
 from umiak.objects.cel.syntax import Call, Ident, Literal, Node, Select, walk
-from umiak.server.configuration import Unacceptable
 
 WORDS = {"underscores": "__", "dot": ".", "dash": "-", "slash": "/"}
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from umiak.api.configuration import Unacceptable
 from umiak.kit.clock import Clock
 from umiak.kit.expiring import Expiring
 from umiak.kit.tls import client_context
@@ -26,7 +27,6 @@ from umiak.server.access.jwt.distributed import Distributed
 from umiak.server.access.jwt.mapping import Mapping
 from umiak.server.access.jwt.provider import KeySet, Unreachable, discover
 from umiak.server.bodies import go_kind
-from umiak.server.configuration import Unacceptable
 from umiak.server.contract import User
 from umiak.server.keys import decoded
 

@@ -7,10 +7,10 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from umiak.api.configuration import NUMBER, TEXT, Unacceptable, document, list_of, read, struct
 from umiak.kit.clock import Clock
 from umiak.objects.errors import FieldError, StatusError, invalid_value, not_supported, together
 from umiak.objects.types import Object
-from umiak.server.configuration import NUMBER, TEXT, Unacceptable, document, list_of, read, struct
 from umiak.server.contract import Admission, Admitted, Means, Phase, Surroundings
 
 REMEMBERED = 4096

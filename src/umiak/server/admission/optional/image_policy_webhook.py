@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from umiak.api.configuration import Unacceptable, shown_span
 from umiak.kit.expiring import Expiring
 from umiak.objects import encoding
 from umiak.objects.encoding import Unreadable
@@ -14,7 +15,6 @@ from umiak.objects.meta import annotations
 from umiak.objects.types import Object
 from umiak.server.access.webhook_client import Unanswered, WebhookClient
 from umiak.server.admission._common import is_pod, refuse
-from umiak.server.configuration import Unacceptable, shown_span
 from umiak.server.contract import Admission, Admitted, Means, Phase, Surroundings
 
 API_VERSION = "imagepolicy.k8s.io/v1alpha1"

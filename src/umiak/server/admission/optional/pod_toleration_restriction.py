@@ -6,12 +6,12 @@ Source: `plugin/pkg/admission/podtolerationrestriction` and `pkg/util/toleration
 import msgspec
 
 from umiak.api.common.pod_levels import quality_of_service
+from umiak.api.configuration import ANYTHING, document, list_of, read
 from umiak.api.core.namespace import KIND as NAMESPACE
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import annotations
 from umiak.objects.types import Object
 from umiak.server.admission._common import is_pod
-from umiak.server.configuration import ANYTHING, document, list_of, read
 from umiak.server.contract import Admission, Admitted, Means, Phase, Surroundings
 
 DEFAULTS = "scheduler.alpha.kubernetes.io/defaultTolerations"

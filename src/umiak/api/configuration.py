@@ -8,17 +8,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from umiak.api import schema
+from umiak.api.faults import HEAD_TYPE, SCHEME, described
 from umiak.api.schema import Schema
 from umiak.objects import encoding
 from umiak.objects.encoding import Unreadable
 from umiak.objects.errors import StatusError
 from umiak.objects.go_text import quoted
 from umiak.objects.types import Object
-from umiak.server.bodies import HEAD_TYPE, go_kind
 
 SECOND = 1_000_000_000
 """Nanoseconds."""
-SCHEME = 'in scheme "pkg/runtime/scheme.go:111"'
 
 
 class Unacceptable(ValueError):
@@ -78,7 +77,7 @@ def read(data: bytes, known: Mapping[tuple[str, str], Schema], *, strict: bool =
 
 def _known(value: Any, known: Mapping[tuple[str, str], Schema]) -> Schema:
     if not isinstance(value, dict | None):
-        why = f"json: cannot unmarshal {go_kind(value)} into {HEAD_TYPE}"
+        why = f"json: cannot unmarshal {described(value)} into {HEAD_TYPE}"
         raise Unacceptable(f"couldn't get version/kind; json parse error: {why}")
     obj: Object = value or {}
     version, kind = obj.get("apiVersion") or "", obj.get("kind") or ""
