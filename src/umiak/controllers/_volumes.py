@@ -28,6 +28,17 @@ def phase(obj: Object) -> str:
     return (obj.get("status") or {}).get("phase") or ""
 
 
+def claim_names(pod: Object) -> list[tuple[str, bool]]:
+    """Names of the claims that a pod uses, and whether each was made for this pod alone."""
+    names = []
+    for volume in spec(pod).get("volumes") or ():
+        if volume.get("persistentVolumeClaim"):
+            names.append((volume["persistentVolumeClaim"]["claimName"], False))
+        elif volume.get("ephemeral"):
+            names.append((f"{meta.name(pod)}-{volume['name']}", True))
+    return names
+
+
 def class_name(obj: Object) -> str:
     """The storage class of a claim or volume; the old annotation has precedence."""
     return meta.annotations(obj).get(CLASS) or spec(obj).get("storageClassName") or ""

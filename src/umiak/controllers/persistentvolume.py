@@ -79,13 +79,7 @@ def _waiting(ctx: Context, claim: Object) -> tuple[str, str]:
 
 def claims_of(pod: Object) -> list[str]:
     """Names of the claims that a pod uses; those of ephemeral volumes are `pod-volume`."""
-    names = []
-    for volume in spec(pod).get("volumes") or ():
-        if volume.get("persistentVolumeClaim"):
-            names.append(volume["persistentVolumeClaim"]["claimName"])
-        elif volume.get("ephemeral"):
-            names.append(f"{meta.name(pod)}-{volume['name']}")
-    return names
+    return [name for name, _ in rules.claim_names(pod)]
 
 
 def uses(pod: Object, claim: str) -> bool:
