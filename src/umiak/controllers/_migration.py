@@ -130,7 +130,7 @@ def inline_spec(moved: Moved, volume: Object, namespace: str) -> Object:
     """The spec of a persistent volume that stands for one written into a pod. Raises Untranslatable."""
     source = volume[moved.field]
     handle = moved.handle(source, Owner({"name": volume["name"]}, namespace or "default", is_volume=False))
-    csi = {"driver": moved.driver, "volumeHandle": handle}
+    csi: Object = {"driver": moved.driver, "volumeHandle": handle}
     if source.get("readOnly"):
         csi["readOnly"] = True
     if source.get("fsType"):
