@@ -1,6 +1,7 @@
-"""A cluster of umiak alone on two machines of its own: `umiak up` makes the first, a node agent joins from the second.
+"""A cluster of umiak on two machines of its own: `umiak up` makes the first, a node agent joins from the second.
 
-Both are namespaces of this machine (see `umiak.testing.machine`), so root is needed, and nothing is left behind.
+Instead of ours, the API server can be the original's with its etcd; everything else stays umiak. Both machines are
+namespaces of this one (see `umiak.testing.machine`), so root is needed, and nothing is left behind.
 """
 
 import asyncio
@@ -17,17 +18,27 @@ from typing import Any
 
 import mirror
 
-from umiak.cli.machine import containerd, programs
+from umiak.cli.machine import containerd, credentials, programs
 from umiak.cli.machine.config import ClusterConfig
-from umiak.cli.machine.credentials import NETWORK
 from umiak.client import kubeconfig
 from umiak.kit import pki
 from umiak.node.images.imports import import_archive
+from umiak.server import identity
 from umiak.testing import reference
 from umiak.testing.machine import Machine, Switch
 
 NODES = {"first": "198.51.100.10", "second": "198.51.100.11"}
+OURS, REFERENCE = "umiak", "reference"
+APISERVERS = (OURS, REFERENCE)
+"""Whose API server a cluster may have."""
+ETCD_PORT = 2379
 SETTLE = "import sys, pathlib; from umiak.cli.machine import kernel; kernel.settle(pathlib.Path(sys.argv[1]))"
+PERMIT = """import asyncio, sys
+from umiak.cli._part import connect
+from umiak.cli.machine import objects
+asyncio.run(objects.apply(connect(sys.argv[1], "up")))
+"""
+"""Gives the parts of a cluster their permissions, as `umiak up` does."""
 
 REGISTRY, MIRROR_PORT = "registry.k8s.io", 5000
 TELL = f"""set -e
@@ -65,12 +76,34 @@ class Cluster:
         search = f"PATH={self.environment['PATH']}"
         sys.stdout.write(self.first.run("env", search, *words, seconds=120))
 
+    def up_with_original(self) -> None:
+        """The same by hand, with kube-apiserver and etcd in place of our server. Raises reference.Missing."""
+        config, machine = self.configs[self.first.name], self.first
+        keys = config.layout.server
+        config.layout.make()
+        names = identity.names("10.96.0.1", config.clusterDomain, "0.0.0.0", machine.address)
+        made = identity.prepare(keys, datetime.now(UTC), *names)
+        (keys / "sa.pub").write_text(pki.public_key(made.signing_key))
+        credentials.write_all(config, made.authority)
+        self._kubeconfig(made.authority, self.admin, "kubernetes-admin", "system:masters")
+        machine.start("etcd", reference.etcd(config.layout.data / "etcd", ETCD_PORT))
+        machine.start("apiserver", reference.apiserver(keys, ETCD_PORT, config.address, config.port))
+        words = (reference.program("kubectl"), f"--kubeconfig={self.admin}", "get", "--raw=/readyz")
+        machine.wait_until(*words, seconds=90, pause=0.3)
+        machine.run(sys.executable, "-c", PERMIT, str(self.admin))
+        self._agent(config, machine)
+        machine.start("controllers", programs.controllers(config), programs.ENVIRONMENT)
+
     def join(self) -> None:
         """A second node, as its administrator would do it by hand: credentials, container runtime, agent."""
-        config, machine = self.configs[self.second.name], self.second
-        layout = config.layout
-        layout.make()
+        config = self.configs[self.second.name]
+        config.layout.make()
         self._credentials(config)
+        self._agent(config, self.second)
+        self._connect_pods()
+
+    def _agent(self, config: ClusterConfig, machine: Machine) -> None:
+        layout = config.layout
         machine.run(sys.executable, "-c", SETTLE, str(layout.before))
         containerd.prepare(layout)
         words = ["containerd", "--config", str(layout.containerd / "config.toml")]
@@ -78,25 +111,23 @@ class Cluster:
         asyncio.run(containerd.ready(layout))
         asyncio.run(containerd.import_pause(layout))
         machine.start("node", programs.node(config), {**programs.ENVIRONMENT, **self.environment})
-        self._connect_pods()
 
     def _credentials(self, config: ClusterConfig) -> None:
         keys = self.configs[self.first.name].layout.server
         shutil.copy(keys / "ca.crt", config.layout.server)
         authority = pki.Pair((keys / "ca.crt").read_text(), (keys / "ca.key").read_text())
-        users = {
-            "node": (f"system:node:{config.nodeName}", "system:nodes"),
-            "network": ("system:kube-proxy", NETWORK),
-        }
-        for part, (user, group) in users.items():
-            pair = pki.issue(authority, user, (group,), client=True, days=2, now=datetime.now(UTC))
-            how = kubeconfig.Config(
-                server=f"https://{self.first.address}:{config.port}",
-                ca_pem=authority.certificate_pem,
-                certificate_pem=pair.certificate_pem,
-                key_pem=pair.key_pem,
-            )
-            kubeconfig.write(str(config.layout.kubeconfig(part)), how, user=part)
+        self._kubeconfig(authority, config.layout.kubeconfig("node"), f"system:node:{config.nodeName}", "system:nodes")
+        self._kubeconfig(authority, config.layout.kubeconfig("network"), "system:kube-proxy", credentials.NETWORK)
+
+    def _kubeconfig(self, authority: pki.Pair, path: Path, user: str, group: str) -> None:
+        pair = pki.issue(authority, user, (group,), client=True, days=2, now=datetime.now(UTC))
+        how = kubeconfig.Config(
+            server=f"https://{self.first.address}:{self.configs[self.first.name].port}",
+            ca_pem=authority.certificate_pem,
+            certificate_pem=pair.certificate_pem,
+            key_pem=pair.key_pem,
+        )
+        kubeconfig.write(str(path), how, user=user)
 
     def _connect_pods(self) -> None:
         """Each machine's way to the pods of the other."""
@@ -128,8 +159,8 @@ class Cluster:
 
 
 @contextmanager
-def make(folder: Path) -> Iterator[Cluster]:
-    """Everything stops at the end; logs stay in `folder`, whose path must be short."""
+def make(folder: Path, apiserver: str = OURS) -> Iterator[Cluster]:
+    """Everything stops at the end; logs stay in `folder`, whose path must be short. Raises reference.Missing."""
     folders = {name: folder / name for name in NODES}
     for path in folders.values():
         path.mkdir()
@@ -139,7 +170,10 @@ def make(folder: Path) -> Iterator[Cluster]:
             for machine in machines:
                 switch.plug(machine)
             cluster = Cluster(folder, first, second)
-            cluster.up()
+            if apiserver == REFERENCE:
+                cluster.up_with_original()
+            else:
+                cluster.up()
             cluster.join()
             yield cluster
     forget(folder)
@@ -148,7 +182,7 @@ def make(folder: Path) -> Iterator[Cluster]:
 def forget(folder: Path) -> None:
     """Removes what containers left on the disk; the kernel may need a moment to let go."""
     for name in NODES:
-        for part in ("data/containerd", "data/node", "data/volumes", "changed", "work", "run"):
+        for part in ("data/containerd", "data/node", "data/volumes", "data/etcd", "changed", "work", "run"):
             shutil.rmtree(folder / name / part, ignore_errors=True)
 
 

@@ -1,8 +1,10 @@
-"""The page that says how far umiak conforms: counts by interest group, and each failure with its reason.
+"""Sections of the page that says how far umiak conforms: counts by interest group, each failure with its reason.
 
-`reasons.toml` holds what people found out about failing tests; what it says of a test that passes is not shown.
+Everything above the page's first section is written by hand. `reasons.toml` holds what people found
+out about failing tests; what it says of a test that passes is not shown.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,30 +12,27 @@ from pathlib import Path
 from suite import Result
 
 REASONS = Path(__file__).with_name("reasons.toml")
-HEAD = """\
-# Conformance
-
-The upstream conformance suite of Kubernetes 1.37.1 on two nodes, every part of which is umiak: API server, controllers,
-scheduler, node agents, service proxy, DNS. This page is written by `scripts/conformance`; do not edit it.
-
-`scripts/conformance [FOCUS]` runs it again, as root. It needs the suite itself (`e2e.test`, `ginkgo`, `kubectl` and the
-programs inside the test images) in `$REFERENCE/bin`, and nothing else from outside: the nodes are namespaces of this
-machine, and the images are made of programs on it.
-
-What failed was run again: mended or, where only time had run out on a busy machine, unchanged. The last run counts, and
-the page tells.
-
-For comparison: a one-node cluster of the original's programs on such a machine passed 418 of the 427 tests that may run
-in parallel.
-"""
 LONGEST = 200
 """Characters of a failure's text that are shown."""
 
 
-def page(results: Sequence[Result], reasons: Mapping[str, str]) -> str:
+def section(title: str, runs: Sequence[str], results: Sequence[Result], reasons: Mapping[str, str]) -> str:
+    """`runs` are lines that say when and how it was run."""
     failed = [r for r in results if r.ran and r.failure]
-    parts = (table(results), [""], failures(failed, reasons), second_attempts(results), left_out(results))
-    return "\n".join([HEAD, *(line for part in parts for line in part)]).rstrip() + "\n"
+    parts = (runs, [""], table(results), [""], failures(failed, reasons), second_attempts(results), left_out(results))
+    return "\n".join([f"## {title}", "", *(line for part in parts for line in part)]).rstrip() + "\n"
+
+
+def put(page: str, new: str) -> str:
+    """The page with the section in the place of the one with its title, or at the end."""
+    head, *sections = re.split(r"^(?=## )", page, flags=re.MULTILINE)
+    title = new.partition("\n")[0]
+    titles = [s.partition("\n")[0] for s in sections]
+    if title in titles:
+        sections[titles.index(title)] = new
+    else:
+        sections.append(new)
+    return "\n".join(part.rstrip() + "\n" for part in (head, *sections))
 
 
 def table(results: Sequence[Result]) -> list[str]:
@@ -52,7 +51,7 @@ def row(title: str, results: Sequence[Result]) -> str:
 def failures(failed: Sequence[Result], reasons: Mapping[str, str]) -> list[str]:
     if not failed:
         return []
-    lines = ["## What fails", "", "| test | why |", "|---|---|"]
+    lines = ["### What fails", "", "| test | why |", "|---|---|"]
     lines += [f"| {cell(r.name)} | {cell(reasons.get(r.name) or r.failure[:LONGEST])} |" for r in failed]
     return [*lines, ""]
 
@@ -61,13 +60,13 @@ def second_attempts(results: Sequence[Result]) -> list[str]:
     again = [r for r in results if r.before and not r.failure]
     if not again:
         return []
-    lines = ["## What passed at a second attempt", "", "| test | at the first |", "|---|---|"]
+    lines = ["### What passed at a second attempt", "", "| test | at the first |", "|---|---|"]
     return [*lines, *(f"| {cell(r.name)} | {cell(r.before[:LONGEST])} |" for r in again), ""]
 
 
 def left_out(results: Sequence[Result]) -> list[str]:
     names = [r.name for r in results if not r.ran]
-    return ["## What was not run", "", *(f"- {name}" for name in names), ""] if names else []
+    return ["### What was not run", "", *(f"- {name}" for name in names), ""] if names else []
 
 
 def cell(text: str) -> str:

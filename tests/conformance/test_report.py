@@ -40,19 +40,26 @@ def test_a_later_run_counts(tmp_path: Path, results: list[Result]) -> None:
     assert suite.read([tmp_path / "junit_01.xml", later])[0] == Result(ENDS, before="timed out waiting")
 
 
-def test_the_page(results: list[Result]) -> None:
-    page = report.page(results, {ENDS: "its | clock"})
-    assert "| sig-apps | 2 | 1 | 1 | 0 |" in page
-    assert "| **all** | 3 | 1 | 1 | 1 |" in page
-    assert "| [sig-apps] Job should end | its \\| clock |" in page
-    assert f"- {NODE}" in page
+def test_a_section(results: list[Result]) -> None:
+    text = report.section("Today", ["- noon"], results, {ENDS: "its | clock"})
+    assert text.startswith("## Today\n\n- noon\n\n| group |")
+    assert "| sig-apps | 2 | 1 | 1 | 0 |" in text
+    assert "| **all** | 3 | 1 | 1 | 1 |" in text
+    assert "| [sig-apps] Job should end | its \\| clock |" in text
+    assert f"- {NODE}" in text
 
 
 def test_a_second_attempt_is_told() -> None:
-    page = report.page([Result(RUNS, before="too slow")], {})
-    assert "| **all** | 1 | 1 | 0 | 0 |" in page
-    assert "## What passed at a second attempt" in page
-    assert "| [sig-apps] Job should run | too slow |" in page
+    text = report.section("Today", [], [Result(RUNS, before="too slow")], {})
+    assert "| **all** | 1 | 1 | 0 | 0 |" in text
+    assert "### What passed at a second attempt" in text
+    assert "| [sig-apps] Job should run | too slow |" in text
+
+
+def test_a_section_takes_the_place_of_its_elder() -> None:
+    page = "# Page\n\n## A\n\nold\n\n## B\n\nstays\n"
+    assert report.put(page, "## A\n\nnew\n") == "# Page\n\n## A\n\nnew\n\n## B\n\nstays\n"
+    assert report.put(page, "## C\n\nnew\n") == page + "\n## C\n\nnew\n"
 
 
 def test_reasons_are_of_tests() -> None:

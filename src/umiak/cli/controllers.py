@@ -6,8 +6,10 @@ import os
 import random
 import socket
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 
+from umiak.cli._access import span
 from umiak.cli._part import add_kubeconfig, connect, run_until_stopped, runtime, say_ready
 from umiak.cli.command import Command, CommandError
 from umiak.reconcile.context import Runtime
@@ -29,6 +31,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--service-account-key", type=Path, metavar="F", help="key that signs lasting tokens (PEM)")
     add("--signing-ca", type=Path, metavar="F", help="authority that signs certificate requests (PEM)")
     add("--signing-key", type=Path, metavar="F", help="its key (PEM)")
+    add(
+        "--legacy-service-account-token-clean-up-period",
+        type=span,
+        default=DEFAULTS.legacy_token_clean_up.total_seconds(),
+        metavar="TIME",
+        help="how long a generated token must be unused before it is made invalid, then deleted (default: a year)",
+    )
     add("--local-path-root", default="", metavar="DIR", help="folder on nodes for volumes of class local-path")
     add("--controllers", default="*", metavar="NAME,..", help="* for all, NAME for one, -NAME for all but one")
     add("--with-scheduler", action="store_true", help="run the scheduler in the same process, on the same cache")
@@ -45,6 +54,14 @@ def text_of(path: Path | None) -> str:
         raise CommandError(f"{path}: {error.strerror}") from error
 
 
+def clean_up_period(args: argparse.Namespace) -> timedelta:
+    """Raises CommandError unless it is longer than nothing."""
+    seconds = args.legacy_service_account_token_clean_up_period
+    if seconds <= 0:
+        raise CommandError(f"--legacy-service-account-token-clean-up-period: must be positive, not {seconds:g} s")
+    return timedelta(seconds=seconds)
+
+
 def options_of(args: argparse.Namespace) -> Options:
     return Options(
         cluster_cidrs=tuple(c for c in args.cluster_cidr.split(",") if c),
@@ -54,6 +71,7 @@ def options_of(args: argparse.Namespace) -> Options:
         service_account_key=text_of(args.service_account_key),
         signing_ca=text_of(args.signing_ca),
         signing_key=text_of(args.signing_key),
+        legacy_token_clean_up=clean_up_period(args),
         local_path_root=args.local_path_root,
     )
 

@@ -101,6 +101,8 @@ class Options:
     signing_key: str = ""
     signing_duration: timedelta = timedelta(days=365)
     """The longest that a signed certificate is valid."""
+    legacy_token_clean_up: timedelta = timedelta(days=365)
+    """How long a generated token must be unused before it is labelled invalid, and then before it is deleted."""
     local_path_root: str = ""
     """Folder on each node below which the local-path provisioner makes volumes."""
     node_monitor_grace: timedelta = timedelta(seconds=50)

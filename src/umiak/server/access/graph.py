@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from umiak.api.common.pod_secrets import VOLUME_SECRETS
 from umiak.server.access.feed import follow
 from umiak.store.contract import Cancel, Store
 
@@ -19,19 +20,6 @@ Vertex = tuple[str, str, str]
 """(resource, namespace, name)"""
 
 MIRROR = "kubernetes.io/config.mirror"
-VOLUME_SECRETS = {
-    "azureFile": ("secretName", None),
-    "cephfs": ("secretRef", "name"),
-    "cinder": ("secretRef", "name"),
-    "flexVolume": ("secretRef", "name"),
-    "rbd": ("secretRef", "name"),
-    "secret": ("secretName", None),
-    "scaleIO": ("secretRef", "name"),
-    "iscsi": ("secretRef", "name"),
-    "storageos": ("secretRef", "name"),
-    "csi": ("nodePublishSecretRef", "name"),
-}
-"""Where a volume source of a pod keeps the name of its secret."""
 SAME_NAMESPACE = ("cephfs", "flexVolume", "rbd", "scaleIO", "iscsi")
 """Sources of persistent volumes whose secret lives beside the claim unless a namespace is given."""
 

@@ -5,6 +5,7 @@ What a node may touch at all is the node authorizer's business; this looks into 
 
 from collections.abc import Awaitable, Callable, Iterator
 
+from umiak.api.common.pod_secrets import secret_names
 from umiak.api.core.node import KIND as NODE
 from umiak.api.core.persistentvolume import KIND as VOLUME
 from umiak.api.core.persistentvolumeclaim import KIND as CLAIM
@@ -16,7 +17,6 @@ from umiak.objects.types import Object
 from umiak.server.access.certificates import Malformed, request_subject
 from umiak.server.access.node import PREFIX, node_of
 from umiak.server.admission._common import MIRROR, is_mirror, refuse
-from umiak.server.admission.serviceaccount import secret_names
 from umiak.server.contract import Admission, Admitted, Attributes, Phase, Surroundings
 
 RESTRICTED = "node-restriction.kubernetes.io"

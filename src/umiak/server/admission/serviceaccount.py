@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from zlib import crc32
 
+from umiak.api.common.pod_secrets import container_secrets, secret_names
 from umiak.api.core.serviceaccount import KIND as SERVICE_ACCOUNT
 from umiak.objects.encoding import to_json
 from umiak.objects.meta import annotations, name
 from umiak.objects.types import Object
-from umiak.server.access.graph import VOLUME_SECRETS
 from umiak.server.admission._common import SUFFIX_LETTERS, containers, is_mirror, is_pod, refuse
 from umiak.server.contract import Admission, Admitted, Phase, Surroundings
 
@@ -70,30 +70,6 @@ def mirror_fault(pod: Object) -> str:
         if any(source.get("serviceAccountToken") for source in (volume.get("projected") or {}).get("sources") or ()):
             return "a mirror pod may not use ServiceAccountToken volume projections"
     return ""
-
-
-def secret_names(spec: Object) -> Iterator[str]:
-    """Every secret that a pod refers to."""
-    yield from (secret.get("name", "") for secret in spec.get("imagePullSecrets") or ())
-    for _, container in containers(spec):
-        yield from (secret for _, secret in container_secrets(container))
-    for volume in spec.get("volumes") or ():
-        for source, (field, inner) in VOLUME_SECRETS.items():
-            if found := (volume.get(source) or {}).get(field):
-                yield found.get(inner, "") if inner else found
-        for part in (volume.get("projected") or {}).get("sources") or ():
-            if part.get("secret"):
-                yield part["secret"].get("name", "")
-
-
-def container_secrets(container: Object) -> Iterator[tuple[str, str]]:
-    """(how the container refers to it, name) of each secret in its environment."""
-    for variable in container.get("env") or ():
-        if key := (variable.get("valueFrom") or {}).get("secretKeyRef"):
-            yield f"envVar {variable['name']} referencing", key.get("name", "")
-    for source in container.get("envFrom") or ():
-        if source.get("secretRef"):
-            yield "envFrom referencing", source["secretRef"].get("name", "")
 
 
 def fill_in(pod: Object, account: Object) -> None:
