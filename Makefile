@@ -28,6 +28,6 @@ check:
 	@scripts/install --dev
 	@scripts/check
 
-bench: install
+bench: packages install
 	@.venv/bin/python bench/run.py
 	@.venv/bin/python bench/testing.py

@@ -2,7 +2,9 @@
 
 import asyncio
 
-from umiak.server.rounds import REST, Rounds
+import pytest
+
+from umiak.server.rounds import REST, Rounds, rest_after
 from umiak.testing.clock import VirtualClock
 
 TOOK = 0.002
@@ -58,3 +60,16 @@ async def test_after_a_quick_round_there_is_no_rest():
         await asyncio.sleep(0)
         clock.skip(REST * TOOK)
     assert listener.told == [["first"], ["second"]]
+
+
+@pytest.mark.parametrize(
+    "took, rest",
+    [
+        (0.001, 0.008),  # a few dozen watchers
+        (0.0025, 0.02),
+        (0.008, 0.02),  # no longer than clients notice
+        (0.1, 0.2),  # thousands of them: requests get their share all the same
+    ],
+)
+def test_rest_grows_with_the_round_and_then_no_more(took, rest):
+    assert rest_after(took) == pytest.approx(rest)
