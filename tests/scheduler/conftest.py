@@ -8,9 +8,10 @@ import pytest
 from umiak.reconcile.cache import Tables
 from umiak.scheduler.contract import Cycle
 from umiak.scheduler.decide import Decider, Placement, Refusal
-from umiak.scheduler.loop import _READ, default_plugins
+from umiak.scheduler.loop import _READ
 from umiak.scheduler.nodes import NodeView
 from umiak.scheduler.pods import PodView, view
+from umiak.scheduler.profile import default_plugins
 from umiak.testing.clock import NOON
 
 

@@ -153,12 +153,6 @@ def test_large_clusters_are_sampled(nodes, enough):
     assert wanted_count(nodes) == enough
 
 
-def test_gated_pods_are_told_so(world, node_of, pod_of):
-    world.add_nodes(node_of("a"))
-    why = world.why_not(pod_of("p", schedulingGates=[{"name": "wait"}]))
-    assert why == "0/1 nodes are available: Scheduling is blocked due to non-empty scheduling gates."
-
-
 def test_a_missing_claim_is_named(world, node_of, pod_of):
     world.add_nodes(node_of("a"))
     volume = {"name": "v", "persistentVolumeClaim": {"claimName": "gone"}}

@@ -1,5 +1,6 @@
 """Who must leave for a more important pod (DefaultPreemption)."""
 
+import random
 from dataclasses import replace
 
 from umiak.scheduler import preemption
@@ -11,7 +12,7 @@ def outcome(world, pod, budgets=()):
     cycle = world.cycle(pod)
     refusal = world.decider.decide(cycle)
     assert isinstance(refusal, Refusal)
-    return preemption.decide(cycle, world.plugins, refusal, budgets)
+    return preemption.decide(cycle, world.plugins, refusal, budgets, random.Random(1))
 
 
 def names(found) -> list[str]:

@@ -30,10 +30,11 @@ def _leaf(type_: str, go_type: str) -> Schema:
     return made
 
 
-TEXT, SWITCH, NUMBER, ANYTHING = (
+TEXT, SWITCH, NUMBER, LONG, ANYTHING = (
     _leaf("string", "string"),
     _leaf("boolean", "bool"),
     _leaf("integer", "int32"),
+    _leaf("integer", "int64"),
     _leaf("raw", "runtime.RawExtension"),
 )
 SPAN = _leaf("any", "v1.Duration")
@@ -61,18 +62,28 @@ def document(kind: str, **fields: Schema) -> Schema:
 def read(data: bytes, known: Mapping[tuple[str, str], Schema], *, strict: bool = True) -> Object:
     """The object in `data`, YAML or JSON, which must be one of `known` by (apiVersion, kind). Unknown fields are
     refused, or passed over where the reference is not `strict`. Raises Unacceptable."""
+    obj, faults = examine(data, known)
+    if strict and faults:
+        raise Unacceptable(f"strict decoding error: {', '.join(faults)}")
+    return obj
+
+
+def examine(data: bytes, known: Mapping[tuple[str, str], Schema]) -> tuple[Object, list[str]]:
+    """As `read`, with the unknown and doubled fields told beside the object."""
     try:
         value, repeated = encoding.from_yaml(data)
     except Unreadable as error:
         raise Unacceptable(f"couldn't get version/kind; json parse error: {error}") from None
-    found = _known(value, known)
+    obj, faults = decode(_known(value, known), value)
+    return obj, [*repeated, *faults]
+
+
+def decode(found: Schema, value: Any) -> tuple[Object, list[str]]:
+    """What was read, by its structure, and its unknown fields. Raises Unacceptable."""
     try:
-        obj, faults = schema.decode(found, value)
+        return schema.decode(found, value)
     except StatusError as error:
         raise Unacceptable(error.message.partition(": ")[2]) from None
-    if strict and (faults := [*repeated, *faults]):
-        raise Unacceptable(f"strict decoding error: {', '.join(faults)}")
-    return obj
 
 
 def _known(value: Any, known: Mapping[tuple[str, str], Schema]) -> Schema:

@@ -2,25 +2,68 @@
 
 import argparse
 import asyncio
+import os
+import random
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from umiak.cli._part import add_kubeconfig, connect, run_until_stopped, runtime, say_ready
-from umiak.cli.command import Command
+from umiak.cli._part import connect, run_until_stopped, runtime, say_ready
+from umiak.cli.command import Command, CommandError
+
+if TYPE_CHECKING:
+    from umiak.reconcile.context import Runtime
+    from umiak.scheduler.configuration.reading import Configuration
+    from umiak.scheduler.loop import Scheduler
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    add_kubeconfig(parser)
-    parser.add_argument("--name", default="default-scheduler", help="schedule pods that ask for this scheduler")
+    add = parser.add_argument
+    add("--kubeconfig", type=Path, metavar="F", help="how to reach the API server; --config may say so, too")
+    add("--config", type=Path, metavar="F", help="a KubeSchedulerConfiguration: profiles, plugins and their arguments")
+    add("--name", default="", help="schedule pods that ask for this scheduler (default-scheduler); not with --config")
+
+
+def configuration(path: Path) -> "Configuration":
+    """Raises CommandError."""
+    from umiak.api.configuration import Unacceptable
+    from umiak.scheduler.configuration.reading import load
+
+    try:
+        return load(path.read_bytes())
+    except Unacceptable as error:
+        raise CommandError(str(error)) from None
+    except OSError as error:
+        raise CommandError(f"open {path}: {(error.strerror or '').lower()}") from None
 
 
 def run(args: argparse.Namespace) -> int:
-    return run_until_stopped(lambda: schedule(args))
+    if args.config and args.name:
+        raise CommandError("--name and --config exclude each other: the configuration's profiles have names")
+    config = configuration(args.config) if args.config else None
+    if args.kubeconfig is None:
+        if config is None or not config.kubeconfig:
+            raise CommandError("--kubeconfig F is needed, or a --config whose clientConnection names one")
+        args.kubeconfig = Path(config.kubeconfig)
+    return run_until_stopped(lambda: work(args, config))
 
 
-async def schedule(args: argparse.Namespace) -> None:
+async def work(args: argparse.Namespace, config: "Configuration | None") -> None:
     from umiak.scheduler.loop import Scheduler
+    from umiak.scheduler.profile import DEFAULT_NAME, default_profile
 
     shared = runtime(connect(args.kubeconfig, "scheduler"))
-    scheduler = Scheduler(shared, name=args.name)
+    if config is None:
+        await schedule(shared, Scheduler(shared, profiles=[default_profile(args.name or DEFAULT_NAME)]))
+        return
+    scheduler = Scheduler(shared, profiles=config.profiles, backoff=config.backoff)
+    if config.leader_elect:
+        await lead(shared, config, scheduler)
+    else:
+        await schedule(shared, scheduler)
+
+
+async def schedule(shared: "Runtime", scheduler: "Scheduler") -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(shared.recorder.run(), name="events")
         tasks.create_task(scheduler.run(), name="scheduler")
@@ -28,10 +71,30 @@ async def schedule(args: argparse.Namespace) -> None:
         say_ready("scheduler is ready")
 
 
+async def lead(shared: "Runtime", config: "Configuration", scheduler: "Scheduler") -> None:
+    """Works once and while this process is the leader; ends when it no longer is, for its supervisor to start anew."""
+    from umiak.reconcile.leader import Election, Timing
+
+    election = config.described["leaderElection"]
+    one = Election(
+        shared.client,
+        shared.clock,
+        shared.random,
+        name=election["resourceName"],
+        namespace=election["resourceNamespace"],
+        identity=f"{socket.gethostname()}_{os.getpid()}_{random.getrandbits(32):08x}",
+        timing=Timing(config.lease_seconds, config.renew_deadline, config.retry_period),
+    )
+    await one.run(lambda: schedule(shared, scheduler))
+
+
 COMMAND = Command(
     name="scheduler",
     help="run only the scheduler, against any Kubernetes API server",
     arguments=arguments,
     run=run,
-    examples=("umiak scheduler --kubeconfig admin.kubeconfig",),
+    examples=(
+        "umiak scheduler --kubeconfig admin.kubeconfig",
+        "umiak scheduler --kubeconfig admin.kubeconfig --config scheduler.yaml",
+    ),
 )

@@ -19,11 +19,20 @@ from umiak.objects.errors import StatusError
 from umiak.objects.meta import format_micro_time
 from umiak.objects.types import Object
 
-LEASE_SECONDS = 15
-RENEW_DEADLINE = 10.0
-RETRY_SECONDS = 2.0
 JITTER = 1.2
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds: how long a lease is good for, when its holder gives up, how often it is looked at."""
+
+    lease: float = 15
+    deadline: float = 10
+    retry: float = 2
+
+
+USUAL = Timing()
 
 
 @dataclass(slots=True)
@@ -41,7 +50,7 @@ def may_take(seen: Seen, identity: str, now: float) -> bool:
     return holder in ("", identity) or seen.changed + lasts < now
 
 
-def renewed(spec: Object, identity: str, now: datetime) -> Object:
+def renewed(spec: Object, identity: str, now: datetime, lease_seconds: float = USUAL.lease) -> Object:
     """What the holder writes; taking over from another counts as a transition."""
     stamp = format_micro_time(now)
     ours = spec.get("holderIdentity") == identity
@@ -49,7 +58,7 @@ def renewed(spec: Object, identity: str, now: datetime) -> Object:
     return {
         **spec,
         "holderIdentity": identity,
-        "leaseDurationSeconds": LEASE_SECONDS,
+        "leaseDurationSeconds": int(lease_seconds),
         "acquireTime": spec.get("acquireTime") if ours else stamp,
         "renewTime": stamp,
         "leaseTransitions": transitions if ours or not spec else transitions + 1,
@@ -73,10 +82,12 @@ class Election:
         name: str,
         identity: str,
         namespace: str = "kube-system",
+        timing: Timing = USUAL,
     ) -> None:
         self.name, self.namespace, self.identity = name, namespace, identity
         self.leading = False
         self._client, self._clock, self._random = client, clock, chance
+        self._timing = timing
         self._lease: Object | None = None
         self._seen: Seen | None = None
 
@@ -100,13 +111,13 @@ class Election:
 
     async def _acquire(self) -> None:
         while not await self._try():
-            await self._clock.sleep(RETRY_SECONDS * (1 + self._random.random() * JITTER))
+            await self._clock.sleep(self._timing.retry * (1 + self._random.random() * JITTER))
 
     async def _keep(self) -> None:
         """Renews; returns when that failed for too long."""
         good = self._clock.monotonic()
-        while self._clock.monotonic() - good < RENEW_DEADLINE:
-            await self._clock.sleep(RETRY_SECONDS)
+        while self._clock.monotonic() - good < self._timing.deadline:
+            await self._clock.sleep(self._timing.retry)
             if await self._try():
                 good = self._clock.monotonic()
         log.error("lost the lease %s/%s", self.namespace, self.name)
@@ -128,7 +139,7 @@ class Election:
         seen = self._observe(self._lease)
         if not may_take(seen, self.identity, self._clock.monotonic()):
             return False
-        wanted = {**self._lease, "spec": renewed(seen.spec, self.identity, self._clock.now())}
+        wanted = {**self._lease, "spec": renewed(seen.spec, self.identity, self._clock.now(), self._timing.lease)}
         self._remember(await self._client.update(LEASE, wanted))
         return True
 
@@ -145,7 +156,7 @@ class Election:
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": {"name": self.name, "namespace": self.namespace},
-            "spec": renewed({}, self.identity, self._clock.now()),
+            "spec": renewed({}, self.identity, self._clock.now(), self._timing.lease),
         }
 
     def _observe(self, lease: Object) -> Seen:

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from umiak.objects.types import Object
 from umiak.reconcile.contract import Cache, Context
 
 if TYPE_CHECKING:
@@ -86,6 +87,33 @@ class Cycle:
     notes: dict[str, Any] = field(default_factory=dict)
     nominated: "Mapping[str, Mapping[str, PodView]]" = field(default_factory=dict)
     """By node and uid, the pods that nodes are promised to."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """By plugin, what the profile's arguments for it say; a plugin that is not here has its defaults."""
+
+
+POINTS = (
+    "preFilter",
+    "filter",
+    "postFilter",
+    "reserve",
+    "preScore",
+    "score",
+    "preBind",
+    "bind",
+    "postBind",
+    "permit",
+    "preEnqueue",
+    "queueSort",
+)
+"""The framework's extension points, in the order in which it fills them."""
+HOOKS = {
+    "preFilter": ("prefilter",),
+    "filter": ("filter", "moved"),
+    "preScore": ("prescore",),
+    "score": ("score", "normalize"),
+    "preBind": ("prebind",),
+}
+"""The hooks of a Plugin that act at each point."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +137,14 @@ class Plugin:
     """Acts before the pod is bound, and may wait; raises to give the attempt up."""
     retry_on: frozenset[Event] = frozenset()
     """Events after which a pod that this plugin rejected is worth another try."""
+    settings: Callable[[Object], Any] | None = None
+    """What a profile's arguments, complete and right, mean to the hooks: they find it in `cycle.settings`."""
+    points: frozenset[str] = frozenset()
+    """Extension points at which the reference's plugin of this name acts; those of its hooks need not be named."""
+
+    def __post_init__(self) -> None:
+        acts = {point for point, hooks in HOOKS.items() if any(getattr(self, hook) is not None for hook in hooks)}
+        object.__setattr__(self, "points", self.points | acts)
 
 
 def normalize_highest(scores: dict[str, int], *, reverse: bool = False) -> None:

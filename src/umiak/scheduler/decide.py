@@ -50,11 +50,11 @@ class Refusal:
 NO_NODES = "no nodes available to schedule pods"
 
 
-def wanted_count(nodes: int) -> int:
-    """How many feasible nodes are enough to choose among (the reference's adaptive sampling)."""
+def wanted_count(nodes: int, percentage: int = 0) -> int:
+    """How many feasible nodes are enough to choose among; with percentage 0 the reference's adaptive sampling."""
     if nodes <= ALL_BELOW:
         return nodes
-    share = max(LOWEST_SHARE, 50 - nodes // 125)
+    share = percentage or max(LOWEST_SHARE, 50 - nodes // 125)
     return max(ALL_BELOW, nodes * share // 100)
 
 
@@ -133,7 +133,9 @@ def _ask(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView) -> tuple[Verdi
 UNNAMED = Reject(("node(s) didn't match Pod's node affinity/selector",), hopeless=True)
 
 
-def find_feasible(cycle: Cycle, filters: Filters, start: int) -> tuple[list[NodeView], Refusal, int]:
+def find_feasible(
+    cycle: Cycle, filters: Filters, start: int, percentage: int = 0
+) -> tuple[list[NodeView], Refusal, int]:
     """Feasible nodes, what was said of the others, and how many were looked at. Begins at the `start`th node."""
     everyone = list(cycle.nodes.values())
     if filters.only is not None:
@@ -143,7 +145,7 @@ def find_feasible(cycle: Cycle, filters: Filters, start: int) -> tuple[list[Node
         turn = start % len(everyone)
         chosen = everyone[turn:] + everyone[:turn]
         refusal = Refusal(len(everyone))
-    enough, feasible, seen = wanted_count(len(everyone)), [], 0
+    enough, feasible, seen = wanted_count(len(everyone), percentage), [], 0
     for node in chosen:
         seen += 1
         verdict, who = judge(cycle, filters.plugins, node)
@@ -183,6 +185,7 @@ class Decider:
 
     plugins: Sequence[Plugin]
     chance: random.Random
+    percentage: int = 0
     next_start: int = 0
 
     def decide(self, cycle: Cycle) -> Placement | Refusal:
@@ -194,7 +197,7 @@ class Decider:
         nominated = cycle.nodes.get(cycle.pod.nominated)
         if nominated is not None and judge(cycle, filters.plugins, nominated)[0] is None:
             return Placement(nominated, filters.plugins, (nominated.name,), {})
-        feasible, refusal, seen = find_feasible(cycle, filters, self.next_start)
+        feasible, refusal, seen = find_feasible(cycle, filters, self.next_start, self.percentage)
         if filters.only is None:
             self.next_start = (self.next_start + seen) % len(cycle.nodes)
         if not feasible:

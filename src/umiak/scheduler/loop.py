@@ -12,7 +12,7 @@ from umiak.api.core import namespace, node, persistentvolume, persistentvolumecl
 from umiak.api.policy import poddisruptionbudget
 from umiak.api.storage import csinode, storageclass
 from umiak.client.contract import Preconditions, Unreachable
-from umiak.kit.modules import exported
+from umiak.kit.backoff import Backoff
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
@@ -20,20 +20,22 @@ from umiak.reconcile.cache import Change
 from umiak.reconcile.context import Runtime
 from umiak.scheduler import preemption
 from umiak.scheduler.cluster import ClusterState
-from umiak.scheduler.contract import Cycle, Event, Plugin
+from umiak.scheduler.contract import Cycle, Event
 from umiak.scheduler.decide import NO_NODES, Decider, Placement, Refusal
 from umiak.scheduler.nominations import Nominations
+from umiak.scheduler.plugins.default_preemption import NAME as PREEMPTION
+from umiak.scheduler.plugins.scheduling_gates import NAME as GATES
 from umiak.scheduler.plugins.scheduling_gates import is_gated
 from umiak.scheduler.plugins.volume_binding import BindingFailed
 from umiak.scheduler.pods import PodView, view
-from umiak.scheduler.queue import Queue, Waiting
+from umiak.scheduler.profile import Profile, default_profile
+from umiak.scheduler.queue import BACKOFF, Queue, Waiting
 
 log = logging.getLogger(__name__)
 BINDERS = 64
 DECISIONS_IN_A_ROW = 20
 """After so many the event loop gets its turn, so that bindings go out and news comes in."""
 FLUSH_SECONDS = 30.0
-NAME = "default-scheduler"
 
 _VOLUME_KINDS = (persistentvolume.KIND, persistentvolumeclaim.KIND, storageclass.KIND, csinode.KIND)
 _READ = (
@@ -49,22 +51,28 @@ _READ = (
 )
 
 
-def default_plugins() -> list[Plugin]:
-    """All rules in the reference's order."""
-    return sorted(exported("umiak.scheduler.plugins", "PLUGIN").values(), key=lambda p: p.order)
+class Way:
+    """What it takes to schedule by one profile."""
+
+    def __init__(self, profile: Profile, runtime: Runtime) -> None:
+        self.profile = profile
+        self.decider = Decider(profile.plugins, runtime.random, profile.percentage)
+        self.context = runtime.context(profile.name)
+        self.gates = any(p.name == GATES and "preEnqueue" in p.points for p in profile.plugins)
+        self.preempts = any(p.name == PREEMPTION and "postFilter" in p.points for p in profile.plugins)
 
 
 class Scheduler:
     """`run` returns only when cancelled."""
 
-    def __init__(self, runtime: Runtime, *, name: str = NAME, plugins: Sequence[Plugin] | None = None) -> None:
-        self.name = name
+    def __init__(
+        self, runtime: Runtime, *, profiles: Sequence[Profile] | None = None, backoff: Backoff = BACKOFF
+    ) -> None:
         self.ready = asyncio.Event()
         self._runtime = runtime
-        self._context = runtime.context(name)
-        self._plugins = plugins if plugins is not None else default_plugins()
-        self._decider = Decider(self._plugins, runtime.random)
-        self._queue = Queue({p.name: p.retry_on for p in self._plugins})
+        given = profiles if profiles is not None else (default_profile(),)
+        self._ways = {profile.name: Way(profile, runtime) for profile in given}
+        self._queue = Queue({p.name: p.retry_on for profile in given for p in profile.plugins}, backoff)
         self._cluster = ClusterState(self._happened)
         self._nominations = Nominations()
         self._work = asyncio.Event()
@@ -108,7 +116,8 @@ class Scheduler:
 
     def _pod_waits(self, obj: Object) -> None:
         waiting = view(obj)
-        ours = waiting.scheduler == self.name and not waiting.finished and not waiting.being_deleted
+        way = self._ways.get(waiting.scheduler)
+        ours = way is not None and not waiting.finished and not waiting.being_deleted
         if not ours:
             self._queue.remove(waiting.key)
             self._nominations.remove(waiting.uid)
@@ -116,7 +125,7 @@ class Scheduler:
             self._queue.add(waiting, self._runtime.clock.monotonic())
             if waiting.nominated:
                 self._nominations.add(waiting, waiting.nominated)
-            if is_gated(waiting):
+            if way is not None and way.gates and is_gated(waiting):
                 self._queue.park(waiting.key)
             self._work.set()
 
@@ -147,17 +156,23 @@ class Scheduler:
 
     def _decide(self, waiting: Waiting) -> Coroutine[None, None, None]:
         """Decides now; returns what is left to do about it, which may wait for the server."""
-        now, nominated = self._runtime.clock.now(), self._nominations.by_node
-        cycle = Cycle(waiting.pod, self._cluster.nodes, self._runtime.tables, now, nominated=nominated)
-        decision = self._decider.decide(cycle)
+        way = self._ways[waiting.pod.scheduler]
+        now, nominated, told = self._runtime.clock.now(), self._nominations.by_node, way.profile.settings
+        cycle = Cycle(waiting.pod, self._cluster.nodes, self._runtime.tables, now, nominated=nominated, settings=told)
+        decision = way.decider.decide(cycle)
         if isinstance(decision, Refusal):
-            budgets = self._runtime.tables.list(poddisruptionbudget.KIND)
-            outcome = preemption.decide(cycle, self._plugins, decision, budgets)
+            outcome = self._make_room(way, cycle, decision)
             self._promise(waiting.pod, outcome)
             return self._refuse(waiting, decision, outcome)
         self._cluster.assume(waiting.pod, decision.node.name)
         self._nominations.remove(waiting.pod.uid)
         return self._bind(waiting, cycle, decision)
+
+    def _make_room(self, way: Way, cycle: Cycle, refusal: Refusal) -> preemption.Outcome:
+        if not way.preempts:
+            return preemption.Outcome(None, "")
+        budgets = self._runtime.tables.list(poddisruptionbudget.KIND)
+        return preemption.decide(cycle, way.profile.plugins, refusal, budgets, self._runtime.random)
 
     def _promise(self, about: PodView, outcome: preemption.Outcome) -> None:
         """At once, so that the next decision heeds it; the pod's status tells later."""
@@ -191,11 +206,11 @@ class Scheduler:
         chosen, name = waiting.pod, placement.node.name
         for plugin in placement.plugins:
             if plugin.prebind is not None:
-                await plugin.prebind(self._context, cycle, placement.node)
+                await plugin.prebind(self._ways[chosen.scheduler].context, cycle, placement.node)
         target = {"apiVersion": "v1", "kind": "Node", "name": name}
         about = {"name": chosen.name, "namespace": chosen.namespace, "uid": chosen.uid}
         binding = {"apiVersion": "v1", "kind": "Binding", "metadata": about, "target": target}
-        await self._context.client.create(
+        await self._runtime.client.create(
             pod.KIND, binding, namespace=chosen.namespace, name=chosen.name, subresource="binding"
         )
         self._queue.done(chosen.key)
@@ -209,7 +224,7 @@ class Scheduler:
         if outcome.victims is not None:
             nominated = outcome.victims.node
             await self._evict(waiting.pod, outcome.victims)
-        elif refusal.nodes:
+        elif refusal.nodes and outcome.message:
             pieces.append(outcome.message)
         message = " ".join(pieces)
         now = self._runtime.clock.monotonic()
@@ -227,11 +242,11 @@ class Scheduler:
                 "type": "DisruptionTarget",
                 "status": "True",
                 "reason": "PreemptionByScheduler",
-                "message": f"{self.name}: preempting to accommodate a higher priority pod",
+                "message": f"{preemptor.scheduler}: preempting to accommodate a higher priority pod",
                 "lastTransitionTime": meta.format_time(self._runtime.clock.now()),
             }
             only = Preconditions(uid=victim.uid)
-            client = self._context.client
+            client = self._runtime.client
             try:
                 patch = {"metadata": {"uid": victim.uid}, "status": {"conditions": [condition]}}
                 await client.patch(
@@ -241,7 +256,7 @@ class Scheduler:
             except StatusError as error:
                 if error.code not in (404, 409):
                     raise
-            self._event(victim, "Normal", "Preempted", text)
+            self._event(victim, "Normal", "Preempted", text, by=preemptor.scheduler)
 
     async def _set_condition(self, about: PodView, message: str, nominated: str) -> None:
         """PodScheduled=False with the reason, which is what `kubectl describe` and autoscalers read."""
@@ -261,14 +276,15 @@ class Scheduler:
         if nominated or status.get("nominatedNodeName"):
             change["nominatedNodeName"] = nominated or None
         patch = {"metadata": {"uid": about.uid}, "status": change}
-        await self._context.client.patch(
+        await self._runtime.client.patch(
             pod.KIND, about.name, about.namespace, patch, type="strategic", subresource="status"
         )
 
-    def _event(self, about: PodView, type: str, reason: str, message: str) -> None:
+    def _event(self, about: PodView, type: str, reason: str, message: str, by: str = "") -> None:
+        """`by`: the scheduler that tells; empty: the pod's own."""
         where = {"name": about.name, "namespace": about.namespace, "uid": about.uid, "resourceVersion": about.version}
         subject = {"apiVersion": "v1", "kind": "Pod", "metadata": where}
-        self._context.events.event(subject, type, reason, message)
+        self._ways[by or about.scheduler].context.events.event(subject, type, reason, message)
 
     async def _flush(self) -> None:
         while True:

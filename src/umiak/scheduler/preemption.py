@@ -4,6 +4,7 @@ Follows DefaultPreemption: a node qualifies when removing all pods of lower prio
 possible are put back, those under a PodDisruptionBudget first. Of several nodes the one that hurts least is taken.
 """
 
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from umiak.objects.types import Object
 from umiak.scheduler.contract import Cycle, Plugin
 from umiak.scheduler.decide import Refusal, judge, move, prefilter
 from umiak.scheduler.nodes import NodeView
+from umiak.scheduler.plugins import default_preemption
 from umiak.scheduler.pods import PodView
 
 NO_VICTIMS = "No preemption victims found for incoming pod"
@@ -116,7 +118,9 @@ def may_preempt(pod: PodView, nominated: NodeView | None) -> str:
     return ""
 
 
-def decide(cycle: Cycle, plugins: Sequence[Plugin], refusal: Refusal, budgets: Iterable[Object]) -> Outcome:
+def decide(
+    cycle: Cycle, plugins: Sequence[Plugin], refusal: Refusal, budgets: Iterable[Object], chance: random.Random
+) -> Outcome:
     """What to do for a pod that fits nowhere."""
     reason = may_preempt(cycle.pod, cycle.nodes.get(cycle.pod.nominated))
     if reason:
@@ -125,14 +129,28 @@ def decide(cycle: Cycle, plugins: Sequence[Plugin], refusal: Refusal, budgets: I
     known = list(budgets)
     filters = prefilter(cycle, plugins)
     candidates = []
-    if filters.refusal is None:
-        for name in hopeful:
-            found = victims_on(cycle, filters.plugins, cycle.nodes[name], known)
-            if found is not None and found.pods:
-                candidates.append(found)
+    if filters.refusal is None and hopeful:
+        turn = chance.randrange(len(hopeful))
+        candidates = candidates_on(cycle, filters.plugins, hopeful[turn:] + hopeful[:turn], known)
     if candidates:
         return Outcome(min(candidates, key=harm), "")
     return Outcome(None, _unhelpful(refusal.nodes, len(hopeful)))
+
+
+def candidates_on(
+    cycle: Cycle, plugins: Sequence[Plugin], nodes: Sequence[str], budgets: Sequence[Object]
+) -> list[Victims]:
+    """Who would have to leave each node. Looks no further once there are enough, one of them without harm to a
+    budget."""
+    enough = cycle.settings.get(default_preemption.NAME, default_preemption.DEFAULTS).candidates(len(nodes))
+    found: list[Victims] = []
+    for name in nodes:
+        victims = victims_on(cycle, plugins, cycle.nodes[name], budgets)
+        if victims is not None and victims.pods:
+            found.append(victims)
+            if len(found) >= enough and any(not each.violations for each in found):
+                break
+    return found
 
 
 def _unhelpful(nodes: int, tried: int) -> str:

@@ -15,7 +15,7 @@ from umiak.scheduler.contract import Event
 from umiak.scheduler.pods import PodView
 
 BACKOFF = Backoff(first=1.0, limit=10.0)
-"""The reference's podInitialBackoffSeconds and podMaxBackoffSeconds."""
+"""Without a configuration that says podInitialBackoffSeconds and podMaxBackoffSeconds."""
 FLUSH_AFTER = 300.0
 """Seconds after which a pod is tried again though nothing seems to have changed."""
 
@@ -39,6 +39,7 @@ class Queue:
     """`retry_on` says for each plugin which events may help a pod that it rejected."""
 
     retry_on: dict[str, frozenset[Event]]
+    backoff: Backoff = BACKOFF
     _active: list[tuple[int, float, int, Key]] = field(default_factory=list)
     _backing_off: list[tuple[float, int, Key]] = field(default_factory=list)
     _parked: dict[Key, Waiting] = field(default_factory=dict)
@@ -113,7 +114,7 @@ class Queue:
             return
         waiting.rejected_by = frozenset(rejected_by)
         waiting.failed_at = now
-        waiting.ready_at = now + BACKOFF.wait(waiting.attempts)
+        waiting.ready_at = now + self.backoff.wait(waiting.attempts)
         meanwhile = self._events_since(waiting.seen_events)
         if not waiting.rejected_by or self._helps(waiting, meanwhile):
             self._back_off(key)

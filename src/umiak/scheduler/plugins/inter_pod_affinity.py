@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from umiak.api.core import namespace
 from umiak.objects import meta
 from umiak.objects.meta import Key
+from umiak.objects.types import Object
 from umiak.scheduler.contract import FITS, MAX_SCORE, SKIP, Before, Cycle, Event, Plugin, Reject, Verdict, Word
 from umiak.scheduler.nodes import NodeView
 from umiak.scheduler.pods import AffinityTerm, PodView
@@ -15,11 +16,25 @@ SCORE_NOTE = NAME + "/score"
 OTHERS_REFUSE = "node(s) didn't satisfy existing pods anti-affinity rules"
 NOT_NEAR = "node(s) didn't match pod affinity rules"
 NOT_APART = "node(s) didn't match pod anti-affinity rules"
-HARD_WEIGHT = 1
-"""What a placed pod's required affinity to newcomers like this one adds to a score."""
 
 Pair = tuple[str, str]
 """A topology key and its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a placed pod's required affinity to newcomers like this one adds to a score, and whether newcomers that
+    prefer nothing are spared what others prefer."""
+
+    hard_weight: int = 1
+    ignores_preferred: bool = False
+
+
+DEFAULTS = Settings()
+
+
+def settings(args: Object) -> Settings:
+    return Settings(args["hardPodAffinityWeight"], args["ignorePreferredTermsOfExistingPods"])
 
 
 @dataclass(slots=True)
@@ -119,21 +134,31 @@ def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
 def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
     pod = cycle.pod
     own = bool(pod.preferred_affinity or pod.preferred_anti_affinity)
+    told: Settings = cycle.settings.get(NAME, DEFAULTS)
+    if told.ignores_preferred and not own:
+        return SKIP
     scores: dict[Pair, int] = {}
     own_labels = namespace_labels(cycle, pod.namespace)
     for node in cycle.nodes.values():
         for placed in (node.pods if own else node.with_affinity).values():
-            _weigh(cycle, scores, node, placed, own_labels)
+            _weigh(cycle, scores, node, placed, own_labels, told.hard_weight)
     if not scores:
         return SKIP
     cycle.notes[SCORE_NOTE] = scores
     return None
 
 
-def _weigh(cycle: Cycle, scores: dict[Pair, int], node: NodeView, placed: PodView, own_labels: dict[str, str]) -> None:
+def _weigh(
+    cycle: Cycle,
+    scores: dict[Pair, int],
+    node: NodeView,
+    placed: PodView,
+    own_labels: dict[str, str],
+    hard_weight: int,
+) -> None:
     pod = cycle.pod
     labels = namespace_labels(cycle, placed.namespace) if _need_labels(pod) else {}
-    theirs = [(term, HARD_WEIGHT) for term in placed.affinity]
+    theirs = [(term, hard_weight) for term in placed.affinity] if hard_weight else []
     theirs += [(term, term.weight) for term in placed.preferred_affinity]
     theirs += [(term, -term.weight) for term in placed.preferred_anti_affinity]
     mine = [(term, term.weight) for term in pod.preferred_affinity]
@@ -168,6 +193,7 @@ PLUGIN = Plugin(
     prescore=prescore,
     score=score,
     normalize=normalize,
+    settings=settings,
     retry_on=frozenset(
         {
             Event.POD_ADDED,

@@ -1,5 +1,7 @@
 """Keep to the pod's nodeSelector and required node affinity; prefer what it prefers."""
 
+from dataclasses import dataclass
+
 from umiak.objects.types import Object
 from umiak.scheduler.contract import (
     FITS,
@@ -15,12 +17,36 @@ from umiak.scheduler.contract import (
     Word,
     normalize_highest,
 )
-from umiak.scheduler.node_affinity import required_terms, term_matches, wants
+from umiak.scheduler.node_affinity import required_terms, term_matches, terms_match, wants
 from umiak.scheduler.nodes import NodeView
 
 NAME = "NodeAffinity"
 MISMATCH = "node(s) didn't match Pod's node affinity/selector"
+ENFORCED = "node(s) didn't match scheduler-enforced node affinity"
 CONFLICT = "pod affinity terms conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Node affinity that the profile adds to every pod's own: terms of which one must match, and preferred ones."""
+
+    required: tuple[Object, ...] | None = None
+    preferred: tuple[Object, ...] = ()
+
+    def allows(self, node: NodeView) -> bool:
+        return self.required is None or terms_match(self.required, node.labels, node.name)
+
+
+DEFAULTS = Settings()
+
+
+def settings(args: Object) -> Settings:
+    added = args.get("addedAffinity") or {}
+    required = added.get("requiredDuringSchedulingIgnoredDuringExecution")
+    return Settings(
+        None if required is None else tuple(required.get("nodeSelectorTerms") or ()),
+        tuple(added.get("preferredDuringSchedulingIgnoredDuringExecution") or ()),
+    )
 
 
 def _named(term: Object) -> frozenset[str] | None:
@@ -37,7 +63,8 @@ def prefilter(cycle: Cycle) -> Before:
     spec = cycle.pod.spec
     terms = required_terms(spec)
     if terms is None:
-        return None if spec.get("nodeSelector") else SKIP
+        added = cycle.settings.get(NAME, DEFAULTS).required
+        return SKIP if added is None and not spec.get("nodeSelector") else None
     allowed = [_named(term) for term in terms]
     if not allowed or any(names is None for names in allowed):
         return None
@@ -46,12 +73,15 @@ def prefilter(cycle: Cycle) -> Before:
 
 
 def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
+    if not cycle.settings.get(NAME, DEFAULTS).allows(node):
+        return Reject((ENFORCED,), hopeless=True)
     return FITS if wants(cycle.pod.spec, node.labels, node.name) else Reject((MISMATCH,), hopeless=True)
 
 
 def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
     affinity = (cycle.pod.spec.get("affinity") or {}).get("nodeAffinity") or {}
-    cycle.notes[NAME] = affinity.get("preferredDuringSchedulingIgnoredDuringExecution")
+    own = affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
+    cycle.notes[NAME] = (*cycle.settings.get(NAME, DEFAULTS).preferred, *own)
     return None if cycle.notes[NAME] else SKIP
 
 
@@ -73,5 +103,6 @@ PLUGIN = Plugin(
     prescore=prescore,
     score=score,
     normalize=normalize,
+    settings=settings,
     retry_on=frozenset({Event.NODE_ADDED, Event.NODE_LABELS}),
 )

@@ -11,4 +11,10 @@ def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
     return Reject((OTHER,), hopeless=True) if wanted and wanted != node.name else FITS
 
 
-PLUGIN = Plugin(name="NodeName", order=10, filter=filter_node, retry_on=frozenset({Event.NODE_ADDED}))
+PLUGIN = Plugin(
+    name="NodeName",
+    order=10,
+    filter=filter_node,
+    retry_on=frozenset({Event.NODE_ADDED}),
+    points=frozenset({"preFilter"}),
+)

@@ -1,47 +1,84 @@
-"""Reject nodes without room for what the pod requests; prefer the emptier ones (LeastAllocated)."""
+"""Reject nodes without room for what the pod requests; prefer the emptier ones, or as the profile says."""
 
-from umiak.scheduler.contract import FITS, MAX_SCORE, Cycle, Event, Plugin, Reject, Verdict
+from dataclasses import dataclass
+
+from umiak.api.common.resource_requirements import is_extended
+from umiak.objects.types import Object
+from umiak.scheduler.contract import FITS, Cycle, Event, Plugin, Reject, Verdict
 from umiak.scheduler.nodes import NodeView
+from umiak.scheduler.pods import PodView
+from umiak.scheduler.strategies import Strategy, least_allocated, strategy_of
 
+NAME = "NodeResourcesFit"
+CORE = ("cpu", "memory", "ephemeral-storage")
 NO_ROOM = "Too many pods"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How nodes are rated; extended resources that somebody else cares for, by name and by what is before the slash."""
+
+    strategy: Strategy
+    ignored: frozenset[str] = frozenset()
+    ignored_groups: frozenset[str] = frozenset()
+
+    def ignores(self, name: str) -> bool:
+        if not (self.ignored or self.ignored_groups) or not is_extended(name):
+            return False
+        return name in self.ignored or name.partition("/")[0] in self.ignored_groups
+
+
+DEFAULTS = Settings(Strategy((("cpu", 1), ("memory", 1)), least_allocated))
+
+
+def settings(args: Object) -> Settings:
+    return Settings(
+        strategy_of(args["scoringStrategy"]),
+        frozenset(args.get("ignoredResources") or ()),
+        frozenset(args.get("ignoredResourceGroups") or ()),
+    )
 
 
 def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
     reasons: list[str] = []
     hopeless = False
     allocatable, requested = node.allocatable, node.requested
+    told: Settings = cycle.settings.get(NAME, DEFAULTS)
     if len(node.pods) + 1 > allocatable.get("pods", 0):
         reasons.append(NO_ROOM)
     for name, amount in cycle.pod.requests.items():
         offered = allocatable.get(name, 0)
-        if amount > offered - requested.get(name, 0) and amount > 0:
+        if amount > offered - requested.get(name, 0) and amount > 0 and not told.ignores(name):
             reasons.append(f"Insufficient {name}")
             hopeless = hopeless or amount > offered
     return Reject(tuple(reasons), hopeless) if reasons else FITS
 
 
-def least_allocated(wanted: int, offered: int) -> int:
-    if offered == 0 or wanted > offered:
-        return 0
-    return (offered - wanted) * MAX_SCORE // offered
+def use_of(node: NodeView, pod: PodView, name: str) -> tuple[int, int]:
+    """What is wanted of a resource with the pod there, and what is offered; nothing when the pod does not ask for a
+    resource of its kind. Containers without requests count for a little cpu and memory, so that they spread, too."""
+    offered = node.allocatable.get(name, 0)
+    if name == "cpu":
+        return node.nonzero_cpu + pod.nonzero_cpu, offered
+    if name == "memory":
+        return node.nonzero_memory + pod.nonzero_memory, offered
+    asked = pod.requests.get(name, 0)
+    if not asked and name not in CORE:
+        return 0, 0
+    return node.requested.get(name, 0) + asked, offered
 
 
 def score(cycle: Cycle, node: NodeView) -> int:
-    """Containers without requests count for a little, so that they spread, too."""
-    pod = cycle.pod
-    parts = [
-        (node.nonzero_cpu + pod.nonzero_cpu, node.allocatable.get("cpu", 0)),
-        (node.nonzero_memory + pod.nonzero_memory, node.allocatable.get("memory", 0)),
-    ]
-    known = [least_allocated(wanted, offered) for wanted, offered in parts if offered]
-    return sum(known) // len(known) if known else 0
+    strategy = cycle.settings.get(NAME, DEFAULTS).strategy
+    return strategy.score((*use_of(node, cycle.pod, name), weight) for name, weight in strategy.resources)
 
 
 PLUGIN = Plugin(
-    name="NodeResourcesFit",
+    name=NAME,
     order=60,
     weight=1,
     filter=filter_node,
     score=score,
+    settings=settings,
     retry_on=frozenset({Event.POD_REMOVED, Event.POD_CHANGED, Event.NODE_ADDED, Event.NODE_ROOM}),
 )

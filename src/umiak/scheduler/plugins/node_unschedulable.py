@@ -19,5 +19,6 @@ PLUGIN = Plugin(
     name="NodeUnschedulable",
     order=20,
     filter=filter_node,
+    points=frozenset({"preFilter"}),
     retry_on=frozenset({Event.NODE_ADDED, Event.NODE_TAINTS}),
 )

@@ -4,7 +4,7 @@ Pods without constraints of their own, but behind a Service or workload, get the
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import floor, log
 
 from umiak.api.apps import replicaset, statefulset
@@ -32,7 +32,28 @@ NAME = "PodTopologySpread"
 UNEVEN = "node(s) didn't match pod topology spread constraints"
 NO_LABEL = UNEVEN + " (missing required label)"
 SCORE_NOTE = NAME + "/score"
-_DEFAULTS = ((3, HOSTNAME), (5, ZONE))
+_SYSTEM = (
+    {"maxSkew": 3, "topologyKey": HOSTNAME, "whenUnsatisfiable": "ScheduleAnyway"},
+    {"maxSkew": 5, "topologyKey": ZONE, "whenUnsatisfiable": "ScheduleAnyway"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Constraints for pods without their own. `system`: they are the built-in ones, which nodes without the labels do
+    not fail."""
+
+    constraints: tuple[Object, ...] = _SYSTEM
+    system: bool = True
+
+
+DEFAULTS = Settings()
+
+
+def settings(args: Object) -> Settings:
+    if args["defaultingType"] == "System":
+        return DEFAULTS
+    return Settings(tuple(args.get("defaultConstraints") or ()), system=False)
 
 
 @dataclass(slots=True)
@@ -63,16 +84,18 @@ def read_constraint(raw: Object, labels: dict[str, str]) -> Spread:
     )
 
 
-def own_constraints(pod: PodView, *, hard: bool) -> list[Spread]:
-    constraints = [read_constraint(raw, pod.labels) for raw in pod.spec.get("topologySpreadConstraints") or ()]
-    return [c for c in constraints if c.hard is hard]
+def constraints_of(cycle: Cycle, *, hard: bool) -> list[Spread]:
+    """The pod's own, or else the defaults."""
+    own = cycle.pod.spec.get("topologySpreadConstraints") or ()
+    constraints = [read_constraint(raw, cycle.pod.labels) for raw in own]
+    return [c for c in constraints if c.hard is hard] if own else default_constraints(cycle, hard=hard)
 
 
-def default_constraints(cycle: Cycle) -> list[Spread]:
-    selector = workload_selector(cycle)
-    if selector is None:
-        return []
-    return [Spread(max_skew=skew, topology_key=key, selector=selector, hard=False) for skew, key in _DEFAULTS]
+def default_constraints(cycle: Cycle, *, hard: bool) -> list[Spread]:
+    told: Settings = cycle.settings.get(NAME, DEFAULTS)
+    found = [c for c in (read_constraint(raw, cycle.pod.labels) for raw in told.constraints) if c.hard is hard]
+    selector = workload_selector(cycle) if found else None
+    return [replace(c, selector=selector) for c in found] if selector is not None else []
 
 
 def workload_selector(cycle: Cycle) -> Selector | None:
@@ -121,7 +144,7 @@ def has_all_keys(node: NodeView, constraints: Sequence[Spread]) -> bool:
 
 
 def prefilter(cycle: Cycle) -> Before:
-    constraints = own_constraints(cycle.pod, hard=True)
+    constraints = constraints_of(cycle, hard=True)
     if not constraints:
         return SKIP
     counts = Counts(constraints, [{} for _ in constraints])
@@ -159,10 +182,10 @@ def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
 
 
 def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
-    own = bool(cycle.pod.spec.get("topologySpreadConstraints"))
-    constraints = own_constraints(cycle.pod, hard=False) if own else default_constraints(cycle)
+    constraints = constraints_of(cycle, hard=False)
     if not constraints:
         return SKIP
+    own = bool(cycle.pod.spec.get("topologySpreadConstraints")) or not cycle.settings.get(NAME, DEFAULTS).system
     scoring = Scoring(constraints, [{} for _ in constraints], [])
     for node in nodes:
         if own and not has_all_keys(node, constraints):
@@ -226,6 +249,7 @@ PLUGIN = Plugin(
     prescore=prescore,
     score=score,
     normalize=normalize,
+    settings=settings,
     retry_on=frozenset(
         {
             Event.POD_ADDED,

@@ -39,5 +39,6 @@ PLUGIN = Plugin(
     prescore=prescore,
     score=score,
     normalize=normalize,
+    points=frozenset({"preFilter"}),
     retry_on=frozenset({Event.NODE_ADDED, Event.NODE_TAINTS}),
 )

@@ -23,9 +23,22 @@ SELECTED_NODE = "volume.kubernetes.io/selected-node"
 BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
 BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
-WAIT_SECONDS = 600
 LOOK_SECONDS = 0.02
 LOOK_LIMIT = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How many seconds a pod waits for its volumes once a node is chosen."""
+
+    wait_seconds: float = 600
+
+
+DEFAULTS = Settings()
+
+
+def settings(args: Object) -> Settings:
+    return Settings(args["bindTimeoutSeconds"])
 
 
 class BindingFailed(Exception):
@@ -192,7 +205,7 @@ async def prebind(ctx: Context, cycle: Cycle, node: NodeView) -> None:
             await _ask_provisioner(ctx, claim, node)
         else:
             await _promise(ctx, claim, volume)
-    await _wait(ctx, cycle)
+    await _wait(ctx, cycle, cycle.settings.get(NAME, DEFAULTS).wait_seconds)
 
 
 async def _promise(ctx: Context, claim: Object, volume: Object) -> None:
@@ -211,10 +224,10 @@ async def _ask_provisioner(ctx: Context, claim: Object, node: NodeView) -> None:
     await ctx.client.patch(persistentvolumeclaim.KIND, meta.name(claim), meta.namespace(claim), patch)
 
 
-async def _wait(ctx: Context, cycle: Cycle) -> None:
+async def _wait(ctx: Context, cycle: Cycle, limit: float) -> None:
     """Looks again and again in the cache, ever more rarely; the provisioner takes the selection back if it fails."""
     waited, pause = 0.0, LOOK_SECONDS
-    while waited < WAIT_SECONDS:
+    while waited < limit:
         await ctx.clock.sleep(pause)
         waited, pause = waited + pause, min(pause * 1.5, LOOK_LIMIT)
         claims = [ctx.cache.get(persistentvolumeclaim.KIND, Key(cycle.pod.namespace, n)) for n in cycle.pod.claims]
@@ -242,5 +255,7 @@ PLUGIN = Plugin(
     prefilter=prefilter,
     filter=filter_node,
     prebind=prebind,
+    settings=settings,
+    points=frozenset({"reserve"}),
     retry_on=frozenset({Event.VOLUME, Event.NODE_ADDED, Event.NODE_LABELS}),
 )

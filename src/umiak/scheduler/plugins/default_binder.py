@@ -1,0 +1,5 @@
+"""Binds a pod by the API's `binding` subresource. The loop does so; this says that it is meant."""
+
+from umiak.scheduler.contract import Plugin
+
+PLUGIN = Plugin(name="DefaultBinder", order=140, points=frozenset({"bind"}))
