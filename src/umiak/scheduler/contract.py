@@ -135,6 +135,9 @@ class Plugin:
     """Brings raw scores, changed in place, to 0..100."""
     prebind: "Callable[[Context, Cycle, NodeView], Awaitable[None]] | None" = None
     """Acts before the pod is bound, and may wait; raises to give the attempt up."""
+    local: bool = False
+    """Whether `filter` and `score` look at nothing but the pod's spec and the node, so that their answers hold for all
+    alike pods until the node changes (`alike`)."""
     retry_on: frozenset[Event] = frozenset()
     """Events after which a pod that this plugin rejected is worth another try."""
     settings: Callable[[Object], Any] | None = None

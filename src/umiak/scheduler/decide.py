@@ -2,9 +2,10 @@
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from umiak.scheduler.alike import Marks
 from umiak.scheduler.contract import SKIP, Cycle, OnlyNodes, Plugin, Reject, RejectAll, Verdict
 from umiak.scheduler.nodes import NodeView
 from umiak.scheduler.pods import PodView
@@ -65,6 +66,13 @@ class Filters:
     plugins: list[Plugin]
     only: frozenset[str] | None = None
     refusal: Refusal | None = None
+    mark: object = None
+    """Under which nodes keep what the first of the plugins, as far as they are `local`, say about alike pods."""
+
+    def split(self) -> tuple[list[Plugin], list[Plugin]]:
+        """The local ones at the beginning, and the rest."""
+        first = next((i for i, p in enumerate(self.plugins) if p.filter is not None and not p.local), len(self.plugins))
+        return self.plugins[:first], self.plugins[first:]
 
 
 def prefilter(cycle: Cycle, plugins: Sequence[Plugin]) -> Filters:
@@ -130,6 +138,24 @@ def _ask(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView) -> tuple[Verdi
     return None, ""
 
 
+def remembering(cycle: Cycle, filters: Filters) -> Callable[[NodeView], tuple[Verdict, str]]:
+    """`judge` for one node after the other; local plugins are asked only about nodes that have changed."""
+    local, rest = filters.split()
+    asks_more = any(plugin.filter for plugin in rest)
+    mark, nominated = filters.mark, cycle.nominated
+
+    def judge_one(node: NodeView) -> tuple[Verdict, str]:
+        if nominated and node.name in nominated:
+            return judge(cycle, filters.plugins, node)
+        found: tuple[Verdict, str] | None = node.kept.get(mark)
+        if found is None:
+            found = _ask(cycle, local, node)
+            node.keep(mark, found)
+        return _ask(cycle, rest, node) if asks_more and found[0] is None else found
+
+    return judge_one
+
+
 UNNAMED = Reject(("node(s) didn't match Pod's node affinity/selector",), hopeless=True)
 
 
@@ -146,9 +172,10 @@ def find_feasible(
         chosen = everyone[turn:] + everyone[:turn]
         refusal = Refusal(len(everyone))
     enough, feasible, seen = wanted_count(len(everyone), percentage), [], 0
+    judge_one = remembering(cycle, filters)
     for node in chosen:
         seen += 1
-        verdict, who = judge(cycle, filters.plugins, node)
+        verdict, who = judge_one(node)
         if verdict is None:
             feasible.append(node)
             if len(feasible) >= enough:
@@ -159,18 +186,50 @@ def find_feasible(
     return feasible, refusal, seen
 
 
-def score_all(cycle: Cycle, plugins: Sequence[Plugin], nodes: list[NodeView]) -> dict[str, int]:
+def score_all(cycle: Cycle, plugins: Sequence[Plugin], nodes: list[NodeView], marks: Marks) -> dict[str, int]:
     """Weighted total of all scoring plugins, by node name."""
-    totals = dict.fromkeys((node.name for node in nodes), 0)
-    for plugin in plugins:
-        if plugin.score is None or (plugin.prescore and plugin.prescore(cycle, nodes) is SKIP):
-            continue
-        scores = {node.name: plugin.score(cycle, node) for node in nodes}
-        if plugin.normalize:
-            plugin.normalize(cycle, scores)
-        for name, score in scores.items():
-            totals[name] += plugin.weight * score
-    return totals
+    asked = [p for p in plugins if p.score and not (p.prescore and p.prescore(cycle, nodes) is SKIP)]
+    local = [p for p in asked if p.local]
+    columns = zip(*_local_scores(cycle, local, nodes, marks), strict=True) if local else ()
+    totals = [0] * len(nodes)
+    for plugin, scores in zip(local, columns, strict=True):
+        totals = _added(totals, plugin, _normalized(cycle, plugin, nodes, scores))
+    for plugin in asked:
+        if not plugin.local and plugin.score:
+            raw = [plugin.score(cycle, node) for node in nodes]
+            totals = _added(totals, plugin, _normalized(cycle, plugin, nodes, raw))
+    return dict(zip((node.name for node in nodes), totals, strict=True))
+
+
+def _local_scores(
+    cycle: Cycle, plugins: Sequence[Plugin], nodes: list[NodeView], marks: Marks
+) -> Iterator[tuple[int, ...]]:
+    """For each node the raw scores of local plugins, which nodes keep until they change."""
+    mark = marks.of("score", cycle.pod.shape, *(p.name for p in plugins))
+    for node in nodes:
+        found = node.kept.get(mark)
+        if found is None:
+            found = tuple(p.score(cycle, node) for p in plugins if p.score)
+            node.keep(mark, found)
+        yield found
+
+
+def _normalized(cycle: Cycle, plugin: Plugin, nodes: list[NodeView], scores: Sequence[int]) -> Sequence[int]:
+    """Scores that are all the same stay so, hence one of them is enough to know the rest of a local plugin's."""
+    if plugin.normalize is None:
+        return scores
+    if plugin.local and min(scores) == max(scores):
+        one = {"": scores[0]}
+        plugin.normalize(cycle, one)
+        return [one[""]] * len(scores)
+    named = dict(zip((node.name for node in nodes), scores, strict=True))
+    plugin.normalize(cycle, named)
+    return list(named.values())
+
+
+def _added(totals: list[int], plugin: Plugin, scores: Sequence[int]) -> list[int]:
+    weight = plugin.weight
+    return [total + weight * score for total, score in zip(totals, scores, strict=True)]
 
 
 def choose(scores: Mapping[str, int], chance: random.Random) -> str:
@@ -187,6 +246,7 @@ class Decider:
     chance: random.Random
     percentage: int = 0
     next_start: int = 0
+    marks: Marks = field(default_factory=Marks)
 
     def decide(self, cycle: Cycle) -> Placement | Refusal:
         if not cycle.nodes:
@@ -197,6 +257,7 @@ class Decider:
         nominated = cycle.nodes.get(cycle.pod.nominated)
         if nominated is not None and judge(cycle, filters.plugins, nominated)[0] is None:
             return Placement(nominated, filters.plugins, (nominated.name,), {})
+        filters.mark = self.marks.of("filter", cycle.pod.shape, *(p.name for p in filters.plugins))
         feasible, refusal, seen = find_feasible(cycle, filters, self.next_start, self.percentage)
         if filters.only is None:
             self.next_start = (self.next_start + seen) % len(cycle.nodes)
@@ -205,5 +266,5 @@ class Decider:
         names = tuple(node.name for node in feasible)
         if len(feasible) == 1:
             return Placement(feasible[0], filters.plugins, names, {})
-        scores = score_all(cycle, self.plugins, feasible)
+        scores = score_all(cycle, self.plugins, feasible, self.marks)
         return Placement(cycle.nodes[choose(scores, self.chance)], filters.plugins, names, scores)

@@ -9,6 +9,8 @@ from umiak.scheduler.pods import HostPort, PodView, resource_amount
 
 ZONE = "topology.kubernetes.io/zone"
 HOSTNAME = "kubernetes.io/hostname"
+KEPT = 32
+"""Marks under which a node keeps something: two for each kind of pod that is being placed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -35,9 +37,17 @@ class NodeView:
     """Those of `pods` that require to be apart from others."""
     claims: dict[str, int] = field(default_factory=dict)
     """How many pods use a claim, by namespace/name."""
+    kept: dict[object, Any] = field(default_factory=dict, repr=False)
+    """What rules said of the node since it last changed, by mark (`alike`); `keep` adds to it."""
+
+    def keep(self, mark: object, value: Any) -> None:
+        if len(self.kept) >= KEPT:
+            self.kept.clear()
+        self.kept[mark] = value
 
     def describe(self, node: Object) -> None:
         """Takes over what a Node object says."""
+        self.kept.clear()
         spec, status = node.get("spec") or {}, node.get("status") or {}
         offered = status.get("allocatable") or status.get("capacity") or {}
         self.exists = True
@@ -69,6 +79,7 @@ class NodeView:
         return pod
 
     def _count(self, pod: PodView, sign: int) -> None:
+        self.kept.clear()
         for name, amount in pod.requests.items():
             self.requested[name] = self.requested.get(name, 0) + sign * amount
         self.nonzero_cpu += sign * pod.nonzero_cpu

@@ -6,6 +6,7 @@ from typing import Any
 from umiak.objects import meta, quantity
 from umiak.objects.selectors import Selector, from_label_selector
 from umiak.objects.types import Object
+from umiak.scheduler.alike import shape
 
 NONZERO_CPU = 100
 """Milli-cores that a container without a request counts for when nodes are scored."""
@@ -84,6 +85,14 @@ class PodView:
     version: str
     spec: Object = field(repr=False)
     """The whole spec while the pod waits; emptied once it is on a node."""
+    _shape: bytes = b""
+
+    @property
+    def shape(self) -> bytes:
+        """The same for pods that are alike (`alike.shape`)."""
+        if not self._shape:
+            self._shape = shape(self.spec)
+        return self._shape
 
     @property
     def key(self) -> meta.Key:
@@ -92,6 +101,7 @@ class PodView:
     def settle(self) -> None:
         """Lets go of what is only needed to choose a node."""
         self.spec = {}
+        self._shape = b""
 
 
 def resource_amount(name: str, text: Any) -> int:

@@ -104,5 +104,6 @@ PLUGIN = Plugin(
     score=score,
     normalize=normalize,
     settings=settings,
+    local=True,
     retry_on=frozenset({Event.NODE_ADDED, Event.NODE_LABELS}),
 )

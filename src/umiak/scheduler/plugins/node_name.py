@@ -15,6 +15,7 @@ PLUGIN = Plugin(
     name="NodeName",
     order=10,
     filter=filter_node,
+    local=True,
     retry_on=frozenset({Event.NODE_ADDED}),
     points=frozenset({"preFilter"}),
 )

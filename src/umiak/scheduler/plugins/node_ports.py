@@ -27,5 +27,6 @@ PLUGIN = Plugin(
     order=50,
     prefilter=prefilter,
     filter=filter_node,
+    local=True,
     retry_on=frozenset({Event.POD_REMOVED, Event.NODE_ADDED}),
 )

@@ -57,4 +57,5 @@ PLUGIN = Plugin(
     prescore=prescore,
     score=score,
     settings=settings,
+    local=True,
 )

@@ -80,5 +80,6 @@ PLUGIN = Plugin(
     filter=filter_node,
     score=score,
     settings=settings,
+    local=True,
     retry_on=frozenset({Event.POD_REMOVED, Event.POD_CHANGED, Event.NODE_ADDED, Event.NODE_ROOM}),
 )

@@ -20,5 +20,6 @@ PLUGIN = Plugin(
     order=20,
     filter=filter_node,
     points=frozenset({"preFilter"}),
+    local=True,
     retry_on=frozenset({Event.NODE_ADDED, Event.NODE_TAINTS}),
 )

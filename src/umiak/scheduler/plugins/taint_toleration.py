@@ -40,5 +40,6 @@ PLUGIN = Plugin(
     score=score,
     normalize=normalize,
     points=frozenset({"preFilter"}),
+    local=True,
     retry_on=frozenset({Event.NODE_ADDED, Event.NODE_TAINTS}),
 )
