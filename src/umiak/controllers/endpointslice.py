@@ -15,6 +15,7 @@ from umiak.api.core import node as nodes
 from umiak.api.core import pod as pods
 from umiak.api.core import service as services
 from umiak.api.discovery import endpointslice
+from umiak.controllers import _hints
 from umiak.controllers._act import delete_if_there, every, has_cause
 from umiak.controllers._claims import map_selector
 from umiak.controllers._endpoints import (
@@ -32,7 +33,10 @@ from umiak.controllers._endpoints import (
     pod_ips,
     pod_matters,
 )
+from umiak.controllers._hints import Hinted
+from umiak.controllers._memory import Memory
 from umiak.controllers._pods import is_ready, node_name, pod_prefix
+from umiak.controllers._topology import ZONE, Shares, Verdict, cached_shares, is_auto
 from umiak.objects import meta
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
@@ -40,12 +44,12 @@ from umiak.reconcile.contract import DONE, Also, Cache, Context, Controller, Out
 
 NAME = "endpointslice-controller.k8s.io"
 MAX_ENDPOINTS = 100
-ZONE = "topology.kubernetes.io/zone"
 RESERVED = frozenset((SERVICE_NAME, MANAGED_BY, HEADLESS))
-NEAR = frozenset(("PreferClose", "PreferSameZone", "PreferSameNode"))
 Identity = tuple[Any, ...]
 Zones = dict[str, str]
 """The zone of each known node, "" where it has none."""
+NO_SHARES: Shares = {}
+HINTED: Memory[Hinted] = Memory()
 
 
 @dataclass(slots=True)
@@ -56,12 +60,15 @@ class Changes:
     update: list[Object] = field(default_factory=list)
     delete: list[Object] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    verdicts: dict[str, Verdict | None] = field(default_factory=dict)
+    """What became of the topology annotation, by address family."""
 
     def __iadd__(self, other: "Changes") -> "Changes":
         self.create += other.create
         self.update += other.update
         self.delete += other.delete
         self.errors += other.errors
+        self.verdicts |= other.verdicts
         return self
 
 
@@ -91,19 +98,6 @@ def _port_key(ports: Iterable[Object] | None) -> bytes:
     return b"\n".join(sorted(msgspec.json.encode(p, order="deterministic") for p in ports or ()))
 
 
-def _hints(service: Object, endpoint: Object) -> Object | None:
-    """Where traffic to this endpoint should come from, for `trafficDistribution` (KEP-4444, KEP-3015)."""
-    wish = service["spec"].get("trafficDistribution")
-    if wish not in NEAR or not endpoint["conditions"]["ready"]:
-        return None
-    hints: Object = {}
-    if endpoint.get("zone"):
-        hints["forZones"] = [{"name": endpoint["zone"]}]
-    if wish == "PreferSameNode" and endpoint.get("nodeName"):
-        hints["forNodes"] = [{"name": endpoint["nodeName"]}]
-    return hints or None
-
-
 def endpoint_of(pod: Object, service: Object, addresses: list[str], zone: str) -> Object:
     ready, terminating = is_ready(pod), meta.is_being_deleted(pod)
     published = bool(service["spec"].get("publishNotReadyAddresses"))
@@ -120,7 +114,6 @@ def endpoint_of(pod: Object, service: Object, addresses: list[str], zone: str) -
         "nodeName": node_name(pod),
         "zone": zone,
     }
-    made["hints"] = _hints(service, made)
     return {k: v for k, v in made.items() if v}
 
 
@@ -131,9 +124,10 @@ def _identity(endpoint: Object) -> Identity:
     return (*sorted(endpoint["addresses"]), *where)
 
 
-def _without_version(endpoint: Object) -> Object:
+def _essence(endpoint: Object) -> Object:
+    """All but the pod's version, and hints, which come later."""
     target = {k: v for k, v in (endpoint.get("targetRef") or {}).items() if k != "resourceVersion"}
-    return {**{k: v for k, v in endpoint.items() if v}, "targetRef": target}
+    return {**{k: v for k, v in endpoint.items() if v and k != "hints"}, "targetRef": target}
 
 
 def labels_of(service: Object) -> dict[str, str]:
@@ -199,11 +193,10 @@ def _wanted(
 def _keep(slice: Object, missing: dict[Identity, Object], labels: dict[str, str]) -> tuple[Object, bool]:
     """The slice with the wanted endpoints that it holds, which leave `missing`; and whether it changes."""
     before = slice.get("endpoints") or []
-    kept = [missing.pop(_identity(e), None) for e in before]
-    after = [e for e in kept if e is not None]
-    changed = len(after) != len(before) or meta.labels(slice) != labels
-    changed = changed or any(_without_version(a) != _without_version(b) for a, b in zip(after, before, strict=False))
-    if not changed:
+    pairs = [(e, missing.pop(_identity(e), None)) for e in before]
+    same = [old if new is not None and _essence(old) == _essence(new) else None for old, new in pairs]
+    after = [old or new for old, (_, new) in zip(same, pairs, strict=True) if new is not None]
+    if meta.labels(slice) == labels and None not in same:
         return slice, False
     return {**slice, "metadata": {**slice["metadata"], "labels": labels}, "endpoints": after}, True
 
@@ -270,7 +263,7 @@ def _reuse(changes: Changes, service: Object) -> Changes:
 
 
 def _decide_family(
-    service: Object, pods: Iterable[Object], zones: Zones, slices: Sequence[Object], address_type: str
+    service: Object, pods: Iterable[Object], zones: Zones, slices: Sequence[Object], address_type: str, shares: Shares
 ) -> Changes:
     groups, errors = _wanted(service, pods, zones, address_type)
     changes = Changes(errors=errors)
@@ -290,15 +283,22 @@ def _decide_family(
             changes.delete = []
         else:
             changes.create.append(placeholder)
-    return _reuse(changes, service)
+    changes = _reuse(changes, service)
+    touched = {meta.name(s) for s in (*changes.update, *changes.delete)}
+    unchanged = [s for s in slices if meta.name(s) not in touched]
+    changes.verdicts[address_type] = _hints.add(service, changes.create, changes.update, unchanged, shares)
+    return changes
 
 
-def decide(service: Object, pods: Sequence[Object], zones: Zones, slices: Sequence[Object]) -> Changes:
+def decide(
+    service: Object, pods: Sequence[Object], zones: Zones, slices: Sequence[Object], shares: Shares = NO_SHARES
+) -> Changes:
     """What to change. `slices` are the Service's that this controller manages."""
     families = address_types(service)
     changes = Changes(delete=[s for s in slices if s["addressType"] not in families])
     for family in families:
-        changes += _decide_family(service, pods, zones, [s for s in slices if s["addressType"] == family], family)
+        mine = [s for s in slices if s["addressType"] == family]
+        changes += _decide_family(service, pods, zones, mine, family, shares)
     _stamp(changes, service, pods, slices)
     return changes
 
@@ -359,15 +359,20 @@ def _zones(cache: Cache, pods: Iterable[Object]) -> Zones:
 
 async def reconcile(ctx: Context, key: Key) -> Outcome:
     service = ctx.cache.get(services.KIND, key)
-    if service is None or not is_selecting(service):
+    if service is None:
+        _hinted(ctx.cache).forget(key)
+        return DONE
+    if not is_selecting(service):
         return DONE
     serving = ctx.cache.list(pods.KIND, key.namespace, map_selector(service["spec"]["selector"]))
     of_service = map_selector({SERVICE_NAME: key.name, MANAGED_BY: NAME})
     slices = ctx.cache.list(endpointslice.KIND, key.namespace, of_service)
     alive = [s for s in slices if not meta.is_being_deleted(s)]
-    changes = decide(service, serving, _zones(ctx.cache, serving), alive)
+    shares = cached_shares(ctx.cache) if is_auto(service) else NO_SHARES
+    changes = decide(service, serving, _zones(ctx.cache, serving), alive, shares)
     try:
         await _apply(ctx, changes, service)
+        _tell(ctx, service, changes)
         if changes.errors:
             raise Incomplete("[" + ", ".join(changes.errors) + "]" if changes.errors[1:] else changes.errors[0])
     except Exception as error:
@@ -377,6 +382,28 @@ async def reconcile(ctx: Context, key: Key) -> Outcome:
         ctx.events.event(service, "Warning", "FailedToUpdateEndpointSlices", message)
         raise
     return DONE
+
+
+def _hinted(cache: Cache) -> Hinted:
+    return HINTED.at(cache).setdefault("", Hinted())
+
+
+def _tell(ctx: Context, service: Object, changes: Changes) -> None:
+    for family, verdict in changes.verdicts.items():
+        event = _hinted(ctx.cache).note(meta.key(service), family, verdict)
+        if event is not None:
+            ctx.events.event(service, *event)
+
+
+def overloaded(node: Object, cache: Cache) -> list[Key]:
+    return _hinted(cache).overloaded(lambda: cached_shares(cache))
+
+
+def node_matters(old: Object | None, new: Object | None) -> bool:
+    """Whether the change of a node can change the zones' shares; few do."""
+    if old is None or new is None:
+        return True
+    return is_ready(old) != is_ready(new) or meta.labels(old).get(ZONE) != meta.labels(new).get(ZONE)
 
 
 def keys_of_slice(slice: Object, cache: Cache) -> list[Key]:
@@ -389,6 +416,9 @@ CONTROLLER = Controller(
     name="endpoint-slice-controller",
     watches=services.KIND,
     reconcile=reconcile,
-    also=(Also(pods.KIND, keys_of_pod, pod_matters), Also(endpointslice.KIND, keys_of_slice)),
-    reads=(nodes.KIND,),
+    also=(
+        Also(pods.KIND, keys_of_pod, pod_matters),
+        Also(endpointslice.KIND, keys_of_slice),
+        Also(nodes.KIND, overloaded, node_matters),
+    ),
 )
