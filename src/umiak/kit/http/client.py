@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from umiak.kit.http.duplex import Duplex, Gate, inbox
+from umiak.kit.http.duplex import Duplex, Gate, break_off, inbox
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 HIGH_WATER = 1024 * 1024
@@ -54,7 +54,7 @@ class _Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         answer = self._answer
         if answer is None:  # nothing was asked
-            self.transport.abort()
+            break_off(self.transport)
             return
         data = self._inbox[:nbytes]
         try:
@@ -63,7 +63,7 @@ class _Connection(asyncio.BufferedProtocol):
             answer.switched(bytes(data[upgrade.args[0] :]))
         except httptools.HttpParserError as error:
             answer.fail(HttpError(f"malformed HTTP response: {error}"))
-            self.transport.abort()
+            break_off(self.transport)
 
     def eof_received(self) -> None:
         """The server is done; returning None closes our side too."""
@@ -341,7 +341,7 @@ class HttpClient:
         connections = [*self._idle, *self._busy]
         self._idle.clear()
         for connection in connections:
-            connection.transport.abort()
+            break_off(connection.transport)
         await asyncio.sleep(0)
 
     def _head(self, method: str, target: str, headers: Sent | None, body: bytes) -> bytes:
@@ -381,7 +381,7 @@ class HttpClient:
                 continue
             if now - connection.idle_since < MAX_IDLE:
                 return connection
-            connection.transport.abort()
+            break_off(connection.transport)
         return None
 
     async def _connect(self) -> _Connection:
@@ -416,4 +416,4 @@ class HttpClient:
             connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)
         else:
-            connection.transport.abort()
+            break_off(connection.transport)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
-from umiak.kit.http.duplex import Duplex, Gate, anchor_of, certificate_of, inbox, peer_of
+from umiak.kit.http.duplex import Duplex, Gate, anchor_of, break_off, certificate_of, inbox, peer_of
 from umiak.kit.http.exchange import SMALL, Exchange, HttpRequest, Stream
 
 if TYPE_CHECKING:
@@ -341,7 +341,7 @@ class Connection(asyncio.BufferedProtocol):
             await answer
         except asyncio.CancelledError:
             if not self.lost and not exchange.answered:
-                self.transport.abort()
+                break_off(self.transport)
             raise
         except Exception as error:
             self._failed(exchange, request, error)
@@ -428,7 +428,7 @@ class Connection(asyncio.BufferedProtocol):
             self._unsent = unsent
             self.deadline = now + self.server.limits.idle_timeout
         else:
-            self.transport.abort()
+            break_off(self.transport)
 
     def shut_down(self) -> None:
         if self.idle:

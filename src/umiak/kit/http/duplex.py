@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 HIGH_WATER = 256 * 1024
@@ -186,7 +187,13 @@ class Duplex(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Closes at once, dropping what is buffered."""
-        self._transport.abort()
+        break_off(self._transport)
+
+
+def break_off(transport: asyncio.WriteTransport) -> None:
+    """Closes at once, dropping what is buffered."""
+    with suppress(AttributeError):  # asyncio of Python 3.11.2: a TLS transport that is closing has forgotten how to
+        transport.abort()
 
 
 def peer_of(transport: asyncio.BaseTransport) -> str:

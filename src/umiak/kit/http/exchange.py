@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from umiak.kit.http.duplex import Duplex
+from umiak.kit.http.duplex import Duplex, break_off
 
 if TYPE_CHECKING:
     from umiak.kit.http.connection import Connection
@@ -128,7 +128,7 @@ class Exchange:
 
     def abort(self) -> None:
         """Breaks the connection instead of answering."""
-        self._answer().transport.abort()
+        break_off(self._answer().transport)
 
     def _persistence(self, keep: bool) -> str:
         if not keep:
@@ -182,7 +182,7 @@ class Stream:
     def abort(self) -> None:
         """Breaks the connection, so that the client sees the answer is not whole."""
         if not self.closed:
-            self._connection.transport.abort()
+            break_off(self._connection.transport)
 
     def ended(self) -> None:
         """For the connection: there is no more to write."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from umiak.kit.clock import Clock, RealClock
 from umiak.kit.http.connection import Connection
-from umiak.kit.http.duplex import Duplex
+from umiak.kit.http.duplex import Duplex, break_off
 from umiak.kit.http.exchange import Exchange, Handler, Headers, HttpRequest, Stream
 
 __all__ = [
@@ -183,7 +183,7 @@ class Server:
 
     def _break_all(self) -> None:
         for connection in list(self._open):
-            connection.transport.abort()
+            break_off(connection.transport)
         for duplex in list(self._duplexes):
             duplex.abort()
 

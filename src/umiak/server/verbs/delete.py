@@ -1,9 +1,11 @@
 """Delete: at once, after a grace period, or when the last finalizer is gone (apiserver's `Store.Delete`)."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
+
 from umiak.api.kind import Kind
+from umiak.objects import encoding
 from umiak.objects.errors import StatusError, conflict, not_found
 from umiak.objects.meta import format_time, parse_time
 from umiak.objects.types import Object
@@ -21,11 +23,10 @@ JOB_WARNING = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    """The object's last state, in the kind's own form; `gone` when it is no longer there."""
+class Deleted(msgspec.Struct, frozen=True):
+    """The object's last state in the kind's own form; `gone` when it is no longer there."""
 
-    obj: Object
+    value: bytes
     gone: bool
 
 
@@ -42,10 +43,10 @@ def answer(call: Call, done: Deleted, code: int) -> Answer:
     """The object while it is still there, and always where clients expect that; else a Status."""
     kind = call.kind
     if not done.gone or kind.deletion_returns_object:
-        return representation.of_object(call, stored.encode(kind, done.obj), code)
-    details = {"name": done.obj["metadata"]["name"], "group": kind.group, "kind": kind.plural}
-    uid = {"uid": done.obj["metadata"]["uid"]}
-    return representation.of_value(call, success(details={k: v for k, v in {**details, **uid}.items() if v}), code)
+        return representation.of_object(call, done.value, code)
+    about = msgspec.json.decode(stored.metadata_of(done.value))
+    details = {"name": about["name"], "group": kind.group, "kind": kind.plural, "uid": about["uid"]}
+    return representation.of_value(call, success(details={k: v for k, v in details.items() if v}), code)
 
 
 async def delete_object(
@@ -58,30 +59,38 @@ async def delete_object(
         entry = await call.store.latest(key)
         if entry is None:
             raise not_found(kind.group, kind.plural, name)
-        old, new = stored.read(kind, entry.value), None
+        old, changed = stored.read(kind, entry.value), False
         _check_preconditions(kind, old, options)
         admitted = call.admitted("DELETE", None, old, options.as_object(), options.dry_run, name)
         try:
             if not admitted_before:
                 await call.app.gate.pass_through(admitted, Phase.MUTATE)
                 await call.app.gate.pass_through(admitted, Phase.VALIDATE)
-            new = stored.read(kind, entry.value)
+            new = _own(call, old)
             waits = _is_waiting(call, new, options)
+            changed = new != old
             if options.dry_run:
-                return Deleted(new, not waits)
-            if new != old:
+                return Deleted(stored.encode(kind, new), not waits)
+            if changed:
                 entry = await call.store.put(key, stored.render(kind, new), expect=entry.modified)
             if waits:
-                return Deleted(new, False)
+                return Deleted(stored.shown(kind, entry.value), False)
             last = await call.app.vanish(kind, entry, new)
-            return Deleted(stored.read(kind, last.value), True)
+            return Deleted(stored.shown(kind, last.value), True)
         except Mismatch:
             await undo(admitted)
-            if new is not None and new != old:  # our own first step moved the version on
+            if changed:  # our own first step moved the version on
                 options.resource_version = None
         except BaseException:
             await undo(admitted)
             raise
+
+
+def _own(call: Call, obj: Object) -> Object:
+    """A copy of what a deletion changes, which is metadata, and for special kinds more."""
+    if call.app.special(call.kind).end is not None:
+        return encoding.copy(obj)
+    return {**obj, "metadata": {**obj["metadata"]}}
 
 
 def _is_waiting(call: Call, obj: Object, options: DeleteOptions) -> bool:
