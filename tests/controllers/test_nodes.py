@@ -10,7 +10,7 @@ from umiak.api.core.node import KIND as NODE
 from umiak.api.core.pod import KIND as POD
 from umiak.controllers import node_ipam, node_lifecycle, node_taints, pod_gc, taint_eviction
 from umiak.controllers._taints import FOREVER, toleration_seconds
-from umiak.controllers.node_lifecycle import FULL, NORMAL, PARTIAL, zone_state
+from umiak.controllers._zones import FULL, NORMAL, PARTIAL, Zones, zone_state
 from umiak.objects import meta
 from umiak.objects.types import Object
 from umiak.reconcile.contract import Options
@@ -150,6 +150,64 @@ async def test_coming_and_going_is_told(watched: Cluster) -> None:
 )
 def test_zone_state(good: int, bad: int, state: str) -> None:
     assert zone_state([True] * good + [False] * bad) == state
+
+
+BAD, GOOD = [False], [True]
+
+
+def taken(zones: Zones, zone: str, begin: int, end: int) -> list[int]:
+    """The seconds at which the zone may taint a node, asked every five."""
+    return [at for at in range(begin, end, 5) if zones[zone].may_taint(float(at))]
+
+
+@pytest.mark.parametrize(
+    ("members", "turns"),
+    [
+        pytest.param({"a": GOOD * 9 + BAD}, [0, 10, 20], id="one bad"),
+        pytest.param({"a": BAD * 9, "b": GOOD}, [0, 10, 20], id="a whole zone, another is well"),
+        pytest.param({"a": GOOD * 4 + BAD * 6, "b": GOOD}, [], id="most of a small zone"),
+        pytest.param({"a": GOOD * 20 + BAD * 31, "b": GOOD}, [0], id="most of a large zone"),
+    ],
+)
+def test_zones_set_the_pace(members: dict[str, list[bool]], turns: list[int]) -> None:
+    """`node_lifecycle_controller_test.go`: TestMonitorNodeHealthEvictPodsWithDisruption and its zone states."""
+    zones = Zones(Options())
+    zones.judge(members, -10.0)
+    assert taken(zones, "a", 0, 30) == turns
+
+
+def test_changing_gains_no_turn() -> None:
+    """`rate_limited_queue_test.go`, TestSwapLimiter: who waits for a turn waits on with the new pace."""
+    zones = Zones(Options())
+    zones.judge({"a": GOOD * 9 + BAD}, 0.0)
+    assert taken(zones, "a", 0, 5) == [0]
+    zones.judge({"a": GOOD * 20 + BAD * 31}, 5.0)
+    zones.judge({"a": GOOD * 50 + BAD}, 6.0)
+    assert taken(zones, "a", 10, 30) == [20]
+
+
+def test_the_end_of_full_disruption_is_told_once() -> None:
+    zones = Zones(Options())
+    steps = [({"a": BAD, "b": BAD}, False), ({"a": BAD, "b": GOOD}, True), ({"a": GOOD, "b": GOOD}, False)]
+    assert [zones.judge(members, float(at)) for at, (members, _) in enumerate(steps)] == [told for _, told in steps]
+
+
+def test_a_zone_without_nodes_that_count_keeps_its_pace() -> None:
+    zones = Zones(Options())
+    zones.judge({"a": GOOD * 2}, 0.0)
+    for _ in range(3):
+        zones.judge({"b": GOOD}, 0.0)
+    assert taken(zones, "a", 0, 9) == [0]
+
+
+async def test_who_was_lost_first_is_tainted_first(watched: Cluster) -> None:
+    for name in ("c", "b"):
+        await watched.patch(NODE, name, "", {"status": ready("False")}, subresource="status")
+        await watched.clock.advance(0)
+        if name == "c":
+            await beat(watched, "a", "b", "c", seconds=10)
+    await beat(watched, "a", "b", "c", seconds=10)
+    assert await taints_of(watched, "c") == {("not-ready", "NoExecute")}
 
 
 async def test_eviction_waits_as_long_as_is_tolerated() -> None:

@@ -38,10 +38,29 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="how long a generated token must be unused before it is made invalid, then deleted (default: a year)",
     )
+    add_node_lifecycle(parser)
     add("--local-path-root", default="", metavar="DIR", help="folder on nodes for volumes of class local-path")
     add("--controllers", default="*", metavar="NAME,..", help="* for all, NAME for one, -NAME for all but one")
     add("--with-scheduler", action="store_true", help="run the scheduler in the same process, on the same cache")
     add("--leader-elect", action="store_true", help="work only while holding the lease kube-system/" + LEASE)
+
+
+def add_node_lifecycle(parser: argparse.ArgumentParser) -> None:
+    """What decides when a node is lost and how fast its pods go; kube-controller-manager's flags."""
+    group = parser.add_argument_group("lost nodes")
+
+    def add(name: str, default: float, help: str, metavar: str = "N") -> None:
+        kind = span if metavar == "TIME" else type(default)
+        group.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=help)
+
+    grace, startup = DEFAULTS.node_monitor_grace.total_seconds(), DEFAULTS.node_startup_grace.total_seconds()
+    add("node-monitor-grace-period", grace, "how long a node may be silent", "TIME")
+    add("node-startup-grace-period", startup, "the same before its first report", "TIME")
+    add("node-eviction-rate", DEFAULTS.node_eviction_rate, "nodes of a zone a second whose pods are driven away")
+    rate = DEFAULTS.secondary_node_eviction_rate
+    add("secondary-node-eviction-rate", rate, "the same where too many are lost; 0 in small zones")
+    add("large-cluster-size-threshold", DEFAULTS.large_cluster_threshold, "how many nodes a small zone has at most")
+    add("unhealthy-zone-threshold", DEFAULTS.unhealthy_zone_threshold, "the part of a zone that is too many, 0 to 1")
 
 
 def text_of(path: Path | None) -> str:
@@ -73,6 +92,12 @@ def options_of(args: argparse.Namespace) -> Options:
         signing_key=text_of(args.signing_key),
         legacy_token_clean_up=clean_up_period(args),
         local_path_root=args.local_path_root,
+        node_monitor_grace=timedelta(seconds=args.node_monitor_grace_period),
+        node_startup_grace=timedelta(seconds=args.node_startup_grace_period),
+        node_eviction_rate=args.node_eviction_rate,
+        secondary_node_eviction_rate=args.secondary_node_eviction_rate,
+        large_cluster_threshold=args.large_cluster_size_threshold,
+        unhealthy_zone_threshold=args.unhealthy_zone_threshold,
     )
 
 

@@ -6,8 +6,7 @@ down: then the fault is more likely ours.
 """
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from umiak.api.coordination.lease import KIND as LEASE
@@ -17,21 +16,15 @@ from umiak.client.contract import Unreachable
 from umiak.controllers._act import every
 from umiak.controllers._pods import condition, is_true, node_name
 from umiak.controllers._taints import NOT_READY, UNREACHABLE, has_taint, swap_taints
+from umiak.controllers._zones import EXCLUDED, Zones, zone_of
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
 from umiak.reconcile.contract import Context, Loop
-from umiak.reconcile.queue import TokenBucket
 
 EVERY = timedelta(seconds=5)
-STARTUP_GRACE = timedelta(seconds=60)
 LEASES = "kube-node-lease"
-EXCLUDED = "node.kubernetes.io/exclude-disruption"
-NORMAL, PARTIAL, FULL = "Normal", "PartialDisruption", "FullDisruption"
-RATE, REDUCED_RATE = 0.1, 0.01
-LARGE_ZONE = 50
-UNHEALTHY_SHARE = 0.55
 FROM_KUBELET = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 log = logging.getLogger(__name__)
 
@@ -53,38 +46,8 @@ class Known:
     tainted: frozenset[str] = frozenset()
     """Which of the two NoExecute taints it has."""
     retry_pods: bool = False
-
-
-@dataclass(slots=True)
-class Zone:
-    state: str = "Initial"
-    limiter: TokenBucket = field(default_factory=lambda: TokenBucket(RATE, 1))
-    stopped: bool = False
-
-
-def zone_of(node: Object) -> str:
-    labels = meta.labels(node)
-    region = labels.get("topology.kubernetes.io/region") or labels.get("failure-domain.beta.kubernetes.io/region") or ""
-    zone = labels.get("topology.kubernetes.io/zone") or labels.get("failure-domain.beta.kubernetes.io/zone") or ""
-    return f"{region}:\0:{zone}" if region or zone else ""
-
-
-def zone_state(ready: Iterable[bool]) -> str:
-    """From how many nodes of a zone are ready."""
-    states = list(ready)
-    bad = states.count(False)
-    if bad and bad == len(states):
-        return FULL
-    if bad > 2 and bad / len(states) >= UNHEALTHY_SHARE:
-        return PARTIAL
-    return NORMAL
-
-
-def rate(state: str, size: int) -> float:
-    """Nodes tainted per second in a zone."""
-    if state == PARTIAL:
-        return REDUCED_RATE if size > LARGE_ZONE else 0.0
-    return RATE
+    bad_since: float = float("inf")
+    """When it was found not to be ready (monotonic): whoever has been so for longest is tainted first."""
 
 
 def silenced(node: Object, now: datetime) -> list[Object]:
@@ -108,7 +71,7 @@ class Monitor:
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._known: dict[str, Known] = {}
-        self._zones: dict[str, Zone] = {}
+        self._zones = Zones(ctx.options)
 
     async def look(self) -> None:
         """One round over all nodes."""
@@ -118,8 +81,9 @@ class Monitor:
         for name, known in list(self._known.items()):
             if self._is_overdue(known) and not await self._silence(name, known):
                 return  # the cache is behind: what it says of the others is not to be trusted either
-        await self._judge_zones()
-        await every(self._taint(name, known) for name, known in self._known.items())
+        self._judge_zones()
+        wrong = [(n, k) for n, k in self._known.items() if self._wanted(k) not in (None, k.tainted)]
+        await every(self._taint(*entry) for entry in sorted(wrong, key=lambda entry: entry[1].bad_since))
 
     def _meet_and_part(self) -> None:
         cache, now = self._ctx.cache, self._ctx.clock.monotonic()
@@ -155,13 +119,17 @@ class Monitor:
         heartbeat = ready.get("lastHeartbeatTime") or ""
         if not first and heartbeat != known.heartbeat:
             known.alive = now
+        if ready.get("status") == "True":
+            known.bad_since = float("inf")
+        else:
+            known.bad_since = min(known.bad_since, now)
         known.version, known.heartbeat, known.ready = version, heartbeat, ready.get("status") or ""
         known.uid, known.zone = meta.uid(node), zone_of(node)
         known.counts = EXCLUDED not in meta.labels(node)
         known.tainted = frozenset(k for k in (NOT_READY, UNREACHABLE) if has_taint(node, k, "NoExecute"))
 
     def _is_overdue(self, known: Known) -> bool:
-        grace = self._ctx.options.node_monitor_grace if known.ready else STARTUP_GRACE
+        grace = self._ctx.options.node_monitor_grace if known.ready else self._ctx.options.node_startup_grace
         overdue = self._ctx.clock.monotonic() - known.alive > grace.total_seconds()
         return overdue and (known.ready != "Unknown" or known.retry_pods)
 
@@ -214,56 +182,39 @@ class Monitor:
         self._ctx.events.event(pod, "Warning", "NodeNotReady", "Node is not ready")
         return True
 
-    async def _judge_zones(self) -> None:
+    def _judge_zones(self) -> None:
         members: dict[str, list[bool]] = {}
         for known in self._known.values():
             if known.counts:
                 members.setdefault(known.zone, []).append(known.ready == "True")
-        for gone in self._zones.keys() - members.keys():
-            del self._zones[gone]
-        before = [zone.state for zone in self._zones.values()]
-        for name, ready in members.items():
-            zone = self._zones.setdefault(name, Zone())
-            state, speed = zone_state(ready), rate(zone_state(ready), len(ready))
-            if zone.state != state:
-                zone.state, zone.stopped = state, speed == 0
-                zone.limiter = TokenBucket(speed or RATE, 1)
-        if any(state == FULL for state in before) and all(state == FULL for state in before):
+        if self._zones.judge(members, self._ctx.clock.monotonic()):
             self._leave_full_disruption()
 
     def _leave_full_disruption(self) -> None:
         """The first nodes are back: the others get a new chance to report."""
-        if not self._all_down():
-            for known in self._known.values():
-                known.alive = self._ctx.clock.monotonic()
+        for known in self._known.values():
+            known.alive = self._ctx.clock.monotonic()
 
-    def _all_down(self) -> bool:
-        return bool(self._zones) and all(zone.state == FULL for zone in self._zones.values())
+    def _wanted(self, known: Known) -> frozenset[str] | None:
+        """The taint that it should have, if any; None when nothing is known of it yet."""
+        if known.ready == "True" or self._zones.all_down():
+            return frozenset()
+        return frozenset((NOT_READY if known.ready == "False" else UNREACHABLE,)) if known.ready else None
 
     async def _taint(self, name: str, known: Known) -> None:
-        if known.ready == "True" or self._all_down():
-            wanted = ""
-        elif known.ready:
-            wanted = NOT_READY if known.ready == "False" else UNREACHABLE
-        else:
-            return
-        if known.tainted == ({wanted} if wanted else set()):
-            return
-        if wanted and not known.tainted and not self._may_taint(known):
+        """Gives a node the taint it should have, when it is the zone's turn; changing one taint for another is free."""
+        wanted = self._wanted(known) or frozenset()
+        if wanted and not known.tainted and not self._zones[known.zone].may_taint(self._ctx.clock.monotonic()):
             return
         node = self._ctx.cache.get(NODE, Key("", name))
         if node is None:
             return
-        add = [{"key": wanted, "effect": "NoExecute"}] if wanted else []
-        drop = [(key, "NoExecute") for key in (NOT_READY, UNREACHABLE) if key != wanted]
+        add = [{"key": key, "effect": "NoExecute"} for key in wanted]
+        drop = [(key, "NoExecute") for key in (NOT_READY, UNREACHABLE) if key not in wanted]
         try:
             await swap_taints(self._ctx, node, add, drop)
         except (StatusError, Unreachable) as error:
             log.debug("cannot taint node %s: %s", name, error)
-
-    def _may_taint(self, known: Known) -> bool:
-        zone = self._zones.setdefault(known.zone, Zone())
-        return not zone.stopped and zone.limiter.try_take(self._ctx.clock.monotonic())
 
 
 async def run(ctx: Context) -> None:

@@ -106,6 +106,17 @@ class Options:
     local_path_root: str = ""
     """Folder on each node below which the local-path provisioner makes volumes."""
     node_monitor_grace: timedelta = timedelta(seconds=50)
+    """How long a node may be silent before it counts as lost."""
+    node_startup_grace: timedelta = timedelta(seconds=60)
+    """The same for one that has not reported yet."""
+    node_eviction_rate: float = 0.1
+    """Lost nodes per second whose pods are driven away, in each zone."""
+    secondary_node_eviction_rate: float = 0.01
+    """The same in a zone of which too many nodes are lost; none at all in small ones."""
+    large_cluster_threshold: int = 50
+    """Zones with no more nodes than this are small."""
+    unhealthy_zone_threshold: float = 0.55
+    """The part of a zone's nodes, 0 to 1, that is too many."""
 
 
 @dataclass(frozen=True, slots=True)
