@@ -26,7 +26,7 @@ class Cause(NamedTuple):
     rule: str
     """The rule's uid; empty for a slice's taint."""
     device: tuple[str, str, str] = ("", "", "")
-    index: int = 0
+    position: int = 0
 
 
 @dataclass(frozen=True, slots=True)
