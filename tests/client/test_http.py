@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from ssl import SSLContext
 
 import pytest
+from msgspec.structs import replace
 
 from umiak.client.contract import Unreachable
 from umiak.client.http import HttpTransport

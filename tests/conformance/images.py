@@ -7,8 +7,9 @@ import platform
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from umiak.node.images import archive, pause
 from umiak.node.images.layer import Layer

@@ -1,8 +1,7 @@
 """What to do for a pod, given what the runtime knows."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from umiak.node.decide import Kill, Results, Why, decide
 from umiak.node.names import container_annotations

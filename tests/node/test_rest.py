@@ -1,10 +1,10 @@
 """Small pure parts: garbage, admission, manifests, the node's own object, certificates, changes of lists."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from umiak.kit import pki
 from umiak.node import admit, garbage, localpaths, manifests, register, relist

@@ -1,9 +1,9 @@
 """A pod's status, field by field as kubelet computes it."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from umiak.node.runtime import ContainerStatus, Sandbox, State
 from umiak.node.snapshot import Snapshot

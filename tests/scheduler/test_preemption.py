@@ -1,7 +1,8 @@
 """Who must leave for a more important pod (DefaultPreemption)."""
 
 import random
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from umiak.scheduler import preemption
 from umiak.scheduler.decide import Placement, Refusal

@@ -1,8 +1,7 @@
 """What a profile's arguments change in the plugins."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from umiak.scheduler.configuration import arguments
 from umiak.scheduler.configuration.profiles import build, default_sets

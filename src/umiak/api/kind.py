@@ -1,8 +1,9 @@
 """What the server, the clients and the controllers know of a kind: built-in ones and custom resources alike."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from umiak.objects.errors import FieldError
 from umiak.objects.types import Object
@@ -20,8 +21,7 @@ def no_errors(*_: Object) -> list[FieldError]:
     return []
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """One column of `kubectl get`. `cell` gets the object and the current time in seconds since the epoch.
 
     `type` is string, integer, number, boolean or date; `priority` above 0 shows with `-o wide` only.
@@ -35,8 +35,7 @@ class Column:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(msgspec.Struct, frozen=True):
     """Where the scale subresource finds its numbers; dotted paths. `selector_is_text` for custom resources."""
 
     spec_replicas: str = "spec.replicas"
@@ -45,8 +44,7 @@ class Scale:
     selector_is_text: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Subresource:
+class Subresource(msgspec.Struct, frozen=True):
     """A part of an object with its own path, e.g. `status`; `verbs` as discovery lists them."""
 
     name: str
@@ -56,8 +54,7 @@ class Subresource:
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Kind:
+class Kind(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A kind of object in one version of its group.
 
     The hooks change their first argument in place and are called in this order:
@@ -118,7 +115,7 @@ class Kind:
     columns: Sequence[Column] = ()
     marked_default: Callable[[Sequence[Object]], str] | None = None
     """The name of the object of a list that `kubectl get` marks as the default, "" for none."""
-    selectable: Mapping[str, Callable[[Object], str]] = field(default_factory=dict)
+    selectable: Mapping[str, Callable[[Object], str]] = msgspec.field(default_factory=dict)
     """Field selectors beyond metadata.name and metadata.namespace, each with what it reads."""
     scale: Scale | None = None
     counts_generation: bool = False

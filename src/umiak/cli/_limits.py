@@ -1,8 +1,9 @@
 """The flags of `umiak server` that say how many requests run at once: names and meaning are kube-apiserver's."""
 
 import argparse
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from umiak.cli._access import switch
 from umiak.cli.command import CommandError

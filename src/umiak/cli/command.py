@@ -2,7 +2,8 @@
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 OK, FAILED, WRONG_USE = 0, 1, 2
 """Exit codes: done; could not be done; the command line makes no sense (argparse's own)."""
@@ -12,8 +13,7 @@ class CommandError(Exception):
     """A command could not do its work; the text is for the user and names the fix where there is one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """One command. `run` returns the exit code, or raises CommandError."""
 
     name: str

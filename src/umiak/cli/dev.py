@@ -6,9 +6,10 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from umiak.cli._part import run_until_stopped, runtime, say_ready
 from umiak.cli.command import Command, CommandError
@@ -53,8 +54,7 @@ def run(args: argparse.Namespace) -> int:
         return run_until_stopped(lambda: work(wishes), plain_loop=clock is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(msgspec.Struct, frozen=True):
     """What kind of cluster it is to be. Without a `clock` time is real."""
 
     data_dir: Path

@@ -71,7 +71,7 @@ def build(args: argparse.Namespace) -> None:
 
 def recipe_of(args: argparse.Namespace) -> "Recipe":
     """The folder's recipe, or one of single files, with the command line's say on top."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from umiak.node.images.recipe import Recipe, read
 

@@ -9,9 +9,10 @@ import random
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from umiak.cli import _access, _audit, _encryption, _front_proxy, _limits
 from umiak.cli._part import run_until_stopped, say_ready
@@ -181,8 +182,7 @@ async def serve(settings: "Settings", kind_of_store: str, crew: "Crew | None" = 
         await stay_small(RealClock())
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(msgspec.Struct, frozen=True):
     """A server that answers requests."""
 
     app: "ApiServer"

@@ -8,6 +8,7 @@ import msgspec
 
 from umiak.api.kind import Kind
 from umiak.client.contract import (
+    NO_CONDITIONS,
     ObjectList,
     Preconditions,
     RawEvent,
@@ -30,7 +31,6 @@ PATCH_TYPES = {
 JSON = {"Content-Type": "application/json"}
 METADATA_LIST = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"}
 METADATA = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"}
-WHATEVER = Preconditions()
 MAX_LINE = 64 * 1024 * 1024
 """A watch event longer than this is taken for a broken stream."""
 
@@ -161,7 +161,7 @@ class ApiClient:
         name: str,
         namespace: str = "",
         *,
-        only: Preconditions = WHATEVER,
+        only: Preconditions = NO_CONDITIONS,
         grace_seconds: int | None = None,
         propagation: str = "",
     ) -> Object:

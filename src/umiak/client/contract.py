@@ -1,15 +1,15 @@
 """What a client is to those who use it, and what a transport is to a client."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from umiak.api.kind import Kind
 from umiak.objects.types import Object
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """A whole answer; header names in lower case."""
 
     status: int
@@ -40,8 +40,7 @@ class Unreachable(Exception):
     """The server did not answer: connection refused, broken or timed out."""
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectList:
+class ObjectList(msgspec.Struct, frozen=True):
     """One page, or all. Every item carries apiVersion and kind."""
 
     items: list[Object]
@@ -49,32 +48,28 @@ class ObjectList:
     continue_token: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WatchEvent:
+class WatchEvent(msgspec.Struct, frozen=True):
     """`type` is ADDED, MODIFIED, DELETED or BOOKMARK. An ERROR event is raised as StatusError instead."""
 
     type: str
     object: Object
 
 
-@dataclass(frozen=True, slots=True)
-class RawList:
+class RawList(msgspec.Struct, frozen=True):
     """A list whose items stay encoded, for caches; each item lacks apiVersion and kind unless the server sent them."""
 
     items: list[bytes]
     resource_version: str
 
 
-@dataclass(frozen=True, slots=True)
-class RawEvent:
+class RawEvent(msgspec.Struct, frozen=True):
     """A watch event whose object stays encoded."""
 
     type: str
     object: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Preconditions:
+class Preconditions(msgspec.Struct, frozen=True):
     """What must still hold when a deletion happens; empty strings do not matter."""
 
     uid: str = ""
@@ -83,6 +78,9 @@ class Preconditions:
     def as_object(self) -> dict[str, str]:
         found = {"uid": self.uid, "resourceVersion": self.resource_version}
         return {k: v for k, v in found.items() if v}
+
+
+NO_CONDITIONS = Preconditions()
 
 
 class Client(Protocol):
@@ -132,7 +130,7 @@ class Client(Protocol):
         name: str,
         namespace: str = "",
         *,
-        only: Preconditions = Preconditions(),
+        only: Preconditions = NO_CONDITIONS,
         grace_seconds: int | None = None,
         propagation: str = "",
     ) -> Object: ...

@@ -8,9 +8,11 @@ import binascii
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -19,8 +21,7 @@ class ConfigError(Exception):
     """The kubeconfig does not say what is needed, or asks for what is not supported."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(msgspec.Struct, frozen=True, kw_only=True):
     """One server and one user. `*_pem` fields hold the PEM text itself."""
 
     server: str

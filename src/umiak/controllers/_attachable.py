@@ -5,8 +5,9 @@ iscsi and fc have nothing to attach, but nodes wait for seeing them in their sta
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from hashlib import sha256
+
+import msgspec
 
 from umiak.controllers import _migration as migration
 from umiak.controllers._pods import is_terminal
@@ -20,8 +21,7 @@ SHARED_MODES = {"ReadWriteMany", "ReadOnlyMany"}
 INLINE_FIELDS = migration.FIELDS | {"iscsi", "fc"}
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(msgspec.Struct, frozen=True):
     """One volume as nodes, drivers and people call it."""
 
     name: str

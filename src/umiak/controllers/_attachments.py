@@ -6,7 +6,8 @@ says that it is in use, unless the node has been unwell for six minutes or is ma
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.controllers._attachable import Volume
 from umiak.objects import meta
@@ -24,16 +25,14 @@ EXCLUSIVE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """A volume that pods on the node need."""
 
     volume: Volume
     pods: tuple[Object, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
+class Elsewhere(msgspec.Struct, frozen=True):
     """Another node that has, or may have, a volume which only one node may have."""
 
     node: str
@@ -42,8 +41,7 @@ class Elsewhere:
     """Those there that need the volume."""
 
 
-@dataclass(slots=True)
-class Known:
+class Known(msgspec.Struct):
     """What is remembered of one volume on one node, in seconds of the monotonic clock."""
 
     unwanted_since: float | None = None
@@ -51,8 +49,7 @@ class Known:
     has_told_of_other: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NodeState:
+class NodeState(msgspec.Struct, frozen=True):
     """What matters of a node. One that is gone is not ready, and uses what it used last."""
 
     name: str
@@ -64,8 +61,7 @@ class NodeState:
     """Names of volumes that its status says are attached, with their device paths."""
 
 
-@dataclass(frozen=True, slots=True)
-class Detach:
+class Detach(msgspec.Struct, frozen=True):
     volume: str
     attachment: str
     """The name of the VolumeAttachment to delete; empty when there is none."""
@@ -73,15 +69,14 @@ class Detach:
     """Whether the node's last word on its use does not matter."""
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(msgspec.Struct):
     """`told` are events: pod, type, reason, message. `later` is in seconds, None when only changes matter."""
 
-    attach: list[Volume] = field(default_factory=list)
-    detach: list[Detach] = field(default_factory=list)
-    report: list[str] = field(default_factory=list)
-    told: list[tuple[Object, str, str, str]] = field(default_factory=list)
-    failed: list[tuple[Wanted, str]] = field(default_factory=list)
+    attach: list[Volume] = msgspec.field(default_factory=list)
+    detach: list[Detach] = msgspec.field(default_factory=list)
+    report: list[str] = msgspec.field(default_factory=list)
+    told: list[tuple[Object, str, str, str]] = msgspec.field(default_factory=list)
+    failed: list[tuple[Wanted, str]] = msgspec.field(default_factory=list)
     """Attachments that failed, and why: to be told, but less and less often."""
     later: float | None = None
 
@@ -89,8 +84,7 @@ class Plan:
         self.later = seconds if self.later is None else min(self.later, seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(msgspec.Struct, frozen=True):
     """One node and its volumes. `attachments` are by the name of the volume."""
 
     node: NodeState

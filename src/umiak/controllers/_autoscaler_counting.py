@@ -5,8 +5,9 @@ Values and targets are in thousandths, as the reference counts them (replica_cal
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+import msgspec
 
 from umiak.controllers._pods import condition, is_ready, phase
 from umiak.objects import meta, quantity
@@ -26,8 +27,7 @@ class NoCount(Exception):
     """The number of replicas can not be told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True):
     """What one pod was measured to use: thousandths, the moment, and over which time."""
 
     value: int
@@ -38,8 +38,7 @@ class Sample:
 Samples = Mapping[str, Sample]
 
 
-@dataclass(frozen=True, slots=True)
-class Tolerances:
+class Tolerances(msgspec.Struct, frozen=True):
     """By which part of the target the load may be off without anything being done."""
 
     down: float = 0.1
@@ -49,8 +48,7 @@ class Tolerances:
         return 1.0 - self.down <= ratio <= 1.0 + self.up
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(msgspec.Struct, frozen=True):
     """`current` is what was measured, per pod, in thousandths; `utilization` in percent of requests."""
 
     replicas: int
@@ -58,8 +56,7 @@ class Proposal:
     utilization: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Groups:
+class Groups(msgspec.Struct, frozen=True):
     """Pods by what their samples are worth: names of those `unready` and `missing` a sample, and the rest's number."""
 
     ready: int

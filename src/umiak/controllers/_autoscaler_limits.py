@@ -5,8 +5,9 @@ Sources: `normalizeDesiredReplicas` and its kin in the reference's horizontal.go
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+import msgspec
 
 from umiak.objects.types import Object
 
@@ -33,21 +34,19 @@ Said = tuple[str, str]
 """Reason and message of a condition."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """A number of replicas, recommended or changed by, at a time."""
 
     replicas: int
     at: datetime
 
 
-@dataclass(slots=True)
-class History:
+class History(msgspec.Struct):
     """What is remembered of one autoscaler."""
 
-    recommendations: list[Moment] = field(default_factory=list)
-    ups: list[Moment] = field(default_factory=list)
-    downs: list[Moment] = field(default_factory=list)
+    recommendations: list[Moment] = msgspec.field(default_factory=list)
+    ups: list[Moment] = msgspec.field(default_factory=list)
+    downs: list[Moment] = msgspec.field(default_factory=list)
 
     def recommend(self, replicas: int, now: datetime, kept: timedelta) -> None:
         self.recommendations = [*_since(self.recommendations, now - kept), Moment(replicas, now)]
@@ -62,8 +61,7 @@ class History:
             self.downs = [*_since(self.downs, now - _longest(behavior["scaleDown"])), Moment(before - after, now)]
 
 
-@dataclass(frozen=True, slots=True)
-class Bounded:
+class Bounded(msgspec.Struct, frozen=True):
     """What comes of a proposal; `able` and `limited` are what to say of it, `is_limited` whether it was cut."""
 
     replicas: int
@@ -72,8 +70,7 @@ class Bounded:
     is_limited: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(msgspec.Struct, frozen=True):
     current: int
     least: int
     most: int

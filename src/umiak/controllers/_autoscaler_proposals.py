@@ -1,7 +1,8 @@
 """What one metric of an autoscaler asks for: measured by `_autoscaler_metrics`, counted by `_autoscaler_counting`."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.controllers import _autoscaler_counting as counting
 from umiak.controllers import _autoscaler_metrics as metrics
@@ -16,8 +17,7 @@ from umiak.reconcile.contract import Context
 NO_TARGET = "neither a value target nor an average value target was set"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """The workload whose size is to be found. `replicas` is wanted now, `running` what its status says there is."""
 
     namespace: str
@@ -28,8 +28,7 @@ class Target:
     tolerances: Tolerances
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """`name` is the metric in events, `status` its entry in `currentMetrics`."""
 
     replicas: int

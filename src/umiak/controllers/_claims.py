@@ -4,7 +4,8 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.api.kind import Kind
 from umiak.client.contract import Client
@@ -30,13 +31,12 @@ def map_selector(labels: dict[str, str]) -> Selector:
     return from_set(labels) if labels else NOTHING
 
 
-@dataclass(slots=True)
-class Claims:
+class Claims(msgspec.Struct):
     """What becomes of a set of objects."""
 
-    mine: list[Object] = field(default_factory=list)
-    adopt: list[Object] = field(default_factory=list)
-    release: list[Object] = field(default_factory=list)
+    mine: list[Object] = msgspec.field(default_factory=list)
+    adopt: list[Object] = msgspec.field(default_factory=list)
+    release: list[Object] = msgspec.field(default_factory=list)
 
 
 def candidates(cache: Cache, kind: Kind, owner: Object, selector: Selector) -> list[Object]:

@@ -1,8 +1,9 @@
 """Where a DaemonSet's pods should be and which of them to replace; all pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+
+import msgspec
 
 from umiak.controllers import _nodes
 from umiak.controllers._pods import created, is_available, is_ready, is_terminal, node_name, phase, pod_from_template
@@ -25,15 +26,14 @@ _ADDED = (
 )
 
 
-@dataclass(slots=True)
-class Moves:
+class Moves(msgspec.Struct):
     """Nodes to make pods for, pods to delete, and failed pods, which are deleted with growing delays."""
 
-    create: list[str] = field(default_factory=list)
-    delete: list[Object] = field(default_factory=list)
-    failed: list[tuple[str, Object]] = field(default_factory=list)
+    create: list[str] = msgspec.field(default_factory=list)
+    delete: list[Object] = msgspec.field(default_factory=list)
+    failed: list[tuple[str, Object]] = msgspec.field(default_factory=list)
     """Node and pod."""
-    succeeded: list[tuple[str, Object]] = field(default_factory=list)
+    succeeded: list[tuple[str, Object]] = msgspec.field(default_factory=list)
 
 
 # The pod for a node

@@ -1,7 +1,8 @@
 """Sets of completion indexes, kept and written as intervals: "1,3-5,7"."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 Interval = tuple[int, int]
 """First and last, both inside."""
@@ -22,8 +23,7 @@ def _joined(intervals: Iterable[Interval]) -> Iterator[Interval]:
         yield current
 
 
-@dataclass(frozen=True, slots=True)
-class Indexes:
+class Indexes(msgspec.Struct, frozen=True):
     """Immutable; intervals are sorted and do not touch."""
 
     intervals: tuple[Interval, ...] = ()

@@ -5,8 +5,9 @@ into a number (KEP-2307). So counts survive the deletion of pods and restarts of
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from umiak.controllers._indexes import Indexes
 from umiak.controllers._pods import (
@@ -135,8 +136,7 @@ def _deletion(pod: Object) -> datetime | None:
 # Backing off
 
 
-@dataclass(frozen=True, slots=True)
-class Failures:
+class Failures(msgspec.Struct, frozen=True):
     """Failures since the last success."""
 
     count: int = 0
@@ -161,8 +161,7 @@ class Failures:
 # Policies
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """What the pod failure policy says of a pod (KEP-3329)."""
 
     counts: bool = True

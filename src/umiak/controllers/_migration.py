@@ -6,7 +6,8 @@ csi-translation-lib 0.37.1. Only what names and attaches a volume is here: topol
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.objects import meta
 from umiak.objects.types import Object
@@ -23,8 +24,7 @@ class Untranslatable(Exception):
     """The volume has no counterpart in the CSI driver's terms; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(msgspec.Struct, frozen=True):
     """Whose source it is: metadata of the persistent volume, and the namespace of the claim or the pod."""
 
     metadata: Object
@@ -75,8 +75,7 @@ def _handle_in(field: str) -> Callable[[Object, Owner], str]:
     return lambda source, owner: str(source[field])
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(msgspec.Struct, frozen=True):
     """One volume type: its old plugin, its field in volumes, the driver, and how it calls a volume."""
 
     plugin: str

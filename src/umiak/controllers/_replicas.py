@@ -5,8 +5,9 @@ own writes at once, so the pods that were just made are counted and none is made
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+import msgspec
 
 from umiak.api.core import pod as pods
 from umiak.api.kind import Kind
@@ -32,8 +33,7 @@ BURST = 500
 """Most pods made or deleted in one go."""
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(msgspec.Struct, frozen=True):
     """What ReplicaSet and ReplicationController do not share."""
 
     kind: Kind
@@ -41,12 +41,11 @@ class Family:
     counts_terminating: bool
 
 
-@dataclass(slots=True)
-class Flock:
+class Flock(msgspec.Struct):
     """The pods of one owner."""
 
     active: list[Object]
-    terminating: list[Object] = field(default_factory=list)
+    terminating: list[Object] = msgspec.field(default_factory=list)
     error: Exception | None = None
 
 

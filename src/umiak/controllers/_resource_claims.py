@@ -5,7 +5,8 @@ pod's status tells.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.controllers._pods import is_terminal, node_name
 from umiak.objects import meta
@@ -21,8 +22,7 @@ ClaimOf = Callable[[str], Object | None]
 """A claim of the pod's namespace by its name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(msgspec.Struct, frozen=True):
     """The claim behind one entry of a pod's; an empty name means that none is needed."""
 
     name: str

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+
+import msgspec
 
 from umiak.controllers._pods import is_available, is_ready, is_terminal, phase, pod_from_template
 from umiak.controllers._revisions import LABEL as REVISION_LABEL
@@ -241,21 +242,19 @@ def is_created(pod: Object) -> bool:
 # What to do next
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One thing to do with a pod: create, delete, update, claim (make its claims) or own (set their owners)."""
 
     verb: str
     pod: Object
 
 
-@dataclass(slots=True)
-class Decision:
+class Decision(msgspec.Struct):
     """Phases of work, each a list of steps per pod; in an ordered set one pod comes after the other."""
 
     phases: list[list[list[Step]]]
     status: Object
-    deletes_for_update: list[Object] = field(default_factory=list)
+    deletes_for_update: list[Object] = msgspec.field(default_factory=list)
 
 
 class Decider:

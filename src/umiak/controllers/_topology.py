@@ -7,7 +7,8 @@ that cannot be had, no endpoint gets a hint, and the Service is told why.
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.api.core.node import KIND as NODE
 from umiak.controllers._pods import is_ready
@@ -32,8 +33,7 @@ Shares = Mapping[str, float]
 """Each zone's part of all processors, 0 to 1; empty where that is not known or there is but one zone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Allocation:
+class Allocation(msgspec.Struct, frozen=True):
     """How many endpoints a zone is to get."""
 
     least: int
@@ -41,16 +41,15 @@ class Allocation:
     desired: float
 
 
-@dataclass(slots=True)
-class Verdict:
+class Verdict(msgspec.Struct):
     """Hints for one address family, or the problem with them."""
 
     problem: str = ""
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
     """How many endpoints serve each zone."""
-    hints: list[list[str]] = field(default_factory=list)
+    hints: list[list[str]] = msgspec.field(default_factory=list)
     """The zone that each endpoint of each changing slice is to serve, "" for none; in their order."""
-    unfit: list[Object] = field(default_factory=list)
+    unfit: list[Object] = msgspec.field(default_factory=list)
     """Slices that were to stay as they are but cannot; `hints` has theirs after those of the changing ones."""
 
 

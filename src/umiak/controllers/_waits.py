@@ -1,23 +1,22 @@
 """Growing waits between repeated attempts at the same thing."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
 from datetime import timedelta
+
+import msgspec
 
 from umiak.controllers._memory import Memory
 from umiak.kit.backoff import Backoff
 from umiak.reconcile.contract import Context
 
 
-@dataclass(slots=True)
-class _Wait:
+class _Wait(msgspec.Struct):
     attempts: int
     since: float
     """When the last attempt was, by the monotonic clock."""
 
 
-@dataclass(eq=False)
-class Waits:
+class Waits(msgspec.Struct, eq=False):
     """`first` seconds after the first attempt, twice as many after each further one, up to `limit`.
 
     What was not tried for twice the limit starts anew; a restart forgets everything.
@@ -25,7 +24,7 @@ class Waits:
 
     first: float
     limit: float
-    _memory: Memory[_Wait] = field(default_factory=Memory)
+    _memory: Memory[_Wait] = msgspec.field(default_factory=Memory)
 
     def left(self, ctx: Context, key: Hashable) -> timedelta:
         """How long to wait still; zero when it may be tried."""

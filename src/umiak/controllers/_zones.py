@@ -4,7 +4,8 @@ Words and numbers are those of the reference's node lifecycle controller (`handl
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.objects import meta
 from umiak.objects.types import Object
@@ -41,13 +42,12 @@ def rate(state: str, size: int, options: Options) -> float:
     return options.node_eviction_rate
 
 
-@dataclass(slots=True)
-class Zone:
+class Zone(msgspec.Struct):
     speed: float
     """Nodes a second."""
     state: str = INITIAL
     """INITIAL as well where no node counts."""
-    _bucket: TokenBucket | None = field(default=None)
+    _bucket: TokenBucket | None = msgspec.field(default=None)
 
     def __post_init__(self) -> None:
         self._bucket = TokenBucket(self.speed, 1) if self.speed > 0 else None

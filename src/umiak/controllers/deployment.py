@@ -6,8 +6,9 @@ would take, and the status after it. `reconcile` reads, carries the plan out, an
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+import msgspec
 
 from umiak.api.apps import deployment, replicaset
 from umiak.api.core import pod as pods
@@ -29,17 +30,16 @@ Event = tuple[str, str, str]
 """Type, reason and message."""
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(msgspec.Struct):
     """What to do, in this order; None and empty mean nothing."""
 
     deployment: Object
     """As it should be, with its status."""
     create: Object | None = None
-    update: dict[str, Object] = field(default_factory=dict)
+    update: dict[str, Object] = msgspec.field(default_factory=dict)
     """ReplicaSets by uid."""
-    remove: list[Object] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
+    remove: list[Object] = msgspec.field(default_factory=list)
+    events: list[Event] = msgspec.field(default_factory=list)
     rewrites_spec: bool = False
     """A rollback: write the Deployment itself; its status comes with the next look."""
 

@@ -5,7 +5,6 @@ ones fill slices that change anyway, then the fullest unchanged slice that has r
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 
@@ -52,15 +51,14 @@ NO_SHARES: Shares = {}
 HINTED: Memory[Hinted] = Memory()
 
 
-@dataclass(slots=True)
-class Changes:
+class Changes(msgspec.Struct):
     """What to do with a Service's slices, and what could not be decided."""
 
-    create: list[Object] = field(default_factory=list)
-    update: list[Object] = field(default_factory=list)
-    delete: list[Object] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    verdicts: dict[str, Verdict | None] = field(default_factory=dict)
+    create: list[Object] = msgspec.field(default_factory=list)
+    update: list[Object] = msgspec.field(default_factory=list)
+    delete: list[Object] = msgspec.field(default_factory=list)
+    errors: list[str] = msgspec.field(default_factory=list)
+    verdicts: dict[str, Verdict | None] = msgspec.field(default_factory=dict)
     """What became of the topology annotation, by address family."""
 
     def __iadd__(self, other: "Changes") -> "Changes":
@@ -159,12 +157,11 @@ def _is_owned(slice: Object, service: Object) -> bool:
     return any(o["uid"] == meta.uid(service) and o["kind"] == "Service" for o in meta.owners(slice))
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(msgspec.Struct):
     """Endpoints with the same ports."""
 
     ports: list[Object]
-    endpoints: dict[Identity, Object] = field(default_factory=dict)
+    endpoints: dict[Identity, Object] = msgspec.field(default_factory=dict)
 
 
 def _wanted(

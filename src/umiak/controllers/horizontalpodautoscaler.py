@@ -5,7 +5,6 @@ bounds, rates and windows of the autoscaler (`_autoscaler_limits`), and is writt
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 import msgspec
@@ -40,15 +39,14 @@ class Failed(Exception):
     """This turn is over; the condition says why."""
 
 
-@dataclass(slots=True)
-class Turn:
+class Turn(msgspec.Struct):
     """One look at an autoscaler, and what its status becomes."""
 
     ctx: Context
     key: Key
     obj: Object
-    conditions: list[Object] = field(default_factory=list)
-    metrics: list[Object] = field(default_factory=list)
+    conditions: list[Object] = msgspec.field(default_factory=list)
+    metrics: list[Object] = msgspec.field(default_factory=list)
 
     @property
     def spec(self) -> Object:
@@ -86,8 +84,7 @@ class Turn:
 # the target
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(msgspec.Struct, frozen=True):
     """A scale subresource and where it is."""
 
     path: str

@@ -6,8 +6,9 @@ the cluster has heard of the deletion and lets nothing new in.
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+import msgspec
 
 from umiak.api.core.namespace import KIND as NAMESPACE
 from umiak.api.core.pod import KIND as POD
@@ -44,14 +45,13 @@ class Unfinished(Exception):
     """Some of the namespace's content could not be deleted."""
 
 
-@dataclass(slots=True)
-class Left:
+class Left(msgspec.Struct):
     """What one round of deletion left behind. `seconds` estimates how long the rest may take."""
 
     seconds: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
-    finalizers: Counter[str] = field(default_factory=Counter)
-    errors: list[str] = field(default_factory=list)
+    kinds: Counter[str] = msgspec.field(default_factory=Counter)
+    finalizers: Counter[str] = msgspec.field(default_factory=Counter)
+    errors: list[str] = msgspec.field(default_factory=list)
 
     def note(self, kind: Kind, grace: int, items: Iterable[Object]) -> None:
         remaining = list(items)

@@ -1,7 +1,8 @@
 """Gives every node its own range of pod addresses out of the cluster's (`spec.podCIDRs`)."""
 
 import ipaddress
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.api.core.node import KIND as NODE
 from umiak.objects import meta
@@ -17,13 +18,12 @@ class Exhausted(Exception):
     """No range is left for one more node."""
 
 
-@dataclass(slots=True)
-class Pool:
+class Pool(msgspec.Struct):
     """One cluster range, cut into ranges of `mask` bits. Numbers stand for the pieces, in order."""
 
     cluster: Network
     mask: int
-    taken: dict[int, str] = field(default_factory=dict)
+    taken: dict[int, str] = msgspec.field(default_factory=dict)
     """Piece to the node that has it."""
     following: int = 0
 

@@ -6,8 +6,9 @@ down: then the fault is more likely ours.
 """
 
 import logging
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from umiak.api.coordination.lease import KIND as LEASE
 from umiak.api.core.node import KIND as NODE
@@ -29,8 +30,7 @@ FROM_KUBELET = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Known:
+class Known(msgspec.Struct):
     """A node as last seen. `alive` is when it last gave a sign of life (monotonic)."""
 
     uid: str

@@ -5,8 +5,9 @@ The more nodes there are, the longer. Looks every ten seconds; only nodes that h
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
+
+import msgspec
 
 from umiak.api.core.node import KIND as NODE
 from umiak.client.contract import Unreachable
@@ -21,8 +22,7 @@ EVERY = timedelta(seconds=10)
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """A size of clusters, and the seconds that go with it. Steps overlap, so that the size may swing a little."""
 
     least: int

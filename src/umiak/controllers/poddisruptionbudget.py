@@ -1,8 +1,9 @@
 """Keeps the numbers by which evictions are judged: how many pods there are, should be, and may go."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from umiak.api.apps import deployment, replicaset, statefulset
 from umiak.api.core import pod as pods
@@ -24,8 +25,7 @@ ALLOWED = "DisruptionAllowed"
 KEPT = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
 
 
-@dataclass(frozen=True, slots=True)
-class Disrupted:
+class Disrupted(msgspec.Struct, frozen=True):
     """Evicted pods that are still there, with the time of their eviction."""
 
     kept: dict[str, str]

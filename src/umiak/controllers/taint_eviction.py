@@ -1,8 +1,9 @@
 """Deletes pods from nodes with NoExecute taints that they do not tolerate, or no longer."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
+
+import msgspec
 
 from umiak.api.core.node import KIND as NODE
 from umiak.api.core.pod import KIND as POD
@@ -19,8 +20,7 @@ from umiak.reconcile.contract import DONE, Also, Cache, Context, Controller, Out
 REASON = "TaintManagerEviction"
 
 
-@dataclass(slots=True)
-class Pending:
+class Pending(msgspec.Struct):
     """An eviction to come. `since` is when the taints were first seen (monotonic)."""
 
     uid: str

@@ -5,7 +5,6 @@ Source: apiserver's `pkg/admission/plugin/policy/validating/typechecking.go`.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +27,7 @@ MOST_KINDS = 10
 REFERENCE = "#/components/schemas/"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Named:
+class Named(msgspec.Struct, frozen=True, order=True):
     """A kind by its name."""
 
     group: str

@@ -1,10 +1,9 @@
 """How long to wait before the next try."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(msgspec.Struct, frozen=True):
     """Doubling waits: `first` seconds, then `factor` times more each try, never above `limit`."""
 
     first: float

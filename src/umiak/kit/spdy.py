@@ -10,8 +10,9 @@ peer knows of windows, and ours are announced as data is consumed, which spdystr
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
+
+import msgspec
 
 VERSION = 3
 FIN = 0x01
@@ -62,8 +63,7 @@ class ProtocolError(Exception):
     """The peer does not speak SPDY/3.1; the connection can not go on."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamOpened:
+class StreamOpened(msgspec.Struct, frozen=True):
     """The peer opened a stream; `fin`: and will send nothing on it."""
 
     stream: int
@@ -71,8 +71,7 @@ class StreamOpened:
     fin: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Replied:
+class Replied(msgspec.Struct, frozen=True):
     """The peer took a stream that we opened."""
 
     stream: int
@@ -80,8 +79,7 @@ class Replied:
     fin: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(msgspec.Struct, frozen=True):
     """Bytes of a stream; `fin`: the last ones. A large frame comes in several."""
 
     stream: int
@@ -89,30 +87,26 @@ class Data:
     fin: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StreamReset:
+class StreamReset(msgspec.Struct, frozen=True):
     """The stream is gone, both ways. `status` is one of Reset, or unknown."""
 
     stream: int
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class WindowOpened:
+class WindowOpened(msgspec.Struct, frozen=True):
     """More may be sent on a stream; 0 stands for all streams."""
 
     stream: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pong:
+class Pong(msgspec.Struct, frozen=True):
     """The answer to our ping."""
 
     ping: int
 
 
-@dataclass(frozen=True, slots=True)
-class GoneAway:
+class GoneAway(msgspec.Struct, frozen=True):
     """The peer takes no new streams."""
 
     last_stream: int
@@ -121,8 +115,7 @@ class GoneAway:
 Event = StreamOpened | Replied | Data | StreamReset | WindowOpened | Pong | GoneAway
 
 
-@dataclass(slots=True)
-class _Stream:
+class _Stream(msgspec.Struct):
     """What the connection knows of one open stream."""
 
     window: int
@@ -132,8 +125,7 @@ class _Stream:
     consumed: int = 0
 
 
-@dataclass(slots=True)
-class _Partial:
+class _Partial(msgspec.Struct):
     """A data frame of which only a part has come."""
 
     stream: int
@@ -141,27 +133,26 @@ class _Partial:
     fin: bool
 
 
-@dataclass(slots=True)
-class Connection:
+class Connection(msgspec.Struct):
     """One side of a connection: `receive` turns bytes into events, the other methods add frames to `outgoing`.
 
     Methods that name a stream which is gone do nothing: the peer may have reset it a moment ago.
     """
 
     client: bool
-    outgoing: bytearray = field(default_factory=bytearray)
+    outgoing: bytearray = msgspec.field(default_factory=bytearray)
     gone_away: bool = False
     """Whether the peer or we ended the opening of streams."""
-    _streams: dict[int, _Stream] = field(default_factory=dict)
-    _incoming: bytearray = field(default_factory=bytearray)
+    _streams: dict[int, _Stream] = msgspec.field(default_factory=dict)
+    _incoming: bytearray = msgspec.field(default_factory=bytearray)
     _partial: _Partial | None = None
     _next_stream: int = 0
     _last_received: int = 0
     _next_ping: int = 0
     _peer_window: int = 0
     """The peer's initial window for a stream; 0 while it has not shown that it knows of windows."""
-    _compressor: "zlib._Compress" = field(default_factory=lambda: zlib.compressobj(zdict=DICTIONARY))
-    _decompressor: "zlib._Decompress" = field(default_factory=lambda: zlib.decompressobj(zdict=DICTIONARY))
+    _compressor: "zlib._Compress" = msgspec.field(default_factory=lambda: zlib.compressobj(zdict=DICTIONARY))
+    _decompressor: "zlib._Decompress" = msgspec.field(default_factory=lambda: zlib.decompressobj(zdict=DICTIONARY))
 
     def __post_init__(self) -> None:
         self._next_stream = self._next_ping = 1 if self.client else 2

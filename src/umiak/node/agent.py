@@ -8,8 +8,9 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from umiak.api.core.node import KIND as NODE
 from umiak.api.core.persistentvolume import KIND as VOLUME
@@ -49,8 +50,7 @@ CLEAN_EVERY, IMAGES_EVERY = 60.0, 300.0
 MANIFESTS_EVERY = 20.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How the agent is to work. Empty folders and addresses mean: none."""
 
     name: str
@@ -66,7 +66,7 @@ class Settings:
     cgroup_driver: str = "cgroupfs"
     cgroup_mount: Path = MOUNT
     max_pods: int = facts.MAX_PODS
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
     taints: tuple[Object, ...] = ()
     register: bool = True
 

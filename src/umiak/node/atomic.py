@@ -7,15 +7,15 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+
+import msgspec
 
 DATA, NEW_DATA = "..data", "..data_tmp"
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(msgspec.Struct, frozen=True):
     """`mode` is the permission bits; `owner` a user id or None for root."""
 
     data: bytes

@@ -1,8 +1,9 @@
 """What the runtime is told of a pod's sandbox and its containers: pure functions of the pod and what was prepared."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from umiak.node import hosts, names, pods, qos, security
 from umiak.node.expand import expand, from_maps
@@ -15,12 +16,11 @@ from umiak.objects.types import Object
 SIGNAL_PREFIX = "SIGNAL_"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """What the agent knows of its machine and was told of the cluster."""
 
     paths: Paths
-    resolver: hosts.Resolver = field(default_factory=hosts.Resolver)
+    resolver: hosts.Resolver = msgspec.field(default_factory=hosts.Resolver)
     memory: int = 0
     """Bytes."""
     page_sizes: tuple[str, ...] = ()
@@ -62,8 +62,7 @@ def sandbox_config(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """What was made ready for one container before its configuration is written."""
 
     image: Image

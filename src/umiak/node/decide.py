@@ -5,8 +5,10 @@ the ordinary ones.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
 
 from umiak.node import pods
 from umiak.node.names import container_hash, hash_of
@@ -25,26 +27,23 @@ class Why(StrEnum):
     POST_START = "FailedPostStartHook"
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
+class Kill(msgspec.Struct, frozen=True):
     id: str
     name: str
     message: str
     why: Why = Why.UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Results:
+class Results(msgspec.Struct, frozen=True):
     """The newest outcome of each probe that has one, by container id; and whose resize needs a restart."""
 
-    startup: Mapping[str, bool] = field(default_factory=dict)
-    liveness: Mapping[str, bool] = field(default_factory=dict)
-    readiness: Mapping[str, bool] = field(default_factory=dict)
+    startup: Mapping[str, bool] = msgspec.field(default_factory=dict)
+    liveness: Mapping[str, bool] = msgspec.field(default_factory=dict)
+    readiness: Mapping[str, bool] = msgspec.field(default_factory=dict)
     resized: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
-class Actions:
+class Actions(msgspec.Struct):
     """What to do, in this order. Containers are positions in their lists of the specification."""
 
     kill_pod: bool = False
@@ -53,10 +52,10 @@ class Actions:
     sandbox_id: str = ""
     """The sandbox to start containers in, or the one that is replaced."""
     attempt: int = 0
-    kill: list[Kill] = field(default_factory=list)
-    ephemeral: list[int] = field(default_factory=list)
-    init: list[int] = field(default_factory=list)
-    containers: list[int] = field(default_factory=list)
+    kill: list[Kill] = msgspec.field(default_factory=list)
+    ephemeral: list[int] = msgspec.field(default_factory=list)
+    init: list[int] = msgspec.field(default_factory=list)
+    containers: list[int] = msgspec.field(default_factory=list)
     reset: bool = False
     """End and remove all containers, to begin anew in the same sandbox."""
 

@@ -1,7 +1,6 @@
 """The downward API: what a pod may learn of itself, for variables and for files."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from math import ceil
 
 import msgspec
@@ -16,13 +15,12 @@ class Unanswerable(Exception):
     """A reference names something that is not there, or that may not be asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """What the machine adds: its addresses, the pod's addresses, and its allocatable resources as limits' default."""
 
     host_ips: Sequence[str] = ()
     pod_ips: Sequence[str] = ()
-    allocatable: Mapping[str, str] = field(default_factory=dict)
+    allocatable: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 def formatted(found: Mapping[str, str]) -> str:

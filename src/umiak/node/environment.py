@@ -2,7 +2,8 @@
 
 import base64
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.node import pods
 from umiak.node.downward import Place, Unanswerable, field_value, resource_value
@@ -15,13 +16,12 @@ SHOWN = {CONFIG_MAP: "configmap", SECRET: "secret"}
 MASTER = ("default", "kubernetes")
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(msgspec.Struct, frozen=True):
     """Services, and the namespace's config maps and secrets by (kind, name), None for those that do not exist."""
 
-    objects: Mapping[tuple[str, str], Object | None] = field(default_factory=dict)
+    objects: Mapping[tuple[str, str], Object | None] = msgspec.field(default_factory=dict)
     services: Iterable[Object] = ()
-    place: Place = field(default_factory=Place)
+    place: Place = msgspec.field(default_factory=Place)
 
 
 def referenced(container: Object) -> set[tuple[str, str]]:

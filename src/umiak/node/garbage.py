@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from umiak.node import facts, mounts
 from umiak.node.kill import stop_stray
@@ -44,8 +45,7 @@ def old_sandboxes(sandboxes: Iterable[Sandbox], containers: Iterable[Container])
     return [s.id for s in every if not s.ready and s.id not in used and newest[s.uid].id != s.id]
 
 
-@dataclass(frozen=True, slots=True)
-class Disk:
+class Disk(msgspec.Struct, frozen=True):
     total: int
     free: int
 

@@ -5,15 +5,15 @@ minutes without trouble.
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.kit.backoff import Backoff
 
 RESTARTS = Backoff(first=10.0, limit=300.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(msgspec.Struct, frozen=True):
     tries: int
     updated: float
 

@@ -2,8 +2,9 @@
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from umiak.node import pods
 from umiak.node.runtime import Dns
@@ -21,13 +22,12 @@ MAX_HOSTNAME = 63
 CLUSTER_OPTIONS = ("ndots:5",)
 
 
-@dataclass(frozen=True, slots=True)
-class Resolver:
+class Resolver(msgspec.Struct, frozen=True):
     """How names are looked up on this machine (a resolv.conf) and in the cluster."""
 
     cluster_servers: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
-    host: Dns = field(default_factory=Dns)
+    host: Dns = msgspec.field(default_factory=Dns)
 
 
 def read_resolv_conf(text: str) -> Dns:

@@ -1,7 +1,8 @@
 """From a specification's requests and limits to what the kernel is told (kubelet/cm/helpers_linux.go)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from umiak.node import pods, qos
 from umiak.node.quantity import milli, whole

@@ -1,11 +1,11 @@
 """The CRI log format: `2016-10-06T00:17:09.669794202Z stdout F the line`; P for a part of a line."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One line of a log file. `content` ends with a newline unless it is only a part of a line."""
 
     time: bytes

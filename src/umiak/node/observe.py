@@ -1,7 +1,8 @@
 """Asks the runtime about one pod, and asks no more than needed: what has ended does not change."""
 
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from umiak.node.names import MESSAGE_PATH, MESSAGE_POLICY
 from umiak.node.runtime import Container, ContainerStatus, Missing, Runtime, Sandbox, State

@@ -8,8 +8,9 @@ import asyncio
 import random
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+import msgspec
 
 from umiak.api.certificates.podcertificaterequest import KIND
 from umiak.api.core.node import KIND as NODE
@@ -32,8 +33,7 @@ NOT_YET = "credential bundle is not issued yet"
 BLOCK = re.compile(r"-----BEGIN ([^-]+)-----\s+(?:[\w-]+: [^\n]*\n)*([A-Za-z0-9+/=\s]+?)-----END \1-----")
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+class Issued(msgspec.Struct, frozen=True):
     """What goes into the volume, PEM both."""
 
     key: bytes
@@ -42,8 +42,7 @@ class Issued:
     ends: datetime
 
 
-@dataclass(slots=True)
-class _Credential:
+class _Credential(msgspec.Struct):
     """Of one projected source of one pod: what it has, and what it waits for."""
 
     issued: Issued | None = None
@@ -51,9 +50,9 @@ class _Credential:
     """The name of the request, and its key."""
     refused: str = ""
     """Why there will never be one."""
-    told: set[str] = field(default_factory=set)
+    told: set[str] = msgspec.field(default_factory=set)
     """Events about the certificate at hand."""
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lock: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
 
 
 class PodCertificates:

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+
+import msgspec
 
 from umiak.kit.inotify import CHANGES, MODIFY, Watch
 from umiak.node.logs import Entry, parse
@@ -20,8 +21,7 @@ class BadOption(ValueError):
     """A query parameter makes no sense."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(msgspec.Struct, frozen=True, kw_only=True):
     """`v1.PodLogOptions`."""
 
     follow: bool = False

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from umiak.api.coordination.lease import KIND as LEASE
 from umiak.api.core.node import KIND as NODE
@@ -32,22 +33,20 @@ DECLARED = ("RestartAllContainersOnContainerExits",)
 Fact = tuple[str, bool, str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """How the node presents itself."""
 
     name: str
     addresses: Sequence[str]
     port: int = 10250
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     taints: Sequence[Object] = ()
-    capacity: Mapping[str, str] = field(default_factory=dict)
-    allocatable: Mapping[str, str] = field(default_factory=dict)
-    info: Mapping[str, str] = field(default_factory=dict)
+    capacity: Mapping[str, str] = msgspec.field(default_factory=dict)
+    allocatable: Mapping[str, str] = msgspec.field(default_factory=dict)
+    info: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Pressure:
+class Pressure(msgspec.Struct, frozen=True):
     """What is short on the machine."""
 
     memory: bool = False

@@ -1,7 +1,6 @@
 """Changing a running pod's resources in place (KEP-1287): what is granted, what its containers run with, what waits."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -65,15 +64,14 @@ def granted_before(pod: Object) -> dict[str, Object]:
     return found
 
 
-@dataclass(slots=True)
-class Allocation:
+class Allocation(msgspec.Struct):
     """One pod's resources. `applied` is by container id what it runs with; None when that is not known."""
 
-    granted: dict[str, Object] = field(default_factory=dict)
-    applied: dict[str, Object | None] = field(default_factory=dict)
+    granted: dict[str, Object] = msgspec.field(default_factory=dict)
+    applied: dict[str, Object | None] = msgspec.field(default_factory=dict)
     pending: tuple[str, str] | None = None
     error: str = ""
-    _started_with: dict[str, Object] = field(default_factory=dict)
+    _started_with: dict[str, Object] = msgspec.field(default_factory=dict)
 
     def take(self, pod: Object, room: Room) -> Object:
         """The pod with the resources that it may have now."""

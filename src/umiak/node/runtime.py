@@ -5,9 +5,10 @@ never.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+
+import msgspec
 
 
 class RuntimeFailure(Exception):
@@ -65,8 +66,7 @@ class State(StrEnum):
     UNKNOWN = "Unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Namespaces:
+class Namespaces(msgspec.Struct, frozen=True):
     network: Mode = Mode.POD
     pid: Mode = Mode.CONTAINER
     ipc: Mode = Mode.POD
@@ -74,16 +74,14 @@ class Namespaces:
     """Id of the container whose processes are seen, with `Mode.TARGET`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(msgspec.Struct, frozen=True):
     """A seccomp or AppArmor profile: RuntimeDefault, Unconfined, or Localhost with its path or name."""
 
     type: str
     reference: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Security:
+class Security(msgspec.Struct, frozen=True, kw_only=True):
     """How processes run. None leaves a choice to the image or the runtime."""
 
     namespaces: Namespaces = Namespaces()
@@ -105,8 +103,7 @@ class Security:
     readonly_paths: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resources:
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
     """Limits in the kernel's units: microseconds, shares, bytes. 0 means not set."""
 
     cpu_period: int = 0
@@ -115,27 +112,24 @@ class Resources:
     memory_limit: int = 0
     memory_swap_limit: int = 0
     oom_score_adj: int = 0
-    hugepages: Mapping[str, int] = field(default_factory=dict)
-    unified: Mapping[str, str] = field(default_factory=dict)
+    hugepages: Mapping[str, int] = msgspec.field(default_factory=dict)
+    unified: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Dns:
+class Dns(msgspec.Struct, frozen=True):
     servers: Sequence[str] = ()
     searches: Sequence[str] = ()
     options: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PortMapping:
+class PortMapping(msgspec.Struct, frozen=True):
     container_port: int
     host_port: int
     protocol: str = "TCP"
     host_ip: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SandboxConfig:
+class SandboxConfig(msgspec.Struct, frozen=True, kw_only=True):
     """A pod's common surroundings. `resources` and `overhead` are hints for runtimes that size virtual machines."""
 
     name: str
@@ -146,17 +140,16 @@ class SandboxConfig:
     log_directory: str = ""
     dns: Dns | None = None
     ports: Sequence[PortMapping] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
     cgroup_parent: str = ""
-    sysctls: Mapping[str, str] = field(default_factory=dict)
-    security: Security = field(default_factory=Security)
+    sysctls: Mapping[str, str] = msgspec.field(default_factory=dict)
+    security: Security = msgspec.field(default_factory=Security)
     resources: Resources | None = None
     overhead: Resources | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mount:
+class Mount(msgspec.Struct, frozen=True, kw_only=True):
     """`propagation` is PRIVATE, HOST_TO_CONTAINER or BIDIRECTIONAL. `image` takes the place of a host path."""
 
     container_path: str
@@ -168,15 +161,13 @@ class Mount:
     image_sub_path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(msgspec.Struct, frozen=True):
     container_path: str
     host_path: str
     permissions: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerConfig:
+class ContainerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`log_path` is below the sandbox's log directory."""
 
     name: str
@@ -191,19 +182,18 @@ class ContainerConfig:
     environment: Sequence[tuple[str, str]] = ()
     mounts: Sequence[Mount] = ()
     devices: Sequence[Device] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
     log_path: str = ""
     stdin: bool = False
     stdin_once: bool = False
     tty: bool = False
     stop_signal: str = ""
-    resources: Resources = field(default_factory=Resources)
-    security: Security = field(default_factory=Security)
+    resources: Resources = msgspec.field(default_factory=Resources)
+    security: Security = msgspec.field(default_factory=Security)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sandbox:
+class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
     """A sandbox as the runtime knows it. `ips` are known only when asked about it alone."""
 
     id: str
@@ -220,8 +210,7 @@ class Sandbox:
     host_network: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Container:
+class Container(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the runtime's list of containers."""
 
     id: str
@@ -236,8 +225,7 @@ class Container:
     image_ref: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerStatus:
+class ContainerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """All about one container. `exit_code`, `reason` and `message` count once it has exited."""
 
     id: str
@@ -253,8 +241,8 @@ class ContainerStatus:
     image_id: str = ""
     reason: str = ""
     message: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
     mounts: Sequence[Mount] = ()
     log_path: str = ""
     resources: Resources | None = None
@@ -263,8 +251,7 @@ class ContainerStatus:
     stop_signal: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
+class Image(msgspec.Struct, frozen=True, kw_only=True):
     """An image on this machine. `user` or `user_name` is what the image wants to run as."""
 
     id: str
@@ -276,8 +263,7 @@ class Image:
     pinned: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Auth:
+class Auth(msgspec.Struct, frozen=True):
     username: str = ""
     password: str = ""
     auth: str = ""
@@ -285,23 +271,20 @@ class Auth:
     registry_token: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(msgspec.Struct, frozen=True):
     name: str
     version: str
     api_version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(msgspec.Struct, frozen=True):
     type: str
     status: bool
     reason: str = ""
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(msgspec.Struct, frozen=True):
     """`conditions` has RuntimeReady, NetworkReady; `handlers` are runtime handlers by name ("" is the default)."""
 
     conditions: tuple[Condition, ...]
@@ -315,15 +298,13 @@ class Health:
         return f"runtime does not report {type}"
 
 
-@dataclass(frozen=True, slots=True)
-class ExecResult:
+class ExecResult(msgspec.Struct, frozen=True):
     stdout: bytes
     stderr: bytes
     exit_code: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """What a container uses. CPU in core-nanoseconds since its start, the rest in bytes, measured `at`."""
 
     container_id: str
@@ -338,15 +319,13 @@ class Usage:
     root_inodes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Filesystem:
+class Filesystem(msgspec.Struct, frozen=True):
     mountpoint: str
     used_bytes: int
     used_inodes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Streams:
+class Streams(msgspec.Struct, frozen=True):
     """Which of a process's streams to connect."""
 
     stdin: bool = False

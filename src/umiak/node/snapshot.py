@@ -1,7 +1,8 @@
 """What the runtime knows of one pod at one moment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.node.runtime import ContainerStatus, Sandbox, State
 
@@ -12,13 +13,12 @@ OTHER_NETWORK = "network namespace mode changed and sandbox needs to be recreate
 NO_ADDRESS = "pod sandbox has no IP address"
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """Sandboxes and containers of a pod, the newest first."""
 
     sandboxes: Sequence[Sandbox] = ()
     containers: Sequence[ContainerStatus] = ()
-    sandbox_of: dict[str, str] = field(default_factory=dict)
+    sandbox_of: dict[str, str] = msgspec.field(default_factory=dict)
     """Sandbox id by container id."""
 
     @property

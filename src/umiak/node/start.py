@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -33,8 +32,7 @@ from umiak.objects.types import Object
 KINDS = {environment.CONFIG_MAP: CONFIG_MAP, environment.SECRET: SECRET}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class Site(msgspec.Struct, frozen=True, kw_only=True):
     """Where a pod's containers start: its sandbox, its addresses, its volumes."""
 
     pod: Object

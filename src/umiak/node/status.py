@@ -1,9 +1,10 @@
 """A pod's status, as kubelet computes it (kubelet_pods.go): pure functions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from umiak.node import phase, pods
 from umiak.node.conditions import kubelet_conditions
@@ -24,24 +25,21 @@ INIT_LOST = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """Why a container could not be started: what shows as its waiting reason."""
 
     reason: str
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Probed:
+class Probed(msgspec.Struct, frozen=True):
     """What probes say: by container name, whether it has started and whether it is ready."""
 
-    started: Mapping[str, bool] = field(default_factory=dict)
-    ready: Mapping[str, bool] = field(default_factory=dict)
+    started: Mapping[str, bool] = msgspec.field(default_factory=dict)
+    ready: Mapping[str, bool] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """All that a status is computed from."""
 
     pod: Object
@@ -52,13 +50,13 @@ class Facts:
     now: datetime
     runtime_name: str = "containerd"
     host_ips: Sequence[str] = ()
-    failures: Mapping[str, Failure] = field(default_factory=dict)
-    probed: Probed = field(default_factory=Probed)
+    failures: Mapping[str, Failure] = msgspec.field(default_factory=dict)
+    probed: Probed = msgspec.field(default_factory=Probed)
     terminal: bool = False
     """Whether all containers have ended for good."""
     verdict: tuple[str, str] | None = None
     """(reason, message) when the agent itself ends the pod as failed: evicted, too late, refused."""
-    resources: Mapping[str, Object] = field(default_factory=dict)
+    resources: Mapping[str, Object] = msgspec.field(default_factory=dict)
     """What running containers have in force, by id, where it may differ from their specification."""
     resizing: Sequence[Object] = ()
     """Conditions of a resize that is not done."""

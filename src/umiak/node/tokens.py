@@ -1,6 +1,6 @@
 """Service account tokens for pods: asked for, kept in memory, renewed in good time (kubelet/token)."""
 
-from dataclasses import dataclass
+import msgspec
 
 from umiak.api.core.serviceaccount import KIND as SERVICE_ACCOUNT
 from umiak.client.contract import Client
@@ -14,8 +14,7 @@ RENEW_AT = 0.8  # of its life
 LEEWAY = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(msgspec.Struct, frozen=True):
     text: str
     renew_at: float
     """Seconds since the epoch."""

@@ -1,7 +1,8 @@
 """What the parts of the agent share. One value, made once, handed to every pod's worker."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.client.contract import Client
 from umiak.kit.clock import Clock
@@ -19,8 +20,7 @@ from umiak.objects.types import Object
 from umiak.reconcile.contract import Recorder
 
 
-@dataclass(slots=True, kw_only=True)
-class Tools:
+class Tools(msgspec.Struct, kw_only=True):
     runtime: Runtime
     client: Client
     clock: Clock
@@ -32,11 +32,11 @@ class Tools:
     prober: Prober
     tokens: Tokens
     certificates: PodCertificates
-    restarts: Holdoff = field(default_factory=Holdoff)
+    restarts: Holdoff = msgspec.field(default_factory=Holdoff)
     runtime_name: str = "containerd"
     node_name: str = ""
     host_ips: tuple[str, ...] = ()
-    allocatable: Mapping[str, str] = field(default_factory=dict)
+    allocatable: Mapping[str, str] = msgspec.field(default_factory=dict)
     services: Callable[[], Iterable[Object] | None] = lambda: ()
     """All services, or None while they are not known yet."""
     network_problem: Callable[[], str] = lambda: ""

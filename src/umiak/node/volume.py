@@ -1,9 +1,10 @@
 """What a volume type is. Each module in `volumes/` exports one as VOLUME; the folder is the list."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from umiak.objects.types import Object
 
@@ -15,8 +16,7 @@ class CannotMount(Exception):
     """A volume cannot be made ready now; the message is for the pod's events."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """A pod's volume to make ready. `path` is its own folder below the pod's, not made yet."""
 
     pod: Object
@@ -32,8 +32,7 @@ class Request:
         return ((self.pod.get("spec") or {}).get("securityContext") or {}).get("fsGroup")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mounted:
+class Mounted(msgspec.Struct, frozen=True, kw_only=True):
     """Where containers find the volume. `refresh_after`: seconds until `mount` is to be called again."""
 
     path: Path
@@ -47,8 +46,7 @@ class Mounted:
     """An image whose files are the volume; then there is no path."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VolumeType:
+class VolumeType(msgspec.Struct, frozen=True, kw_only=True):
     """`field` is the source's field in the volume, `plugin` the folder name below `volumes/kubernetes.io~`.
 
     `mount` makes the volume ready, and is called again to refresh it and after a restart of the agent: it must do no

@@ -7,8 +7,9 @@ containers, takes its volumes away, reports, and waits for the API to let the po
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from umiak.api.core.pod import KIND as POD
 from umiak.client.contract import Preconditions, Unreachable

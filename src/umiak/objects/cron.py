@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
 
 YEARS_AHEAD = 5
 """How far to look for a time before saying that there is none, as for 30 February."""
@@ -21,8 +22,7 @@ class Schedule(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """What one of the five fields may hold."""
 
     low: int
@@ -40,8 +40,7 @@ WEEKDAY = Field(0, 6, _names("sun mon tue wed thu fri sat", 0))
 FIELDS = (MINUTE, HOUR, DAY, MONTH, WEEKDAY)
 
 
-@dataclass(frozen=True, slots=True)
-class Every:
+class Every(msgspec.Struct, frozen=True):
     """`@every 90m`: a fixed distance, at least a second."""
 
     distance: timedelta
@@ -50,8 +49,7 @@ class Every:
         return after.replace(microsecond=0) + self.distance
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(msgspec.Struct, frozen=True):
     """A schedule by the fields of a wall clock in `zone`."""
 
     minutes: frozenset[int]

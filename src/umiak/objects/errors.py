@@ -4,7 +4,6 @@ Texts and codes are those of apimachinery's `api/errors` and `util/validation/fi
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -123,8 +122,7 @@ def unavailable(message: str) -> StatusError:
     return StatusError(503, "ServiceUnavailable", message)
 
 
-@dataclass(frozen=True, slots=True)
-class FieldError:
+class FieldError(msgspec.Struct, frozen=True):
     """One fault found by validation. `type` is the cause's reason, as in `FieldValueRequired`."""
 
     type: str

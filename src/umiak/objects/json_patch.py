@@ -6,8 +6,9 @@ operation on the document's root is refused except `test` and `replace`.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from umiak.objects.encoding import copy, to_json
 from umiak.objects.go_text import quoted
@@ -28,8 +29,7 @@ class TestFailed(PatchFailed):
     """A `test` found another value."""
 
 
-@dataclass(slots=True)
-class _Place:
+class _Place(msgspec.Struct):
     """A member of an object or an element of a list, there or not."""
 
     parent: Any

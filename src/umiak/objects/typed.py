@@ -3,9 +3,10 @@
 This is structured-merge-diff's ToFieldSet, Compare and Validate over plain JSON data.
 """
 
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from umiak.objects import fieldset, go_text
 from umiak.objects.fieldset import LEAF, NONE, SELF, FieldSet
@@ -14,13 +15,12 @@ from umiak.objects.shapes import DEDUCED, LIST, MAP, SCALAR, Mismatch, Shape, el
 MISSING: Any = object()
 
 
-@dataclass(slots=True)
-class Comparison:
+class Comparison(msgspec.Struct):
     """Fields that only the old object has, that both have with different values, that only the new one has."""
 
-    removed: FieldSet = field(default_factory=dict)
-    modified: FieldSet = field(default_factory=dict)
-    added: FieldSet = field(default_factory=dict)
+    removed: FieldSet = msgspec.field(default_factory=dict)
+    modified: FieldSet = msgspec.field(default_factory=dict)
+    added: FieldSet = msgspec.field(default_factory=dict)
 
     @property
     def is_same(self) -> bool:

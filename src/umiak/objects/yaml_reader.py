@@ -6,9 +6,9 @@ Reads libyaml's events with a stack of its own, so neither depth nor aliases can
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import yaml
 from yaml._yaml import CParser
 
@@ -101,8 +101,7 @@ def _tag_of(value: Any) -> str:
     return {bool: "!!bool", int: "!!int", float: "!!float", type(None): "!!null"}.get(type(value), "!!str")
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(msgspec.Struct):
     """A mapping or sequence being read."""
 
     value: Any
@@ -115,12 +114,11 @@ class _Open:
     key_is_merge: bool = False
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(msgspec.Struct):
     nodes: int = 0
     from_aliases: int = 0
-    anchors: dict[str, tuple[Any, int]] = field(default_factory=dict)
-    repeated: list[str] = field(default_factory=list)
+    anchors: dict[str, tuple[Any, int]] = msgspec.field(default_factory=dict)
+    repeated: list[str] = msgspec.field(default_factory=list)
     fault: str = ""
     """The first thing that JSON cannot say; told only if the rest can be read at all."""
 

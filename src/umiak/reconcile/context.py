@@ -1,11 +1,12 @@
 """Puts together what controllers are given: a cache, a client whose writes the cache shows at once, events, options."""
 
 import random
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from umiak.api.kind import Kind
-from umiak.client.contract import Client, Preconditions
+from umiak.client.contract import NO_CONDITIONS, Client, Preconditions
 from umiak.kit.clock import Clock, RealClock
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
@@ -13,8 +14,6 @@ from umiak.reconcile.cache import Tables
 from umiak.reconcile.contract import Context, Options
 from umiak.reconcile.events import EventWriter
 from umiak.reconcile.informer import Informers
-
-NO_CONDITIONS = Preconditions()
 
 
 class ShowingClient:
@@ -79,8 +78,7 @@ class ShowingClient:
         return answer
 
 
-@dataclass(frozen=True, slots=True)
-class Runtime:
+class Runtime(msgspec.Struct, frozen=True):
     """What all controllers of a process share. `context` makes each its own view."""
 
     client: Client

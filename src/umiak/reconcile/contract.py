@@ -6,9 +6,10 @@ never an event; it may be called for an object that is gone; the cache it reads 
 
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
+
+import msgspec
 
 from umiak.api.kind import Kind
 from umiak.client.contract import Client
@@ -18,13 +19,11 @@ from umiak.objects.selectors import Selector
 from umiak.objects.types import Object
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """Nothing to do until something changes."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryAfter:
+class RetryAfter(msgspec.Struct, frozen=True):
     """Look again after `delay`, or when something changes."""
 
     delay: timedelta
@@ -68,8 +67,7 @@ class Recorder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """All that a controller may touch.
 
     What `client` writes, `cache` shows as soon as the call returns; nothing needs to be expected or remembered.
@@ -81,12 +79,11 @@ class Context:
     random: random.Random
     events: Recorder
     options: "Options"
-    memory: dict[Any, Any] = field(default_factory=dict)
+    memory: dict[Any, Any] = msgspec.field(default_factory=dict)
     """The controller's own, empty at each start: for what was first seen when, and the like."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the whole cluster that controllers need, with the reference's defaults."""
 
     cluster_cidrs: tuple[str, ...] = ("10.244.0.0/16",)
@@ -119,8 +116,7 @@ class Options:
     """The part of a zone's nodes, 0 to 1, that is too many."""
 
 
-@dataclass(frozen=True, slots=True)
-class Also:
+class Also(msgspec.Struct, frozen=True):
     """A second kind whose changes wake the controller: `keys` says for which of its main objects.
 
     `keys` is called with the changed object (old and new on an update; shared, read only) and the cache.
@@ -132,8 +128,7 @@ class Also:
     """(old, new) of the changed object: whether the change matters; None means always. Both are shared: read only."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Controller:
+class Controller(msgspec.Struct, frozen=True, kw_only=True):
     """One control loop over the objects of one kind."""
 
     name: str
@@ -152,14 +147,13 @@ class Controller:
     """Whom its events name as their source; empty: the name with "-controller" at its end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loop:
+class Loop(msgspec.Struct, frozen=True, kw_only=True):
     """A controller that does not fit keys, such as the garbage collector: `run` returns only when cancelled."""
 
     name: str
     run: Callable[[Context], Awaitable[None]]
     reads: Sequence[Kind] = ()
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = msgspec.field(default_factory=dict)
     component: str = ""
     """As for a Controller."""
 

@@ -11,9 +11,11 @@ import logging
 import re
 import uuid
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from umiak.api.core.event import KIND as EVENT
 from umiak.client.contract import Client, Unreachable
@@ -56,8 +58,7 @@ class Recent(Generic[V]):
             self._kept.popitem(last=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(msgspec.Struct, frozen=True):
     """An event about to be written. `name` is the Event object's, `since` when it was first seen."""
 
     component: str
@@ -145,16 +146,14 @@ def reference(about: Object) -> Object:
     return {k: v for k, v in found.items() if v}
 
 
-@dataclass(slots=True)
-class _Similar:
+class _Similar(msgspec.Struct):
     """The different messages of one reason, and when the last was seen."""
 
     last: datetime
-    messages: dict[Parts, None] = field(default_factory=dict)
+    messages: dict[Parts, None] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
+class _Written(msgspec.Struct, frozen=True):
     name: str
     since: datetime
     count: int
@@ -199,8 +198,7 @@ class Correlator:
         return replace(event, message=COMBINED + event.message, name=name, at=now, since=now), event.similar
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """One component's view of the writer (`reconcile.contract.Recorder`)."""
 
     writer: "EventWriter"

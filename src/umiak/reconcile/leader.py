@@ -8,9 +8,10 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from umiak.api.coordination.lease import KIND as LEASE
 from umiak.client.contract import Client, Unreachable
@@ -23,8 +24,7 @@ JITTER = 1.2
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(msgspec.Struct, frozen=True):
     """Seconds: how long a lease is good for, when its holder gives up, how often it is looked at."""
 
     lease: float = 15
@@ -35,8 +35,7 @@ class Timing:
 USUAL = Timing()
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(msgspec.Struct):
     """The lease as last seen, and when (monotonic) it last changed."""
 
     spec: Object

@@ -9,8 +9,9 @@ import asyncio
 import heapq
 from collections import deque
 from collections.abc import Hashable
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+import msgspec
 
 from umiak.kit.backoff import Backoff
 from umiak.kit.clock import Clock
@@ -21,14 +22,13 @@ FAILURE_BACKOFF = Backoff(first=0.005, limit=1000.0)
 MIN_HEAP_TO_PRUNE = 64
 
 
-@dataclass(slots=True)
-class TokenBucket:
+class TokenBucket(msgspec.Struct):
     """Lets `burst` pass at once, then `rate` a second."""
 
     rate: float
     burst: float
-    _tokens: float = field(default=0.0, init=False)
-    _at: float | None = field(default=None, init=False)
+    _tokens: float = 0.0
+    _at: float | None = None
 
     def _refill(self, now: float) -> None:
         """The first look fills the bucket."""

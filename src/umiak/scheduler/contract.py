@@ -4,10 +4,12 @@ Terms are those of the scheduling framework (KEP-624). A verdict is a value, not
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import force_setattr
 
 from umiak.objects.types import Object
 from umiak.reconcile.contract import Cache, Context
@@ -40,24 +42,21 @@ class Event(Enum):
     """The pod itself lost a scheduling gate."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(msgspec.Struct, frozen=True):
     """A node does not fit. `hopeless`: removing pods from it would not help, so preemption need not try."""
 
     reasons: tuple[str, ...]
     hopeless: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RejectAll:
+class RejectAll(msgspec.Struct, frozen=True):
     """No node can fit, whatever it holds; `message` stands in place of reasons per node."""
 
     message: str
     hopeless: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class OnlyNodes:
+class OnlyNodes(msgspec.Struct, frozen=True):
     """The pod can only go to these nodes; others need not be looked at."""
 
     names: frozenset[str]
@@ -76,18 +75,17 @@ Verdict = Reject | None
 Before = RejectAll | OnlyNodes | Word | None
 
 
-@dataclass(slots=True)
-class Cycle:
+class Cycle(msgspec.Struct):
     """One attempt to place one pod. `notes` holds what a plugin computed once for all nodes, by plugin name."""
 
     pod: "PodView"
     nodes: Mapping[str, "NodeView"]
     cache: Cache
     now: datetime
-    notes: dict[str, Any] = field(default_factory=dict)
-    nominated: "Mapping[str, Mapping[str, PodView]]" = field(default_factory=dict)
+    notes: dict[str, Any] = msgspec.field(default_factory=dict)
+    nominated: "Mapping[str, Mapping[str, PodView]]" = msgspec.field(default_factory=dict)
     """By node and uid, the pods that nodes are promised to."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = msgspec.field(default_factory=dict)
     """By plugin, what the profile's arguments for it say; a plugin that is not here has its defaults."""
 
 
@@ -116,8 +114,7 @@ HOOKS = {
 """The hooks of a Plugin that act at each point."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plugin:
+class Plugin(msgspec.Struct, frozen=True, kw_only=True):
     """One scheduling rule. Every hook may be left out."""
 
     name: str
@@ -147,7 +144,7 @@ class Plugin:
 
     def __post_init__(self) -> None:
         acts = {point for point, hooks in HOOKS.items() if any(getattr(self, hook) is not None for hook in hooks)}
-        object.__setattr__(self, "points", self.points | acts)
+        force_setattr(self, "points", self.points | acts)
 
 
 def normalize_highest(scores: dict[str, int], *, reverse: bool = False) -> None:

@@ -3,7 +3,8 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.scheduler.alike import Marks
 from umiak.scheduler.contract import SKIP, Cycle, OnlyNodes, Plugin, Reject, RejectAll, Verdict
@@ -15,8 +16,7 @@ ALL_BELOW = 100
 LOWEST_SHARE = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True):
     """Where a pod goes. `plugins` act before it is bound."""
 
     node: NodeView
@@ -26,16 +26,15 @@ class Placement:
     """Total score by node; empty when there was no choice."""
 
 
-@dataclass(slots=True)
-class Refusal:
+class Refusal(msgspec.Struct):
     """Why no node fits. `rejected` by node name; nodes not looked at are in neither."""
 
     nodes: int
     message: str = ""
     """What stands in place of reasons per node, when a plugin refused them all at once."""
     hopeless: bool = False
-    rejected: dict[str, Reject] = field(default_factory=dict)
-    plugins: set[str] = field(default_factory=set)
+    rejected: dict[str, Reject] = msgspec.field(default_factory=dict)
+    plugins: set[str] = msgspec.field(default_factory=set)
     """Those that rejected a node: events they listen for may help."""
 
     def reasons(self) -> str:
@@ -59,8 +58,7 @@ def wanted_count(nodes: int, percentage: int = 0) -> int:
     return max(ALL_BELOW, nodes * share // 100)
 
 
-@dataclass(slots=True)
-class Filters:
+class Filters(msgspec.Struct):
     """The plugins that have a say about this pod, or a refusal before any node was looked at."""
 
     plugins: list[Plugin]
@@ -238,15 +236,14 @@ def choose(scores: Mapping[str, int], chance: random.Random) -> str:
     return chance.choice([name for name, score in scores.items() if score == best])
 
 
-@dataclass(slots=True)
-class Decider:
+class Decider(msgspec.Struct):
     """Decides for one pod after the other; remembers only where in the list of nodes it stopped."""
 
     plugins: Sequence[Plugin]
     chance: random.Random
     percentage: int = 0
     next_start: int = 0
-    marks: Marks = field(default_factory=Marks)
+    marks: Marks = msgspec.field(default_factory=Marks)
 
     def decide(self, cycle: Cycle) -> Placement | Refusal:
         if not cycle.nodes:

@@ -1,7 +1,8 @@
 """A node as the scheduler sees it: what it offers, and the sums over the pods that are on it or about to be."""
 
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from umiak.objects import meta
 from umiak.objects.types import Object
@@ -13,31 +14,30 @@ KEPT = 32
 """Marks under which a node keeps something: two for each kind of pod that is being placed."""
 
 
-@dataclass(slots=True, eq=False)
-class NodeView:
+class NodeView(msgspec.Struct, eq=False):
     """Kept for every node and changed in place. `pods` counts assumed ones, too."""
 
     name: str
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
     taints: tuple[Object, ...] = ()
     unschedulable: bool = False
-    allocatable: dict[str, int] = field(default_factory=dict)
-    images: dict[str, int] = field(default_factory=dict)
+    allocatable: dict[str, int] = msgspec.field(default_factory=dict)
+    images: dict[str, int] = msgspec.field(default_factory=dict)
     """Sizes in bytes by every name an image goes by."""
     exists: bool = False
     """False while only pods are known that name the node."""
-    pods: dict[str, PodView] = field(default_factory=dict)
-    requested: dict[str, int] = field(default_factory=dict)
+    pods: dict[str, PodView] = msgspec.field(default_factory=dict)
+    requested: dict[str, int] = msgspec.field(default_factory=dict)
     nonzero_cpu: int = 0
     nonzero_memory: int = 0
-    host_ports: dict[HostPort, int] = field(default_factory=dict)
-    with_affinity: dict[str, PodView] = field(default_factory=dict)
+    host_ports: dict[HostPort, int] = msgspec.field(default_factory=dict)
+    with_affinity: dict[str, PodView] = msgspec.field(default_factory=dict)
     """Those of `pods` that have any pod affinity term."""
-    with_anti_affinity: dict[str, PodView] = field(default_factory=dict)
+    with_anti_affinity: dict[str, PodView] = msgspec.field(default_factory=dict)
     """Those of `pods` that require to be apart from others."""
-    claims: dict[str, int] = field(default_factory=dict)
+    claims: dict[str, int] = msgspec.field(default_factory=dict)
     """How many pods use a claim, by namespace/name."""
-    kept: dict[object, Any] = field(default_factory=dict, repr=False)
+    kept: dict[object, Any] = msgspec.field(default_factory=dict)
     """What rules said of the node since it last changed, by mark (`alike`); `keep` adds to it."""
 
     def keep(self, mark: object, value: Any) -> None:

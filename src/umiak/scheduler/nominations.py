@@ -1,16 +1,15 @@
 """Nodes that are promised to pods: others had to leave, and whoever matters less must not take their place."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 from umiak.scheduler.pods import PodView
 
 
-@dataclass(slots=True)
-class Nominations:
+class Nominations(msgspec.Struct):
     """`by_node` holds the pods that each node is promised to, by uid."""
 
-    by_node: dict[str, dict[str, PodView]] = field(default_factory=dict)
-    _where: dict[str, str] = field(default_factory=dict)
+    by_node: dict[str, dict[str, PodView]] = msgspec.field(default_factory=dict)
+    _where: dict[str, str] = msgspec.field(default_factory=dict)
 
     def add(self, pod: PodView, node: str) -> None:
         self.remove(pod.uid)

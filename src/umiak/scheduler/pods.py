@@ -1,7 +1,8 @@
 """A pod as the scheduler sees it: read once from the object, small enough to keep for every pod of the cluster."""
 
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from umiak.objects import meta, quantity
 from umiak.objects.selectors import Selector, from_label_selector
@@ -14,8 +15,7 @@ NONZERO_MEMORY = 200 * 1024 * 1024
 ANY_ADDRESS = "0.0.0.0"
 
 
-@dataclass(frozen=True, slots=True)
-class HostPort:
+class HostPort(msgspec.Struct, frozen=True):
     """A port wanted on the node itself."""
 
     ip: str
@@ -23,8 +23,7 @@ class HostPort:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class AffinityTerm:
+class AffinityTerm(msgspec.Struct, frozen=True):
     """One PodAffinityTerm, selectors compiled. `namespaces` empty with no selector: the pod's own was filled in."""
 
     topology_key: str
@@ -40,8 +39,7 @@ class AffinityTerm:
         return chosen and self.selector.matches(labels)
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(msgspec.Struct, frozen=True):
     """One TopologySpreadConstraint, selector compiled."""
 
     max_skew: int
@@ -56,8 +54,7 @@ class Spread:
 NO_TERMS: tuple[AffinityTerm, ...] = ()
 
 
-@dataclass(slots=True, eq=False)
-class PodView:
+class PodView(msgspec.Struct, eq=False):
     """`requests` maps resource names to integers: milli-cores for cpu, bytes or counts for the rest."""
 
     uid: str
@@ -83,7 +80,7 @@ class PodView:
     finished: bool
     owner: Object | None
     version: str
-    spec: Object = field(repr=False)
+    spec: Object
     """The whole spec while the pod waits; emptied once it is on a node."""
     _shape: bytes = b""
 

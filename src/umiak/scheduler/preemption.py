@@ -6,7 +6,8 @@ possible are put back, those under a PodDisruptionBudget first. Of several nodes
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.objects import meta
 from umiak.objects.selectors import from_label_selector
@@ -23,8 +24,7 @@ NEVER = "not eligible due to preemptionPolicy=Never."
 TERMINATING = "not eligible due to a terminating pod on the nominated node."
 
 
-@dataclass(frozen=True, slots=True)
-class Victims:
+class Victims(msgspec.Struct, frozen=True):
     """Who must leave one node, most important first."""
 
     node: str
@@ -33,8 +33,7 @@ class Victims:
     """How many of them a disruption budget protects."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """`victims` None: preemption does not help, `message` says why, as it ends the pod's condition."""
 
     victims: Victims | None

@@ -7,7 +7,8 @@ A pod that does not fit anywhere is looked at again only after an event that a p
 import heapq
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.kit.backoff import Backoff
 from umiak.objects.meta import Key
@@ -20,8 +21,7 @@ FLUSH_AFTER = 300.0
 """Seconds after which a pod is tried again though nothing seems to have changed."""
 
 
-@dataclass(slots=True)
-class Waiting:
+class Waiting(msgspec.Struct):
     """One pod in the queue. Times are monotonic seconds."""
 
     pod: PodView
@@ -34,19 +34,18 @@ class Waiting:
     """How many events had happened when its last attempt began."""
 
 
-@dataclass(slots=True)
-class Queue:
+class Queue(msgspec.Struct):
     """`retry_on` says for each plugin which events may help a pod that it rejected."""
 
     retry_on: dict[str, frozenset[Event]]
     backoff: Backoff = BACKOFF
-    _active: list[tuple[int, float, int, Key]] = field(default_factory=list)
-    _backing_off: list[tuple[float, int, Key]] = field(default_factory=list)
-    _parked: dict[Key, Waiting] = field(default_factory=dict)
-    _all: dict[Key, Waiting] = field(default_factory=dict)
-    _active_keys: set[Key] = field(default_factory=set)
-    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
-    _events: list[Event] = field(default_factory=list)
+    _active: list[tuple[int, float, int, Key]] = msgspec.field(default_factory=list)
+    _backing_off: list[tuple[float, int, Key]] = msgspec.field(default_factory=list)
+    _parked: dict[Key, Waiting] = msgspec.field(default_factory=dict)
+    _all: dict[Key, Waiting] = msgspec.field(default_factory=dict)
+    _active_keys: set[Key] = msgspec.field(default_factory=set)
+    _numbers: "itertools.count[int]" = msgspec.field(default_factory=itertools.count)
+    _events: list[Event] = msgspec.field(default_factory=list)
     _event_base: int = 0
 
     def __len__(self) -> int:

@@ -5,8 +5,9 @@ Source: `plugins/noderesources/{least_allocated,most_allocated,requested_to_capa
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from math import floor
+
+import msgspec
 
 from umiak.objects.types import Object
 from umiak.scheduler.contract import MAX_SCORE
@@ -28,8 +29,7 @@ def most_allocated(wanted: int, offered: int) -> int:
     return min(wanted, offered) * MAX_SCORE // offered
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """Points (percent used, score 0..100) of a broken line, in order."""
 
     points: tuple[tuple[int, int], ...]
@@ -55,8 +55,7 @@ def shape_of(points: Sequence[Object]) -> Shape:
     return Shape(tuple((p.get("utilization") or 0, (p.get("score") or 0) * scale) for p in points))
 
 
-@dataclass(frozen=True, slots=True)
-class Strategy:
+class Strategy(msgspec.Struct, frozen=True):
     """Resources with their weights, how one of them is rated, and whether one that rates 0 counts at all."""
 
     resources: tuple[tuple[str, int], ...]

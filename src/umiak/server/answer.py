@@ -1,6 +1,5 @@
 """A whole answer to a request, and the answers that say no."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -16,14 +15,13 @@ GZIP_ABOVE = 128 * 1024
 ACCEPTED_TYPES = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct):
     """`type` is the Content-Type, empty for none."""
 
     status: int
     body: bytes | Pieces
     type: str = JSON
-    headers: list[tuple[str, str]] = field(default_factory=list)
+    headers: list[tuple[str, str]] = msgspec.field(default_factory=list)
 
 
 def as_json(value: Any, status: int = 200) -> Answer:

@@ -4,10 +4,11 @@ import asyncio
 import random
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from umiak.api import registry
 from umiak.api.kind import Kind
@@ -50,8 +51,7 @@ NOT_LISTED = "apiregistration.k8s.io"
 """The group of API services does not list itself."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Secrets:
+class Secrets(msgspec.Struct, frozen=True, kw_only=True):
     """What a server must be given besides its settings; PEM texts."""
 
     service_account_key: str

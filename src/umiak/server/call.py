@@ -1,9 +1,9 @@
 """One request on its way through a verb, and the admission it has to pass."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
 from msgspec.structs import replace
 
 from umiak.api.kind import Kind
@@ -52,8 +52,7 @@ class Exchange(Protocol):
     def hijack(self) -> Any: ...
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """A request for a resource: what it asks for, of which kind, how it wants its answer, and what it is warned of."""
 
     app: "ApiServer"
@@ -62,7 +61,7 @@ class Call:
     kind: Kind
     media: Media
     exchange: Exchange
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
 
     @property
     def user(self) -> User:

@@ -4,7 +4,8 @@ This is apiserver's `Store.Update` with `BeforeUpdate`, for updates and patches 
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.api.kind import Kind
 from umiak.objects.errors import MODIFIED, StatusError, conflict, invalid, invalid_value, not_found
@@ -24,16 +25,14 @@ Make = Callable[[Callable[[], Object] | None], Awaitable[Object]]
 when there is none yet; what it returns is the caller's to change."""
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(msgspec.Struct, frozen=True):
     """What came of it: the view's bytes in the part's own kind."""
 
     value: bytes
     created: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One update or patch. `uid` is demanded of the stored object when not empty."""
 
     part: Part

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,22 +17,20 @@ if TYPE_CHECKING:
     from umiak.server.reinvocation import Reinvocation
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(msgspec.Struct, frozen=True):
     """Who sent a request, as `authentication.k8s.io/v1 UserInfo`."""
 
     name: str
     uid: str = ""
     groups: tuple[str, ...] = ()
-    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    extra: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
 
 
 ANONYMOUS = User("system:anonymous", groups=("system:unauthenticated",))
 MASTERS = "system:masters"
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct):
     """One HTTP request, body read. Header names are lower case; a repeated header's values are kept in order."""
 
     method: str
@@ -97,8 +94,7 @@ class Attributes(msgspec.Struct, frozen=True):
     """The label selector as it was sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """`allowed`, or why not in the reference's words. `denied` stops later authorizers from having a say; `error` says
     that an authorizer could not do its work."""
 
@@ -183,8 +179,7 @@ class Phase(IntEnum):
     VALIDATE = 2
 
 
-@dataclass(slots=True)
-class Admitted:
+class Admitted(msgspec.Struct):
     """A write on its way to the store. MUTATE plugins change `new` in place.
 
     `operation` is CREATE, UPDATE, DELETE or CONNECT. `new` is None on DELETE, `old` on CREATE.
@@ -197,23 +192,22 @@ class Admitted:
     old: Object | None
     options: Object
     dry_run: bool = False
-    warnings: list[str] = field(default_factory=list)
-    annotations: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = msgspec.field(default_factory=list)
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
     """For the audit log."""
     reinvocation: "Reinvocation | None" = None
     """Kept by webhooks and policies that change objects; None as long as none was asked."""
-    undo: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    undo: list[Callable[[], Awaitable[None]]] = msgspec.field(default_factory=list)
     """Called when the write fails after all, e.g. to release an allocated address."""
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, frozen=True):
     """What admission plugins may use."""
 
     objects: Objects
     clock: Clock
     authorizer: Authorizer
-    chance: random.Random = field(default_factory=random.Random)
+    chance: random.Random = msgspec.field(default_factory=random.Random)
     rules: "RuleBook | None" = None
     """Who may do what, for checks that look at more than one request; None where RBAC is not in force."""
     policies: "PolicyBook | None" = None
@@ -229,8 +223,7 @@ class Means(msgspec.Struct, frozen=True):
     chance: random.Random
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admission:
+class Admission(msgspec.Struct, frozen=True, kw_only=True):
     """One admission plugin. `run` raises StatusError (403 Forbidden unless the reference says otherwise) to refuse."""
 
     name: str

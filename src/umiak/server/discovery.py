@@ -7,7 +7,8 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.api import registry
 from umiak.api.kind import Kind, Subresource
@@ -148,8 +149,7 @@ Entries = Mapping[tuple[str, str], Object]
 """By (group, version): entries of aggregated discovery for what other servers serve."""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """A group and its versions, the preferred one first; each with the kinds served here, or the entry of a server
     elsewhere."""
 

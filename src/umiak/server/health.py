@@ -1,7 +1,6 @@
 """`/healthz`, `/livez` and `/readyz`, as a whole or check by check."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from umiak.server.app import ApiServer
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """`fault` says what is wrong, or nothing."""
 
     name: str

@@ -10,9 +10,10 @@ import ipaddress
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+
+import msgspec
 
 from umiak.kit import pki
 from umiak.kit.pki import Pair
@@ -27,8 +28,7 @@ RENEW_BEFORE = timedelta(days=60)
 OWNER_ONLY = 0o600
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """Paths where a TLS library wants paths, texts where they are handed on."""
 
     folder: Path

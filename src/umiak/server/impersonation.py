@@ -6,10 +6,10 @@ do the very thing as somebody else; the one of old needs leave to be somebody, f
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from urllib.parse import unquote
 
 import msgspec
+from msgspec.structs import replace
 
 from umiak.api.common.checks import domain_prefixed_path
 from umiak.objects.errors import FieldError, StatusError, bad_request, together

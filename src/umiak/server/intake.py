@@ -4,8 +4,6 @@ All of that follows from the bytes. Controllers make pods by the hundred from on
 the name, and so it is remembered for the next one.
 """
 
-from dataclasses import dataclass
-
 import msgspec
 
 from umiak.kit.memo import Memo
@@ -20,8 +18,7 @@ LONGEST = 32 * 1024
 """Bytes of a body that is remembered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
+class Intake(msgspec.Struct, frozen=True):
     """`fields` are what the creator will manage; None when that takes more than the object to say. `emptied` are those
     that were sent empty."""
 
@@ -30,8 +27,7 @@ class Intake:
     emptied: FieldSet
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """An `Intake` to be had again, the object in MessagePack and without its name, and what there was to warn of."""
 
     obj: bytes

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
+
+import msgspec
 
 from umiak.client.contract import Response, Unreachable
 from umiak.kit.http.exchange import Pieces, whole
@@ -47,13 +48,12 @@ class LocalStream:
             yield piece
 
 
-@dataclass(slots=True)
-class LocalExchange:
+class LocalExchange(msgspec.Struct):
     """Takes one answer, whole or in pieces."""
 
     response: "asyncio.Future[Response]"
     stream: LocalStream | None = None
-    headers: list[tuple[str, str]] = field(default_factory=list)
+    headers: list[tuple[str, str]] = msgspec.field(default_factory=list)
 
     @property
     def answered(self) -> bool:

@@ -1,8 +1,9 @@
 """Which form a client wants its answer in, and which forms bodies come in (apiserver's `negotiation` package)."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
+
+import msgspec
 
 from umiak.objects.errors import StatusError
 from umiak.server.answer import ACCEPTED_TYPES, JSON, generic
@@ -18,8 +19,7 @@ IMPATIENT = ("curl", "Wget", "Mozilla/5.0")
 """User agents whose people look at the answer themselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(msgspec.Struct, frozen=True):
     """`format` is json, yaml or protobuf; `target` the kind to convert to, in `meta.k8s.io/<target_version>`, or
     empty."""
 

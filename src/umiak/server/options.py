@@ -4,10 +4,10 @@ Numbers and booleans are read as leniently as Go's query conversion reads them; 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from umiak.objects.errors import (
     FieldError,
@@ -29,8 +29,7 @@ POLICIES = ("Foreground", "Background", "Orphan")
 MAX_MANAGER = 128
 
 
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
+class WriteOptions(msgspec.Struct, frozen=True):
     """Of create, update and patch. `directive` is what to do about unknown fields: Ignore, Warn or Strict."""
 
     dry_run: bool = False
@@ -112,8 +111,7 @@ def _dry_run_faults(values: Sequence[str]) -> list[FieldError]:
     return [not_supported("dryRun", list(values), ("All",))]
 
 
-@dataclass(slots=True)
-class DeleteOptions:
+class DeleteOptions(msgspec.Struct):
     """As `metav1.DeleteOptions`; None where nothing was said."""
 
     grace: int | None = None
@@ -122,7 +120,7 @@ class DeleteOptions:
     orphan: bool | None = None
     policy: str | None = None
     dry_run_values: tuple[str, ...] = ()
-    raw: Object = field(default_factory=dict)
+    raw: Object = msgspec.field(default_factory=dict)
 
     @property
     def dry_run(self) -> bool:
@@ -184,8 +182,7 @@ def read_delete_options(body: Object) -> DeleteOptions:
 EXACT, NOT_OLDER = "Exact", "NotOlderThan"
 
 
-@dataclass(frozen=True, slots=True)
-class ListOptions:
+class ListOptions(msgspec.Struct, frozen=True):
     """Of list and watch. `timeout` in seconds, 0 for none of its own."""
 
     labels: str = ""

@@ -1,7 +1,8 @@
 """What of an object a path shows and changes: the object itself, its status, its scale ..."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.api.kind import Kind
 from umiak.objects.errors import FieldError
@@ -19,8 +20,7 @@ def taken(kind: Kind, sent: Object, old: Object) -> Object:
     return sent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(msgspec.Struct, frozen=True, kw_only=True):
     """How updates and patches of one path treat an object.
 
     `view` is what clients see and send (default: the object); `live` is that with the managed fields of the view, on
@@ -69,8 +69,7 @@ WHOLE = Part(
 """The object itself; its status stays as it is where there is a status subresource."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubresourceHandlers:
+class SubresourceHandlers(msgspec.Struct, frozen=True, kw_only=True):
     """One subresource: whose it is and what each HTTP method does.
 
     `of` names (group, plural); None means every kind that declares a subresource of this name.
@@ -78,7 +77,7 @@ class SubresourceHandlers:
 
     name: str
     of: tuple[tuple[str, str], ...] | None = None
-    methods: Mapping[str, Handler] = field(default_factory=dict)
+    methods: Mapping[str, Handler] = msgspec.field(default_factory=dict)
     connects: bool = False
     """Whether whatever follows the name in the path belongs to it, and the answer is somebody else's stream."""
 

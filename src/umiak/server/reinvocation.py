@@ -6,19 +6,19 @@ that wish so, and after whose own turn something changed. Source: apiserver's `p
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.objects import encoding
 from umiak.objects.types import Object
 from umiak.server.contract import Admitted
 
 
-@dataclass(slots=True)
-class Turns:
+class Turns(msgspec.Struct):
     """Whom one plugin asked: `eager` are those who want to be asked again after a change, `due` those who will be."""
 
-    eager: set[Hashable] = field(default_factory=set)
-    due: set[Hashable] = field(default_factory=set)
+    eager: set[Hashable] = msgspec.field(default_factory=set)
+    due: set[Hashable] = msgspec.field(default_factory=set)
     last: Object | None = None
     """The object as the plugin left it, when anybody is eager."""
 
@@ -27,12 +27,11 @@ class Turns:
         self.eager = set()
 
 
-@dataclass(slots=True)
-class Reinvocation:
+class Reinvocation(msgspec.Struct):
     is_wanted: bool = False
     is_second: bool = False
     """Whether this is the second look."""
-    turns: dict[str, Turns] = field(default_factory=dict)
+    turns: dict[str, Turns] = msgspec.field(default_factory=dict)
 
 
 def start(request: Admitted, plugin: str) -> tuple[Reinvocation, Turns]:

@@ -1,7 +1,8 @@
 """What a review is: a kind that is created only to be answered."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.kit.clock import Clock
 from umiak.objects.types import Object
@@ -10,8 +11,7 @@ from umiak.server.access.credentials import Authentication
 from umiak.server.contract import User
 
 
-@dataclass(frozen=True, slots=True)
-class Judges:
+class Judges(msgspec.Struct, frozen=True):
     """Whom reviews ask."""
 
     authentication: Authentication
@@ -19,8 +19,7 @@ class Judges:
     clock: Clock
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """One review: who asks, in which namespace (empty for cluster-scoped kinds), and the object as it was sent."""
 
     user: User
@@ -28,8 +27,7 @@ class Asked:
     obj: Object
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
+class Review(msgspec.Struct, frozen=True):
     """`run` returns the object with its status; raises StatusError when the question makes no sense."""
 
     group: str

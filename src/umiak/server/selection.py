@@ -1,7 +1,5 @@
 """Which objects a list, watch or deletion is about: label and field selectors together."""
 
-from dataclasses import dataclass
-
 import msgspec
 
 from umiak.api.kind import Kind
@@ -35,8 +33,7 @@ class _Labelled(msgspec.Struct):
 _LABELLED = msgspec.json.Decoder(_Labelled)
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """`labels` and `fields` both have to match."""
 
     kind: Kind

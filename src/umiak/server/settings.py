@@ -1,9 +1,10 @@
 """What one API server is told about its surroundings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from umiak.server.access.settings import AccessSettings, FrontProxySettings
 from umiak.server.admission_settings import AdmissionSettings
@@ -16,8 +17,7 @@ VERSION = "v1.37.1"
 """The Kubernetes release whose behaviour is served."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """With the reference's defaults; times in seconds, sizes in bytes."""
 
     data_dir: Path | None = None
@@ -31,7 +31,7 @@ class Settings:
     cluster_domain: str = "cluster.local"
     issuer: str = "https://kubernetes.default.svc.cluster.local"
     token_file: Path | None = None
-    admission: AdmissionSettings = field(default_factory=AdmissionSettings)
+    admission: AdmissionSettings = msgspec.field(default_factory=AdmissionSettings)
     max_body: int = 3 * 1024 * 1024
     bookmark_interval: float = 60
     min_watch_timeout: float = 1800
@@ -43,15 +43,15 @@ class Settings:
     max_mutating_requests_inflight: int = 200
     priority_and_fairness: bool = True
     """Else the two limits above hold by themselves."""
-    flags: Mapping[str, str] = field(default_factory=dict)
+    flags: Mapping[str, str] = msgspec.field(default_factory=dict)
     """What the command line said and left to its defaults, to be shown."""
     audit: "AuditSettings | None" = None
     encryption: "EncryptionSettings | None" = None
     kubelet_ca: str = ""
     """PEM text of the CA that nodes' serving certificates are checked against; empty: they are not checked."""
 
-    access: AccessSettings = field(default_factory=AccessSettings)
-    front_proxy: FrontProxySettings = field(default_factory=FrontProxySettings)
+    access: AccessSettings = msgspec.field(default_factory=AccessSettings)
+    front_proxy: FrontProxySettings = msgspec.field(default_factory=FrontProxySettings)
 
     @property
     def issuers(self) -> tuple[str, ...]:

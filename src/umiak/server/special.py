@@ -4,9 +4,10 @@ One value per such kind; everything else in the server treats all kinds alike.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+import msgspec
 
 from umiak.objects.meta import format_time
 from umiak.objects.types import Object
@@ -21,8 +22,7 @@ class Reserved(Protocol):
     async def revert(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Special:
+class Special(msgspec.Struct, frozen=True, kw_only=True):
     """`reserve` gets (new, old or None, dry run) before validation and may fill in `new`; `released` gets an object
     that is gone. `end` gets (object, now) on deletion and says whether the deletion is then done for this time;
     `may_vanish` whether an object without finalizers may really go."""

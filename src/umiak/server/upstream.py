@@ -5,9 +5,10 @@ import contextlib
 import ssl
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlencode, urlsplit
+
+import msgspec
 
 from umiak.objects.errors import StatusError, bad_request, unavailable
 from umiak.server.call import Call
@@ -48,8 +49,7 @@ class Wire(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A server behind this one. `tls` None means plain HTTP."""
 
     host: str

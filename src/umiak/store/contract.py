@@ -5,7 +5,6 @@ watch from revision R sees every later change of its prefix exactly once and in 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
@@ -24,8 +23,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     modified: int
 
 
-@dataclass(slots=True, eq=False)
-class Event:
+class Event(msgspec.Struct, eq=False):
     """One committed change. On a deletion `entry` holds the final value, rendered with the deletion's revision."""
 
     entry: Entry
@@ -33,7 +31,7 @@ class Event:
     deleted: bool
     sealed: bytes | None = None
     """What is stored in the place of the value, where that is not the same."""
-    memo: dict[str, Any] = field(default_factory=dict)
+    memo: dict[str, Any] = msgspec.field(default_factory=dict)
     """Room for readers to keep what they derived, e.g. an encoded line shared by all watchers."""
 
     @property

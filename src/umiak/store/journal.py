@@ -3,15 +3,15 @@
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from umiak.store.contract import Entry, Event
 from umiak.store.view import History
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True):
     """What a journal held when it was opened."""
 
     revision: int

@@ -6,8 +6,9 @@ event loop.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from umiak.store.contract import Cancel, Compacted, Entry, Event, FutureRevision, Range, Sink, Unreadable
 from umiak.store.index import Index
@@ -44,13 +45,12 @@ def _prefixes(key: str) -> Iterator[str]:
     yield key
 
 
-@dataclass(frozen=True, slots=True)
-class Seals:
+class Seals(msgspec.Struct, frozen=True):
     """What is known of values that are sealed on the disk: keys that could not be opened, with the reason, and those
     that are sealed in a way that is not used any more."""
 
-    unreadable: dict[str, str] = field(default_factory=dict)
-    stale: set[str] = field(default_factory=set)
+    unreadable: dict[str, str] = msgspec.field(default_factory=dict)
+    stale: set[str] = msgspec.field(default_factory=set)
 
     def check(self, key: str) -> None:
         """Raises Unreadable."""

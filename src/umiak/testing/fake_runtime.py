@@ -9,7 +9,9 @@ import asyncio
 import itertools
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from umiak.kit.clock import Clock, RealClock
 from umiak.node.names import POD_UID
@@ -38,8 +40,7 @@ from umiak.node.runtime import (
 KILLED = 137
 
 
-@dataclass(slots=True)
-class Program:
+class Program(msgspec.Struct):
     """What a container does: ends at once with `code`, or runs on when that is None."""
 
     code: int | None = None
@@ -60,12 +61,11 @@ def program(command: Sequence[str]) -> Program:
     return Program()
 
 
-@dataclass(slots=True)
-class _Kept:
+class _Kept(msgspec.Struct):
     status: ContainerStatus
     sandbox_id: str
     config: ContainerConfig
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
 
 
 class FakeRuntime:

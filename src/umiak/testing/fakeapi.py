@@ -16,7 +16,16 @@ from typing import Any
 import msgspec
 
 from umiak.api.kind import Kind
-from umiak.client.contract import ObjectList, Preconditions, RawEvent, RawList, Response, Unreachable, WatchEvent
+from umiak.client.contract import (
+    NO_CONDITIONS,
+    ObjectList,
+    Preconditions,
+    RawEvent,
+    RawList,
+    Response,
+    Unreachable,
+    WatchEvent,
+)
 from umiak.kit.clock import Clock
 from umiak.objects import errors, meta
 from umiak.objects.errors import StatusError
@@ -26,7 +35,6 @@ from umiak.testing.clock import VirtualClock
 
 MERGE_KEYS = {"ownerReferences": "uid", "conditions": "type", "containers": "name", "taints": "key", "env": "name"}
 SETS = ("finalizers",)
-NO_CONDITIONS = Preconditions()
 GENERATED = "bcdfghjklmnpqrstvwxz2456789"
 
 

@@ -9,9 +9,10 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address
+
+import msgspec
 
 from umiak.api.coordination.lease import KIND as LEASE
 from umiak.api.core.node import KIND as NODE
@@ -34,8 +35,7 @@ VERSION = "v1.37.1"
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What kind of machines to pretend. Times in seconds."""
 
     prefix: str = "node"
@@ -49,7 +49,7 @@ class Settings:
     """From Running to Ready."""
     stop_delay: float = 0.0
     """From being deleted to being gone."""
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
     zones: Sequence[str] = ()
     """Nodes are spread over these in turn."""
 
@@ -132,8 +132,7 @@ def lease(name: str, owner: Object, now: datetime) -> Object:
 # how a pod fares
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """What happens next to a pod, and when: start, ready, finish or remove."""
 
     what: str

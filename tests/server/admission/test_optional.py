@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from msgspec.structs import force_setattr
 
 from umiak.api import registry
 from umiak.api.configuration import Unacceptable
@@ -97,7 +98,7 @@ OWNERS = "OwnerReferencesPermissionEnforcement"
 
 @pytest.fixture
 def owners(gate):
-    object.__setattr__(gate.around, "kinds", registry.kinds)
+    force_setattr(gate.around, "kinds", registry.kinds)
     return gate
 
 

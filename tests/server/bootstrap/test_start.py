@@ -1,9 +1,9 @@
 """A new cluster has what it needs; a restart brings back only what was taken away."""
 
 import random
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from umiak.api import registry
 from umiak.api.core.namespace import KIND as NAMESPACE

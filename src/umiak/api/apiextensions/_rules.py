@@ -4,7 +4,8 @@ Texts and limits are those of apiextensions' `schema/cel/compilation.go` and `va
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.api.apiextensions import _internal
 from umiak.api.apiextensions._structural import RULES, has_rules
@@ -31,8 +32,7 @@ SELF_TYPE = "selfType"
 """Starts the names of the object types; expressions cannot see it, since no variable is called so."""
 
 
-@dataclass(slots=True)
-class Rule:
+class Rule(msgspec.Struct):
     """A rule, compiled; without a program it is empty, or wrong as `error` says."""
 
     source: Object
@@ -107,8 +107,7 @@ def faults(schema: Object, path: str) -> list[FieldError]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """How often a part of the schema may occur, None without bound; and within what old values cannot be found."""
 
     count: int | None
@@ -119,10 +118,9 @@ class _Place:
         return _Place(both, self.uncorrelated or uncorrelated)
 
 
-@dataclass(slots=True)
-class _Check:
+class _Check(msgspec.Struct):
     total: int = 0
-    expensive: list[tuple[int, str]] = field(default_factory=list)
+    expensive: list[tuple[int, str]] = msgspec.field(default_factory=list)
     """(cost, path) of the rules that take a hundredth of the limit or more, four at most."""
 
     def node(self, schema: Object, path: str, declared: Declared | None, place: _Place) -> Iterator[FieldError]:

@@ -1,8 +1,10 @@
 """What a definition's OpenAPI schema may not say (`ValidateCustomResourceDefinitionOpenAPISchema`)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from umiak.api.apiextensions import _field_paths, _internal
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value, not_supported, required
@@ -17,8 +19,7 @@ DATA = "must have a default or be a required property"
 UNIQUE_ITEMS = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
+class Around(msgspec.Struct, frozen=True):
     """What holds for a schema because of where it stands."""
 
     no_defaults: str | None = None
@@ -26,7 +27,10 @@ class Around:
     inside_meta: bool = False
 
 
-def faults(schema: Object, path: str, around: Around = Around(), is_root: bool = True) -> list[FieldError]:
+ANYWHERE = Around()
+
+
+def faults(schema: Object, path: str, around: Around = ANYWHERE, is_root: bool = True) -> list[FieldError]:
     return list(_faults(schema, path, around, is_root))
 
 

@@ -1,7 +1,8 @@
 """HorizontalPodAutoscaler (v1): the older form of the same objects; kept, checked and shown as v2."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from umiak.api.autoscaling._versions import to_v1, to_v2
 from umiak.api.autoscaling.horizontalpodautoscaler import COLUMNS

@@ -1,13 +1,13 @@
 """The spec of a claim template as the reference keeps it for itself and shows it in errors: by the names of Go."""
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from umiak.objects.types import Object
 
 
-@dataclass(frozen=True, slots=True)
-class Struct:
+class Struct(msgspec.Struct, frozen=True):
     """`fields` has, by Go's name: the key in JSON, and what the value is: a struct, a list of one, or what stands for
     a plain value that is missing. `may_be_null` is whether the struct itself may be missing."""
 

@@ -2,9 +2,11 @@
 
 import ipaddress
 import socket
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+
+import msgspec
+from msgspec.structs import fields
 
 from umiak.cli.machine.layout import DEFAULT_DATA, DEFAULT_RUN, Layout
 from umiak.objects.names import dns_subdomain
@@ -14,8 +16,7 @@ class ConfigError(Exception):
     """A setting is wrong; the text names it and says what would be right."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterConfig:
+class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Field names are those of cluster.yaml."""
 
     nodeName: str = ""
@@ -56,7 +57,7 @@ def load(path: Path | None) -> ClusterConfig:
     for name, value in given.items():
         if name not in known:
             raise ConfigError(f'{path}: unknown field "{name}"; known are: {", ".join(sorted(known))}')
-        wanted = int if known[name].type in (int, "int") else str
+        wanted = known[name].type
         if not isinstance(value, wanted):
             raise ConfigError(f"{path}: {name}: expected {wanted.__name__}, got {type(value).__name__}")
     given.setdefault("nodeName", socket.gethostname().lower())

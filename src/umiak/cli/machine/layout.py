@@ -1,14 +1,14 @@
 """Where everything is kept: `data` lasts, `run` is gone after a reboot or `umiak down`."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 DEFAULT_DATA = Path("/var/lib/umiak")
 DEFAULT_RUN = Path("/run/umiak")
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """Folders and files of one cluster on this machine."""
 
     data: Path = DEFAULT_DATA

@@ -4,8 +4,9 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from umiak.cli.machine import containerd, kernel
 from umiak.cli.machine.config import ClusterConfig
@@ -14,8 +15,7 @@ LEAST_FREE_DISK = 512 * 1024 * 1024
 """Bytes that must be free where the data goes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """What is wrong and what helps. `fatal` stops `umiak up`; others are told as warnings."""
 
     what: str

@@ -1,9 +1,10 @@
 """One request, and the ways to answer it."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from umiak.kit.http.duplex import Duplex, break_off
 
@@ -17,8 +18,7 @@ SMALL = 64 * 1024
 """Up to this size head and body are copied into one buffer; above, the copy costs more than a second write."""
 
 
-@dataclass(slots=True, eq=False)
-class HttpRequest:
+class HttpRequest(msgspec.Struct, eq=False):
     """A request with its whole body. Header names are lower case; a repeated header keeps its values in order."""
 
     method: str
@@ -35,8 +35,7 @@ class HttpRequest:
     """DER of the trusted certificate that TLS verified the client's one by, or empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pieces:
+class Pieces(msgspec.Struct, frozen=True):
     """A long body, made piece by piece while it is sent, so that it is never in memory as a whole."""
 
     size: int

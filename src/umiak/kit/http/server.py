@@ -4,10 +4,11 @@ import asyncio
 import socket
 import ssl as tls
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from itertools import islice
 from math import inf
 from typing import Any
+
+import msgspec
 
 from umiak.kit.clock import Clock, RealClock
 from umiak.kit.http.connection import Connection
@@ -31,8 +32,7 @@ OnError = Callable[[int, str], tuple[Headers, bytes]]
 """Makes headers and body of an answer the server gives by itself, from status and message."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes in bytes, times in seconds."""
 
     max_body: int = 3 * 1024 * 1024
@@ -44,6 +44,9 @@ class Limits:
     """How long to read on after refusing a request, so that the client gets to see the answer."""
     max_connections: int = 10_000
     max_pipelined: int = 32
+
+
+DEFAULT_LIMITS = Limits()
 
 
 def _nothing() -> None:
@@ -194,7 +197,7 @@ async def serve(
     port: int = 0,
     *,
     ssl: tls.SSLContext | None = None,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULT_LIMITS,
     on_error: OnError = plain_error,
     unix_socket: str = "",
     clock: Clock | None = None,

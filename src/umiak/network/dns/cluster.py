@@ -4,8 +4,9 @@ import asyncio
 import ipaddress
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from umiak.api.core import namespace, service
 from umiak.api.discovery import endpointslice
@@ -23,8 +24,7 @@ MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 GATHER_SECONDS = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """Where DNS listens on this node (`addresses`, `port`) and how the cluster reaches it (`service_ip`)."""
 
     node: str

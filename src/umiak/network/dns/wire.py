@@ -5,7 +5,8 @@ Names are lower-case text without the last dot. Only what a resolver for a clust
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 A, NS, CNAME, SOA, PTR, TXT, AAAA, SRV, OPT, ANY = 1, 2, 5, 6, 12, 16, 28, 33, 41, 255
 IN = 1
@@ -24,8 +25,7 @@ class Malformed(Exception):
     """The bytes are no DNS query that can be answered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True):
     """One question. `question` is its bytes as sent, so that an answer keeps the client's spelling."""
 
     id: int
@@ -39,8 +39,7 @@ class Query:
     edns: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """`data` is already in wire form. An empty `name` stands for the question's name."""
 
     name: str

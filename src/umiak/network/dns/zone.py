@@ -5,25 +5,24 @@ answers "no data" and not "no such name"), so every name counts those who need i
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.objects import meta
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
 
 
-@dataclass(slots=True)
-class Node:
+class Node(msgspec.Struct):
     """What one name stands for. `srv` holds (port, absolute target)."""
 
-    addresses: list[str] = field(default_factory=list)
-    srv: list[tuple[int, str]] = field(default_factory=list)
+    addresses: list[str] = msgspec.field(default_factory=list)
+    srv: list[tuple[int, str]] = msgspec.field(default_factory=list)
     cname: str = ""
     needed_by: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What one Service contributes: (relative name, addresses), (relative name, port, target), reverse names."""
 
     addresses: tuple[tuple[str, tuple[str, ...]], ...] = ()

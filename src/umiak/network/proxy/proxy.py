@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.kit.backoff import Backoff
 from umiak.network import nft
@@ -21,8 +22,7 @@ GATHER_SECONDS = 0.02
 RETRY = Backoff(first=0.5, limit=30.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """`pods`: the cluster's pod ranges of `family`, which is nft's ip or ip6."""
 
     node: str

@@ -15,8 +15,9 @@ whether only this node's backends may be used: those whose names end in "-local"
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from zlib import crc32
+
+import msgspec
 
 from umiak.network.proxy.services import Backend, ServicePort, usable
 
@@ -26,20 +27,18 @@ SCRATCH = 0x8000
 """Bit of the connection mark: the packet mark was used to choose a backend and must be cleared."""
 
 
-@dataclass(frozen=True, slots=True)
-class Collection:
+class Collection(msgspec.Struct, frozen=True):
     """A set, or a map when values are not empty. `options` are further lines of its declaration."""
 
     type: str
-    elements: dict[str, str] = field(default_factory=dict)
+    elements: dict[str, str] = msgspec.field(default_factory=dict)
     options: tuple[str, ...] = ()
     is_map: bool = True
     grows_itself: bool = False
     """Filled by packets, not by us."""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """All that the proxy keeps in one nftables table."""
 
     family: str
@@ -47,8 +46,7 @@ class Table:
     chains: dict[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Front:
+class Front(msgspec.Struct, frozen=True):
     """Where clients knock: an address (empty: any of the node's own), protocol and port."""
 
     ip: str
@@ -65,8 +63,7 @@ class Front:
         return " . ".join(str(part) for part in (self.ip, self.port) if part) + f" . {number}"
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """One of the four groups of maps and chains. `address` begins the keys of those that go by address."""
 
     name: str

@@ -1,7 +1,8 @@
 """What the proxy must know of the cluster's Services, read from Service and EndpointSlice objects."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.objects import meta
 from umiak.objects.types import Object
@@ -11,8 +12,7 @@ PROXY_NAME = "service.kubernetes.io/service-proxy-name"
 HEADLESS = "service.kubernetes.io/headless"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Backend:
+class Backend(msgspec.Struct, frozen=True, order=True):
     """Where a connection may be sent."""
 
     ip: str
@@ -23,8 +23,7 @@ class Backend:
     zones: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ServicePort:
+class ServicePort(msgspec.Struct, frozen=True):
     """One port of one Service with the addresses it answers on and the backends behind it."""
 
     namespace: str

@@ -5,8 +5,9 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from umiak.node.images.layer import Layer
 
@@ -17,8 +18,7 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """How a container of the image starts, as in a Dockerfile. `environment` is NAME=value."""
 
     entrypoint: Sequence[str] = ()
@@ -26,7 +26,7 @@ class Settings:
     environment: Sequence[str] = ()
     user: str = ""
     workdir: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     exposed_ports: Sequence[str] = ()
     stop_signal: str = ""
 

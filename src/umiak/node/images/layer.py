@@ -3,8 +3,9 @@
 import gzip
 import io
 import tarfile
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+
+import msgspec
 
 
 def inside(path: str) -> str:
@@ -15,11 +16,10 @@ def inside(path: str) -> str:
     return "/".join(parts)
 
 
-@dataclass(slots=True)
-class Layer:
+class Layer(msgspec.Struct):
     """Files, links and folders by path. Owners are root and times the epoch unless said otherwise."""
 
-    _entries: dict[str, tuple[tarfile.TarInfo, bytes]] = field(default_factory=dict)
+    _entries: dict[str, tuple[tarfile.TarInfo, bytes]] = msgspec.field(default_factory=dict)
 
     def __contains__(self, path: str) -> bool:
         return inside(path) in self._entries

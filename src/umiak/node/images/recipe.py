@@ -21,9 +21,10 @@ import stat
 import subprocess
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from umiak.node.images.archive import Settings
 from umiak.node.images.layer import Layer
@@ -39,14 +40,13 @@ class BadRecipe(Exception):
     """The image.toml, or a file it names, is not as it should be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(msgspec.Struct, frozen=True):
     """All that is to be in an image. Sources are absolute paths on this machine."""
 
     name: str = ""
-    settings: Settings = field(default_factory=Settings)
-    files: Mapping[str, str] = field(default_factory=dict)
-    links: Mapping[str, str] = field(default_factory=dict)
+    settings: Settings = msgspec.field(default_factory=Settings)
+    files: Mapping[str, str] = msgspec.field(default_factory=dict)
+    links: Mapping[str, str] = msgspec.field(default_factory=dict)
     folders: Sequence[str] = ("tmp",)
     packages: Sequence[str] = ()
     busybox: bool = False

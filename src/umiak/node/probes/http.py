@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
+
+import msgspec
 
 from umiak.node.probes.outcome import Outcome
 from umiak.objects.types import Object
@@ -19,8 +20,7 @@ class BadPort(Exception):
     """A port's name is not among the container's ports."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     status: int
     location: str
     body: bytes

@@ -6,8 +6,9 @@ A task per probe lives as long as its container runs. Startup comes first: the o
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
 
 from umiak.kit.clock import Clock
 from umiak.node import pods
@@ -32,8 +33,7 @@ class Which(NamedTuple):
     kind: str
 
 
-@dataclass(slots=True)
-class Counted:
+class Counted(msgspec.Struct):
     """Turns single outcomes into a verdict: it changes after so many alike in a row."""
 
     successes: int
@@ -51,10 +51,9 @@ class Counted:
         self._run = 0
 
 
-@dataclass(slots=True)
-class _Pod:
-    tasks: dict[Which, asyncio.Task[None]] = field(default_factory=dict)
-    results: dict[Which, bool] = field(default_factory=dict)
+class _Pod(msgspec.Struct):
+    tasks: dict[Which, asyncio.Task[None]] = msgspec.field(default_factory=dict)
+    results: dict[Which, bool] = msgspec.field(default_factory=dict)
 
 
 class Prober:

@@ -1,10 +1,9 @@
 """What one try of a probe says."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """`text` goes into the event. A warning counts as success, an error (nothing could be asked) as failure."""
 
     ok: bool

@@ -1,6 +1,6 @@
 """ephemeral: a claim made for this pod alone, named after pod and volume (KEP-1698)."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from umiak.api.core.persistentvolumeclaim import KIND as CLAIMS
 from umiak.node.volume import CannotMount, Mounted, Request, VolumeType

@@ -4,7 +4,8 @@ Sources: apiserver's `pkg/admission/plugin/cel/{compile,composition}.go`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.objects.cel import types, uses
 from umiak.objects.cel.environment import Environment
@@ -21,8 +22,7 @@ _NAMES = {
 _KEPT = frozenset({"any", "bool", "bytes", "double", "duration", "int", "null", "string", "timestamp", "uint"})
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True):
     """Why an expression cannot be used; `is_internal` when the reference does not blame its author."""
 
     detail: str

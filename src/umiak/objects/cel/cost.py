@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from umiak.objects.cel import types
 from umiak.objects.cel.syntax import (
@@ -63,8 +64,7 @@ ZERO, ONE = fixed(0), fixed(1)
 NOTHING = Range(MOST, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Entries:
+class Entries(msgspec.Struct, frozen=True):
     """Sizes of keys and values of a list or map that the expression itself makes."""
 
     kind: str
@@ -75,8 +75,7 @@ class Entries:
         return Entries(self.kind, self.key.union(other.key), self.value.union(other.value))
 
 
-@dataclass(frozen=True, slots=True)
-class Operand:
+class Operand(msgspec.Struct, frozen=True):
     """What the cost of a call depends on. `path` is None when it leads to nothing declared."""
 
     type: Type
@@ -85,8 +84,7 @@ class Operand:
     node: Node | None
 
 
-@dataclass(frozen=True, slots=True)
-class Local:
+class Local(msgspec.Struct, frozen=True):
     path: Path
     size: Range | None
     entries: Entries | None = None

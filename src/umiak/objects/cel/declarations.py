@@ -5,8 +5,9 @@ A library writes its overloads as text, one per line: `id: [target ]name(argumen
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from umiak.objects.cel import types
 from umiak.objects.cel.types import Type
@@ -18,8 +19,7 @@ _OVERLOAD = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Overload:
+class Overload(msgspec.Struct, frozen=True):
     id: str
     function: str
     args: tuple[Type, ...]
@@ -84,14 +84,13 @@ Cost = Callable[[list[Any], Any], int]
 """(operands, result) -> what the call cost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Library:
+class Library(msgspec.Struct, frozen=True):
     """`functions` run an overload by its id, or all overloads of a function by its name; `costs` likewise."""
 
     overloads: tuple[Overload, ...]
     functions: Mapping[str, Callable[..., Any]]
-    costs: Mapping[str, Cost | int] = field(default_factory=dict)
-    types: Mapping[str, Type] = field(default_factory=dict)
+    costs: Mapping[str, Cost | int] = msgspec.field(default_factory=dict)
+    types: Mapping[str, Type] = msgspec.field(default_factory=dict)
     """Names that stand for types."""
 
 

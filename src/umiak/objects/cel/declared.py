@@ -7,8 +7,9 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from umiak.objects.cel import times, types
 from umiak.objects.cel.environment import Provider
@@ -23,8 +24,7 @@ LONGEST_NAME = 253
 Read = Callable[[Any], Any]
 
 
-@dataclass(eq=False)
-class Declared:
+class Declared(msgspec.Struct, eq=False):
     """A type of data. `read` makes a value of what JSON holds; None when the two are the same."""
 
     type: Type
@@ -32,7 +32,7 @@ class Declared:
     """Elements, entries, bytes; 0 for what has no length."""
     smallest: int = 1
     """Bytes of the shortest JSON."""
-    fields: Mapping[str, tuple[str, "Declared"]] = field(default_factory=dict)
+    fields: Mapping[str, tuple[str, "Declared"]] = msgspec.field(default_factory=dict)
     """By the name in expressions: the key in the data, and its type."""
     key: "Declared | None" = None
     element: "Declared | None" = None

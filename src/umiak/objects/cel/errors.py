@@ -1,12 +1,11 @@
 """What can go wrong with an expression: it does not compile, it fails when run, or it costs too much."""
 
-from dataclasses import dataclass
+import msgspec
 
 SNIPPET_LIMIT = 16384
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
+class Issue(msgspec.Struct, frozen=True):
     """A fault of the source text. `offset` counts characters; negative when there is no place to show."""
 
     offset: int

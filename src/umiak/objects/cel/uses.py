@@ -1,8 +1,9 @@
 """The environments of kube-apiserver's uses of expressions, beside the rules of custom resources."""
 
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
+
+from msgspec.structs import replace
 
 from umiak.objects.cel import types
 from umiak.objects.cel.declared import BOOL, DYN, INT, STRING, Declarations, Declared, list_of, map_of, object_of

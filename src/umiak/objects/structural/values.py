@@ -5,7 +5,6 @@ An update is lenient ("ratcheting", KEP-4008): what was already wrong and did no
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -37,11 +36,10 @@ class _Unknown:
 UNKNOWN = _Unknown()
 
 
-@dataclass(slots=True)
-class Result:
+class Result(msgspec.Struct):
     """Faults by their text, each once, and how much of the schema was matched: that chooses among alternatives."""
 
-    faults: dict[str, FieldError] = field(default_factory=dict)
+    faults: dict[str, FieldError] = msgspec.field(default_factory=dict)
     matched: int = 0
 
     def merge(self, other: "Result") -> None:

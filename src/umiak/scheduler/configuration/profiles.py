@@ -4,7 +4,8 @@ Source: `apis/config/v1/default_plugins.go` (merging with the defaults), `framew
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from umiak.api.configuration import Unacceptable
 from umiak.objects.errors import together
@@ -145,4 +146,4 @@ def only_at(plugin: Plugin, points: set[str], weight: int) -> Plugin:
         on.add("preScore")
     silent = {hook: None for point, hooks in HOOKS.items() if point not in on for hook in hooks}
     scores = weight if "score" in on else 0
-    return replace(plugin, weight=scores, points=frozenset(points), **silent)  # type: ignore[arg-type]
+    return replace(plugin, weight=scores, points=frozenset(points), **silent)

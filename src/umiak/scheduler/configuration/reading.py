@@ -1,7 +1,8 @@
 """From a file to a configuration that is complete and right, or an error in the reference's words. Pure."""
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from umiak.api.configuration import Unacceptable, decode, examine, seconds
 from umiak.kit.backoff import Backoff
@@ -17,8 +18,7 @@ STRICT = "strict decoding error: "
 GROUP = VERSION.partition("/")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(msgspec.Struct, frozen=True):
     """`described` is the file with everything filled in, the rest what comes of it. Spans are seconds."""
 
     described: Object

@@ -1,6 +1,6 @@
 """Makes room for pods that fit nowhere, at the cost of less important ones: `umiak.scheduler.preemption` decides."""
 
-from dataclasses import dataclass
+import msgspec
 
 from umiak.objects.types import Object
 from umiak.scheduler.contract import Plugin
@@ -8,8 +8,7 @@ from umiak.scheduler.contract import Plugin
 NAME = "DefaultPreemption"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """Of how many nodes it is worked out who would have to leave, before the best of them is taken."""
 
     percentage: int = 10

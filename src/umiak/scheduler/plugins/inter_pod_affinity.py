@@ -1,7 +1,8 @@
 """Place a pod near some pods and away from others, and respect what pods already placed demand of newcomers."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.api.core import namespace
 from umiak.objects import meta
@@ -21,8 +22,7 @@ Pair = tuple[str, str]
 """A topology key and its value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """What a placed pod's required affinity to newcomers like this one adds to a score, and whether newcomers that
     prefer nothing are spared what others prefer."""
 
@@ -37,14 +37,13 @@ def settings(args: Object) -> Settings:
     return Settings(args["hardPodAffinityWeight"], args["ignorePreferredTermsOfExistingPods"])
 
 
-@dataclass(slots=True)
-class Counts:
+class Counts(msgspec.Struct):
     """How many placed pods match, by topology pair; `near` and `apart` for each of the pod's own terms."""
 
     near: list[dict[str, int]]
     apart: list[dict[str, int]]
-    refusing: dict[Pair, int] = field(default_factory=dict)
-    own_labels: dict[str, str] = field(default_factory=dict)
+    refusing: dict[Pair, int] = msgspec.field(default_factory=dict)
+    own_labels: dict[str, str] = msgspec.field(default_factory=dict)
     """Labels of the pod's namespace."""
 
 

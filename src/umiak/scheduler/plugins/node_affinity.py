@@ -1,6 +1,6 @@
 """Keep to the pod's nodeSelector and required node affinity; prefer what it prefers."""
 
-from dataclasses import dataclass
+import msgspec
 
 from umiak.objects.types import Object
 from umiak.scheduler.contract import (
@@ -26,8 +26,7 @@ ENFORCED = "node(s) didn't match scheduler-enforced node affinity"
 CONFLICT = "pod affinity terms conflict"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """Node affinity that the profile adds to every pod's own: terms of which one must match, and preferred ones."""
 
     required: tuple[Object, ...] | None = None

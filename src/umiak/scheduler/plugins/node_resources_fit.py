@@ -1,6 +1,6 @@
 """Reject nodes without room for what the pod requests; prefer the emptier ones, or as the profile says."""
 
-from dataclasses import dataclass
+import msgspec
 
 from umiak.api.common.resource_requirements import is_extended
 from umiak.objects.types import Object
@@ -14,8 +14,7 @@ CORE = ("cpu", "memory", "ephemeral-storage")
 NO_ROOM = "Too many pods"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """How nodes are rated; extended resources that somebody else cares for, by name and by what is before the slash."""
 
     strategy: Strategy

@@ -4,8 +4,10 @@ Pods without constraints of their own, but behind a Service or workload, get the
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from math import floor, log
+
+import msgspec
+from msgspec.structs import replace
 
 from umiak.api.apps import replicaset, statefulset
 from umiak.api.core import replicationcontroller, service
@@ -38,8 +40,7 @@ _SYSTEM = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """Constraints for pods without their own. `system`: they are the built-in ones, which nodes without the labels do
     not fail."""
 
@@ -56,20 +57,18 @@ def settings(args: Object) -> Settings:
     return Settings(tuple(args.get("defaultConstraints") or ()), system=False)
 
 
-@dataclass(slots=True)
-class Counts:
+class Counts(msgspec.Struct):
     """Matching pods per value of each constraint's topology key."""
 
     constraints: list[Spread]
     pods: list[dict[str, int]]
 
 
-@dataclass(slots=True)
-class Scoring:
+class Scoring(msgspec.Struct):
     constraints: list[Spread]
     pods: list[dict[str, int]]
     weights: list[float]
-    ignored: set[str] = field(default_factory=set)
+    ignored: set[str] = msgspec.field(default_factory=set)
 
 
 def read_constraint(raw: Object, labels: dict[str, str]) -> Spread:

@@ -1,7 +1,8 @@
 """Place a pod where its volumes are, or can be made; bind or have made what waits for its first consumer (KEP-1495)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.api.core import persistentvolume, persistentvolumeclaim
 from umiak.api.storage import storageclass
@@ -27,8 +28,7 @@ LOOK_SECONDS = 0.02
 LOOK_LIMIT = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """How many seconds a pod waits for its volumes once a node is chosen."""
 
     wait_seconds: float = 600
@@ -45,17 +45,16 @@ class BindingFailed(Exception):
     """The volumes could not be had on the chosen node; the pod is tried again."""
 
 
-@dataclass(slots=True)
-class Needs:
+class Needs(msgspec.Struct):
     """A pod's claims, sorted by what must be done about them."""
 
-    bound: list[Object] = field(default_factory=list)
+    bound: list[Object] = msgspec.field(default_factory=list)
     """PersistentVolumes of claims that are bound."""
     lost: bool = False
     """A bound claim's volume does not exist."""
-    waiting: list[tuple[Object, Object]] = field(default_factory=list)
+    waiting: list[tuple[Object, Object]] = msgspec.field(default_factory=list)
     """Claims that wait for their first consumer, with their storage class."""
-    volumes: list[Object] = field(default_factory=list)
+    volumes: list[Object] = msgspec.field(default_factory=list)
     """Every PersistentVolume that might serve a waiting claim."""
 
 

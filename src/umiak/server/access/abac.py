@@ -4,7 +4,8 @@ Source: `pkg/auth/authorizer/abac`. Lines without a version, of the time before 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.api.configuration import SWITCH, TEXT, Unacceptable, document, read, struct
 from umiak.server.access.rules import Rule
@@ -25,8 +26,7 @@ _SPEC = struct(
 _KNOWN = {("abac.authorization.kubernetes.io/v1beta1", "Policy"): document("Policy", spec=_SPEC)}
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     user: str = ""
     group: str = ""
     readonly: bool = False

@@ -9,10 +9,12 @@ import binascii
 import csv
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
+
+import msgspec
+from msgspec.structs import replace
 
 from umiak.objects.errors import together, unauthorized
 from umiak.server import warning
@@ -27,8 +29,7 @@ class Unverified(Exception):
     """The token is of a kind that is read here, but not good; the text may be shown to its bearer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(msgspec.Struct, frozen=True):
     """Whom a token stands for, and for which of the wanted audiences."""
 
     user: User

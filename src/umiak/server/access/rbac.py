@@ -5,7 +5,6 @@ until any role or binding changes. An answer seen before costs two dictionary lo
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -75,14 +74,15 @@ def describe(binding: Binding, subject: Subject) -> str:
     return f'{kind} "{name}" of {binding.role.kind} "{binding.role.name}" to {subject.kind} "{who}"'
 
 
-@dataclass(slots=True)
-class Grants:
+class Grants(msgspec.Struct):
     """The rules that apply to one user in one namespace, each with its source, and the (kind, name) of roles that are
     bound but not there."""
 
-    rules: list[tuple[Rule, str]] = field(default_factory=list)
-    missing: dict[tuple[str, str], None] = field(default_factory=dict)
-    answers: dict[tuple[str, str, str, str], tuple[tuple[tuple[str, ...], Decision], ...]] = field(default_factory=dict)
+    rules: list[tuple[Rule, str]] = msgspec.field(default_factory=list)
+    missing: dict[tuple[str, str], None] = msgspec.field(default_factory=dict)
+    answers: dict[tuple[str, str, str, str], tuple[tuple[tuple[str, ...], Decision], ...]] = msgspec.field(
+        default_factory=dict
+    )
 
     def decide(self, asked: Attributes) -> Decision:
         about = (

@@ -3,7 +3,6 @@
 import asyncio
 import random
 import socket
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -33,13 +32,12 @@ class Unanswered(Exception):
     """A server did not answer as it must."""
 
 
-@dataclass(slots=True)
-class Served:
+class Served(msgspec.Struct):
     """What a server says it serves: its entry of aggregated discovery, and its OpenAPI 3 documents with their URLs."""
 
-    resources: list[Object] = field(default_factory=list)
+    resources: list[Object] = msgspec.field(default_factory=list)
     is_current: bool = False
-    documents: dict[str, str] = field(default_factory=dict)
+    documents: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 async def dialled(place: Place) -> str:

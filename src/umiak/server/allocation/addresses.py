@@ -5,7 +5,6 @@ Ranges are ServiceCIDR objects. The lower end of a range is given by chance only
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import msgspec
@@ -41,8 +40,7 @@ def static_band(size: int) -> int:
     return 0 if size <= 16 else min(max(16, size // 16), 256)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """The addresses of a range that may be given, by number: the network's own and IPv4's broadcast are left out."""
 
     network: Network

@@ -8,7 +8,8 @@ behind by a crash counts for a minute.
 import random
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.kit.clock import Clock
 from umiak.store.contract import Mismatch, Store
@@ -119,14 +120,13 @@ class NodePorts:
                 yield from (start + (offset + step) % size for step in range(size))
 
 
-@dataclass(slots=True)
-class PortWork:
+class PortWork(msgspec.Struct):
     """What one write does to ports; undone as a whole."""
 
     ports: NodePorts
     claims: Claims
     dry_run: bool
-    taken: list[int] = field(default_factory=list)
+    taken: list[int] = msgspec.field(default_factory=list)
 
     async def take(self, port: int) -> None:
         """Raises Refused. A dry run does not look at the range."""

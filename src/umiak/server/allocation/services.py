@@ -8,7 +8,6 @@ await allocator.release(objects, service)                      # once a service 
 """
 
 import random
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -63,15 +62,14 @@ def node_ports(spec: Object) -> list[int]:
     return [port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")]
 
 
-@dataclass(slots=True)
-class Given:
+class Given(msgspec.Struct):
     """What one write was given. Call `commit` or `revert` once."""
 
     allocator: "ServiceAllocator"
     objects: Objects
     ports: PortWork
-    taken: list[str] = field(default_factory=list)
-    leaves: list[str] = field(default_factory=list)
+    taken: list[str] = msgspec.field(default_factory=list)
+    leaves: list[str] = msgspec.field(default_factory=list)
     """Addresses that the old form of the service had and the new one has not."""
 
     async def commit(self) -> None:

@@ -4,9 +4,10 @@ Reading, validation and matching follow apiserver's `pkg/audit/policy` and `pkg/
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+
+import msgspec
 
 from umiak.api.configuration import SWITCH, TEXT, Unacceptable, document, list_of, read, struct
 from umiak.objects import names
@@ -59,8 +60,7 @@ _POLICY = document(
 _KNOWN = {("audit.k8s.io/v1", "Policy"): _POLICY}
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What is told of a request."""
 
     level: Level
@@ -72,8 +72,7 @@ class Verdict:
 NOTHING = Verdict(Level.NONE)
 
 
-@dataclass(frozen=True, slots=True)
-class GroupResources:
+class GroupResources(msgspec.Struct, frozen=True):
     group: str
     resources: Sequence[str]
     names: Sequence[str]
@@ -95,8 +94,7 @@ def _is(route: Route, text: str) -> bool:
     return text == f"{route.resource}/*"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """Empty sequences match anything."""
 
     verdict: Verdict
@@ -130,8 +128,7 @@ def _leads_to(path: str, url: str) -> bool:
     return url in ("*", path) or (url.endswith("*") and path.startswith(url.rstrip("*")))
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     rules: Sequence[Rule]
 
     def judge(self, user: User, route: Route) -> Verdict:

@@ -1,7 +1,8 @@
 """What a server is told about auditing: kube-apiserver's flags `--audit-*`, with its defaults."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 BATCH, BLOCKING, STRICT = "batch", "blocking", "blocking-strict"
 MODES = (BATCH, BLOCKING, STRICT)
@@ -9,8 +10,7 @@ FORMATS = ("legacy", "json")
 GROUP_VERSION = "audit.k8s.io/v1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batching:
+class Batching(msgspec.Struct, frozen=True, kw_only=True):
     """How many events are kept, sent at once, and for how many seconds at most they wait; `per_second` batches are
     sent on average, 0 for any number, and `burst` after a quiet time."""
 
@@ -21,8 +21,7 @@ class Batching:
     burst: int = 15
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Truncating:
+class Truncating(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that an event and a batch may have; what is larger loses its objects, or is dropped."""
 
     enabled: bool = False
@@ -30,8 +29,7 @@ class Truncating:
     event: int = 100 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogSettings:
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`path` "-" is standard output; days, number and megabytes of old files are 0 for no limit."""
 
     path: str = ""
@@ -41,23 +39,21 @@ class LogSettings:
     format: str = "json"
     compress: bool = False
     mode: str = BLOCKING
-    batching: Batching = field(default_factory=Batching)
-    truncating: Truncating = field(default_factory=Truncating)
+    batching: Batching = msgspec.field(default_factory=Batching)
+    truncating: Truncating = msgspec.field(default_factory=Truncating)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookSettings:
+class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`backoff` is how many seconds pass before a failed call is made again the first time."""
 
     config: str = ""
     backoff: float = 10.0
     mode: str = BATCH
-    batching: Batching = field(default_factory=lambda: Batching(most=400, per_second=10))
-    truncating: Truncating = field(default_factory=Truncating)
+    batching: Batching = msgspec.field(default_factory=lambda: Batching(most=400, per_second=10))
+    truncating: Truncating = msgspec.field(default_factory=Truncating)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditSettings:
+class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
     policy: Path
-    log: LogSettings = field(default_factory=LogSettings)
-    webhook: WebhookSettings = field(default_factory=WebhookSettings)
+    log: LogSettings = msgspec.field(default_factory=LogSettings)
+    webhook: WebhookSettings = msgspec.field(default_factory=WebhookSettings)

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -61,8 +60,7 @@ VERSION_PRIORITIES = {
 ORDINARY_VERSION = 15
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
+class Server(msgspec.Struct, frozen=True, kw_only=True):
     """What the objects say of this server."""
 
     hostname: str
@@ -76,7 +74,7 @@ class Server:
     """PEM; empty when client certificates are not taken."""
     requestheader_ca: str = ""
     """PEM of the CA whose certificates may name users in headers; empty for none."""
-    front_proxy: FrontProxySettings = field(default_factory=FrontProxySettings)
+    front_proxy: FrontProxySettings = msgspec.field(default_factory=FrontProxySettings)
     boot_id: str = ""
     """Tells this process from earlier ones on the same machine."""
 

@@ -6,7 +6,8 @@ Words go over a socket that keeps them apart; some bring an open file along: a c
 import os
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
+
+import msgspec
 
 ENDED = 8
 """The first word of the board for workers: how many connections of each have ended."""
@@ -20,8 +21,7 @@ LONGEST = 16
 """Bytes of a word."""
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
+class Post(msgspec.Struct, frozen=True):
     """A worker's place, whose it is, and open files: to the store, for words, the board."""
 
     number: int

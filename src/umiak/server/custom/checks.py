@@ -1,8 +1,9 @@
 """What makes a custom resource invalid: its schema, its scale, objects inside it, lists with repetitions, its rules."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from umiak.api.apiextensions import _embedded as embedded
 from umiak.api.apiextensions._structural import has_rules
@@ -42,8 +43,7 @@ def rules_of(schema: Object) -> RuleCheck | None:
     return rules(schema)
 
 
-@dataclass(frozen=True, slots=True)
-class Checks:
+class Checks(msgspec.Struct, frozen=True):
     """The checks of one version; `scale` is the definition's scale subresource, if any."""
 
     schema: Object

@@ -7,7 +7,6 @@ as several machines may, who is second finds nothing left to do.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -42,12 +41,11 @@ Work = str | tuple[str, str]
 """The name of a definition, or a group and version whose APIService has to come or go."""
 
 
-@dataclass(slots=True, eq=False)
-class Defined:
+class Defined(msgspec.Struct, eq=False):
     """A definition, and the kinds made of it; `waits` ends the wait for its last objects to go."""
 
     definition: Object
-    kinds: list[Kind] = field(default_factory=list)
+    kinds: list[Kind] = msgspec.field(default_factory=list)
     waits: Cancel | None = None
 
 

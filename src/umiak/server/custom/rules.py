@@ -5,9 +5,10 @@ Faults that were there before and whose data did not change are let pass (KEP-40
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NoReturn
+
+import msgspec
 
 from umiak.api.apiextensions._field_paths import NoSuchField, resolve
 from umiak.api.apiextensions._rules import OLD_SELF, SELF, SELF_TYPE, Rule, compiled, part_of
@@ -47,8 +48,7 @@ def rules(schema: Object, budget: int = RUNTIME_BUDGET) -> RuleCheck | None:
     return check
 
 
-@dataclass(eq=False)
-class _Validator:
+class _Validator(msgspec.Struct, eq=False, dict=True):
     """The rules of one place in the schema and of those below. `source` has the rules, `schema` the structure: the two
     differ within an `allOf`."""
 
@@ -94,8 +94,7 @@ class _Validator:
         return [_Validator(part, self.schema, self.is_root, self.declared) for part in parts]
 
 
-@dataclass(eq=False)
-class _Match:
+class _Match(msgspec.Struct, eq=False, dict=True):
     """What a value was before, if that can be told; else the nearest place above of which it can."""
 
     new: Any
@@ -126,12 +125,11 @@ class _Stop(Exception):
     """The budget is used up."""
 
 
-@dataclass
-class _Run:
+class _Run(msgspec.Struct):
     """One pass over an object."""
 
     left: int
-    faults: list[FieldError] = field(default_factory=list)
+    faults: list[FieldError] = msgspec.field(default_factory=list)
 
     def node(self, validator: _Validator, path: str, new: Any, old: Any, match: _Match) -> None:
         with suppress(_Stop):
@@ -233,8 +231,7 @@ class _Run:
         return found if len(found.encode()) <= LONGEST_MESSAGE and "\n" not in found else ""
 
 
-@dataclass(frozen=True)
-class _Faults:
+class _Faults(msgspec.Struct, frozen=True):
     """What is said when a rule costs too much."""
 
     where: str
@@ -249,7 +246,7 @@ class _Faults:
         return invalid_value(self.where, self.kind, f"'{CostExceeded()}': {text}: {self.name}")
 
 
-class _MessageFaults(_Faults):
+class _MessageFaults(_Faults, frozen=True):
     def out_of_budget(self) -> FieldError:
         text = "messageExpression evaluation failed due to running out of cost budget"
         return invalid_value(self.where, self.kind, f"{text}, no further validation rules will be run")

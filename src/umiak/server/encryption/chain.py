@@ -1,7 +1,8 @@
 """Which cipher a value is sealed and opened with: by the resource it belongs to, then by what it begins with."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.objects.errors import together
 from umiak.server.encryption.ciphers import AesCbc, AesGcm, Cipher, Plain, Secretbox, Undecryptable
@@ -25,8 +26,7 @@ UNKNOWN = "no matching prefix found"
 PLAIN = Plain()
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     prefix: bytes
     cipher: Cipher
 

@@ -3,9 +3,10 @@
 import base64
 import binascii
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import msgspec
 
 from umiak.api.configuration import (
     NUMBER,
@@ -45,14 +46,12 @@ DEFAULT_TIMEOUT = 3.0
 """Seconds of a call to a plug-in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     name: str
     secret: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Plugin:
+class Plugin(msgspec.Struct, frozen=True):
     """A KMS plug-in; `timeout` in seconds."""
 
     name: str
@@ -60,8 +59,7 @@ class Plugin:
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(msgspec.Struct, frozen=True):
     """`kind` is one of PROVIDERS."""
 
     kind: str
@@ -69,8 +67,7 @@ class Provider:
     plugin: Plugin | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """`resources` are (group, plural), either of which may be "*"; the first provider writes, all may read."""
 
     resources: tuple[tuple[str, str], ...]

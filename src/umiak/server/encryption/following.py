@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+
+import msgspec
 
 from umiak.api.configuration import Unacceptable
 from umiak.kit.clock import Clock
@@ -20,8 +21,7 @@ PERIOD = 60.0
 """Seconds between looks at the file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncryptionSettings:
+class EncryptionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """kube-apiserver's flags `--encryption-provider-config` and `--encryption-provider-config-automatic-reload`."""
 
     config: Path

@@ -11,10 +11,11 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
+
+import msgspec
 
 from umiak.kit.clock import Clock
 from umiak.objects.meta import format_time
@@ -96,8 +97,7 @@ class Caller:
         self._loop.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Seed:
+class Seed(msgspec.Struct, frozen=True):
     """What values are sealed with, and how the plug-in sealed it."""
 
     cipher: Derived

@@ -1,8 +1,9 @@
 """`metadata.managedFields`: from the entries that are written to managers with their fields, and back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from umiak.objects import fieldset
 from umiak.objects.fieldset import FieldSet, InvalidFields
@@ -26,8 +27,7 @@ class Owner(NamedTuple):
         return self.operation == APPLY
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """Fields, in order, in the terms of an apiVersion, and when they were last taken (RFC 3339, or empty)."""
 
     fields: FieldSet

@@ -1,8 +1,9 @@
 """The bookkeeping of one write: what apimachinery's chain of field managers does to `metadata.managedFields`."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from umiak.api.kind import Kind
 from umiak.objects import encoding, fieldset, typed

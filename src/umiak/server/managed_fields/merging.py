@@ -3,7 +3,8 @@
 The rules are those of structured-merge-diff's `merge.Updater`.
 """
 
-from dataclasses import dataclass, replace
+import msgspec
+from msgspec.structs import replace
 
 from umiak.api.kind import Kind
 from umiak.objects import apply as merged_objects
@@ -28,8 +29,7 @@ class Conflicts(Exception):
         return [(owner, path) for owner in sorted(self.fields) for path in fieldset.paths(self.fields[owner])]
 
 
-@dataclass(slots=True)
-class Scope:
+class Scope(msgspec.Struct):
     """What a request is about: a kind in the request's version, a subresource or empty, other versions."""
 
     kind: Kind

@@ -1,7 +1,8 @@
 """Managers of an object's replicas, seen from its scale and back (apimachinery's ScaleHandler)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from umiak.api.kind import Kind
 from umiak.objects import fieldset

@@ -1,7 +1,8 @@
 """Paths and operations of kinds, in OpenAPI 3's form."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.api import compiled
 from umiak.api.kind import Kind, Subresource
@@ -107,8 +108,7 @@ def simple(where: str, identity: str, name: str, types: Iterable[str] = TYPES) -
     return {"get": {"tags": [where], "operationId": identity, "responses": responses(name, types=types)}}
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
+class Paths(msgspec.Struct, frozen=True):
     """The paths of one kind and its parts."""
 
     kind: Kind

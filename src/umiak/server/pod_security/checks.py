@@ -1,7 +1,8 @@
 """The single checks. Each says nothing, or (what is wrong in a few words, where and how)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.objects.types import Object
 from umiak.server.pod_security.policy import Standard
@@ -324,8 +325,7 @@ def unless_own_users(check: Check) -> Check:
     return wrapped
 
 
-@dataclass(frozen=True, slots=True)
-class Versioned:
+class Versioned(msgspec.Struct, frozen=True):
     """A check and the versions of it; `replaces` names the baseline check that it makes superfluous."""
 
     versions: tuple[tuple[int, Check], ...]

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.objects.errors import FieldError, invalid_value
 
@@ -13,8 +14,7 @@ LATEST = 1_000_000
 VERSION = re.compile(r"v1\.([0-9]|[1-9][0-9]*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Standard:
+class Standard(msgspec.Struct, frozen=True):
     """A level of the standards in a version: the minor number of the release, or LATEST."""
 
     level: str = "privileged"
@@ -28,8 +28,7 @@ class Standard:
         return LEVELS.index(self.level)
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """The standards of a namespace; pods that fail `enforce` are refused, those that fail `warn` are warned of."""
 
     enforce: Standard = Standard()

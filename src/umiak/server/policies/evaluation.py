@@ -4,8 +4,9 @@ Source: apiserver's `pkg/admission/plugin/cel/{activation,condition,composition}
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from umiak.objects.cel.attributes import MISSING, Fields
 from umiak.objects.cel.checked import Fault
@@ -39,16 +40,14 @@ class OutOfBudget(Exception):
         super().__init__(OUT_OF_BUDGET)
 
 
-@dataclass(frozen=True, slots=True)
-class Expression:
+class Expression(msgspec.Struct, frozen=True):
     """An expression of a policy; `source` as written."""
 
     source: str
     program: Program | Fault
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """A value, or why there is none."""
 
     value: Any = None

@@ -3,8 +3,9 @@
 Source: apiserver's `pkg/admission/plugin/policy/mutating/dispatcher.go`, `generic/policy_dispatcher.go`.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from umiak.api.kind import Kind
 from umiak.objects.errors import StatusError, internal
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 NAME = "MutatingAdmissionPolicy"
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(msgspec.Struct, frozen=True):
     """A policy, one of its bindings and one set of parameters that apply to a write."""
 
     policy: Policy
@@ -41,8 +41,7 @@ class Invocation:
         return self.policy.name, self.binding, about.get("namespace") or "", about.get("name") or ""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """Why a policy could not do its part; `reason` as the answer gives it, when it is not Forbidden."""
 
     policy: Policy

@@ -4,7 +4,8 @@ Source: the loops of apiserver's `validating/dispatcher.go` and `generic/policy_
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from umiak.api.kind import Kind
 from umiak.objects.types import Object
@@ -14,8 +15,7 @@ from umiak.server.policies.subject import Subject
 from umiak.server.webhooks.matching import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Met:
+class Met(msgspec.Struct, frozen=True):
     """A policy that is to be evaluated once for each of `params`; or why it cannot be, as `fault` says.
 
     `actions` are the binding's validationActions; `binding` is empty when the policy itself is at fault.
@@ -25,7 +25,7 @@ class Met:
     target: Target
     binding: str = ""
     actions: Sequence[str] = ()
-    params: list[Object | None] = field(default_factory=list)
+    params: list[Object | None] = msgspec.field(default_factory=list)
     param_kind: Kind | None = None
     fault: str = ""
 

@@ -3,7 +3,6 @@
 Source: apiserver's `pkg/admission/plugin/policy/validating/{dispatcher,validator}.go`.
 """
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,8 +28,7 @@ CODES = {"Forbidden": 403, "Unauthorized": 401, "RequestEntityTooLarge": 413}
 """Of the reasons a validation may give; 422 for all others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Denial:
+class Denial(msgspec.Struct, frozen=True):
     """A policy is not content: because of the validation number `index`, or because something failed."""
 
     message: str
@@ -38,21 +36,19 @@ class Denial:
     index: int = 0
 
 
-@dataclass(slots=True)
-class Verdict:
+class Verdict(msgspec.Struct):
     """Of one policy with one set of parameters. `failures` refuse whatever the binding says."""
 
-    denials: list[Denial] = field(default_factory=list)
-    failures: list[Denial] = field(default_factory=list)
-    annotations: list[tuple[str, str]] = field(default_factory=list)
+    denials: list[Denial] = msgspec.field(default_factory=list)
+    failures: list[Denial] = msgspec.field(default_factory=list)
+    annotations: list[tuple[str, str]] = msgspec.field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Outcome:
+class _Outcome(msgspec.Struct):
     """Of all policies. Refusals have the binding's name, or none."""
 
-    refusals: list[tuple[str, str, Denial]] = field(default_factory=list)
-    for_audit: list[Object] = field(default_factory=list)
+    refusals: list[tuple[str, str, Denial]] = msgspec.field(default_factory=list)
+    for_audit: list[Object] = msgspec.field(default_factory=list)
 
 
 async def validate(book: PolicyBook, subject: Subject) -> None:

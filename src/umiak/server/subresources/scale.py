@@ -1,8 +1,9 @@
 """`scale`: how many replicas, in one form for every kind that has replicas (`autoscaling/v1` Scale)."""
 
-from dataclasses import replace
 from functools import cache
 from typing import Any
+
+from msgspec.structs import replace
 
 from umiak.api import compiled
 from umiak.api.kind import Kind

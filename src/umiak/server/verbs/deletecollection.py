@@ -1,6 +1,6 @@
 """Delete collection: every object of a list, one by one, as a delete of each would be."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from umiak.objects.errors import StatusError
 from umiak.server import bodies, representation, stored

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-from dataclasses import dataclass
 
 import msgspec
 
@@ -38,8 +37,7 @@ async def list_objects(call: Call) -> Answer:
     return await representation.of_list(call, values, page.metadata())
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """`remaining` is None when it is not known."""
 
     entries: list[Entry]

@@ -5,7 +5,6 @@ Each kind of patch is a function from the object as it is to the object as it sh
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -33,20 +32,18 @@ FOR_CUSTOM = f"{JSON_PATCH}, {MERGE_PATCH}, {APPLY_PATCH}"
 MOST_OPERATIONS = 10000
 
 
-@dataclass(slots=True)
-class Patched:
+class Patched(msgspec.Struct):
     """The outcome of a patch before it is read as the kind: the object, how the reference would show it in an error,
     and strict faults of the patch itself."""
 
     obj: Object
     shown: Callable[[Object], str]
-    faults: list[str] = field(default_factory=list)
+    faults: list[str] = msgspec.field(default_factory=list)
     touched: schema.Touched | None = None
     """What the patch may have changed; None when that can be anything."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A patch as it was sent; `strict` unless unknown fields are to be ignored."""
 
     kind: Kind

@@ -6,7 +6,6 @@ all watchers. Who does not keep up is dropped, and comes back with the version i
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -82,8 +81,7 @@ async def _ready(call: Call, wanted: Selection) -> None:
     await call.app.messages.all_of(call.kind, values)
 
 
-@dataclass(slots=True, eq=False)
-class Timers:
+class Timers(msgspec.Struct, eq=False):
     """What still has to happen to a watch by itself."""
 
     end: asyncio.TimerHandle | None = None

@@ -4,7 +4,8 @@ Source: apiserver's `pkg/admission/plugin/webhook/predicates` and `generic.Shoul
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.api.common.checks import is_empty_selector, selector_matches
 from umiak.objects.types import Object
@@ -15,8 +16,7 @@ QUESTIONS = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
 """Groups whose resources are questions to this server."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """What a webhook is told that a write is about: the resource of the request, or another name of it."""
 
     group: str

@@ -6,7 +6,6 @@ They follow the configurations in the store, so that a write which concerns no w
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -42,8 +41,7 @@ class Failed(Exception):
     """A webhook could not be asked, or gave no proper answer; its failurePolicy says what comes of that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Invited:
+class Invited(msgspec.Struct, frozen=True):
     """A webhook that a write concerns, and the name of its resource under which it does."""
 
     webhook: Object

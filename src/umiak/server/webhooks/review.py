@@ -5,8 +5,9 @@ Source: apiserver's `pkg/admission/plugin/webhook/request/admissionreview.go` an
 
 import base64
 import binascii
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from umiak.objects.errors import StatusError
 from umiak.objects.go_text import quoted
@@ -21,15 +22,14 @@ class Unintelligible(Exception):
     """A webhook's answer breaks the protocol; the text says how."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """`patch` is JSON that holds a JSON patch, empty when there is none; `result` a Status, of a refusal."""
 
     allowed: bool
-    result: Object = field(default_factory=dict)
+    result: Object = msgspec.field(default_factory=dict)
     patch: bytes = b""
     warnings: tuple[str, ...] = ()
-    annotations: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 def version_of(webhook: Object) -> str:
@@ -38,8 +38,7 @@ def version_of(webhook: Object) -> str:
     return next(f"admission.k8s.io/{v}" for v in known if f"admission.k8s.io/{v}" in VERSIONS)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """The object as a webhook sees it: in its own kind, or in another version of it. Kinds are group, version, kind."""
 
     kind: Object

@@ -1,9 +1,10 @@
 """Keys and certificates, made once per process: they cost more than all the rest of a small cluster."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+
+import msgspec
 
 from umiak.kit import pki
 from umiak.kit.clock import RealClock
@@ -13,8 +14,7 @@ DAYS = 365
 PRIVATE = 0o600
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(msgspec.Struct, frozen=True):
     """An authority, what the server shows, and what signs tokens of service accounts."""
 
     authority: Pair
@@ -34,8 +34,7 @@ def _made(now: datetime) -> Credentials:
     return Credentials(authority, serving, pki.new_signing_key())
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
+class Files(msgspec.Struct, frozen=True):
     """Where a server finds its own, in the folder of one cluster."""
 
     folder: Path

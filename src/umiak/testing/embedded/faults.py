@@ -1,7 +1,8 @@
 """What is to go wrong, for tests of how a client copes: refusals, slow answers, broken connections."""
 
-from dataclasses import dataclass
 from http import HTTPStatus
+
+import msgspec
 
 from umiak.objects import errors
 from umiak.objects.errors import StatusError
@@ -10,8 +11,7 @@ from umiak.testing.embedded.requests import Asked, Filter
 MESSAGE = "this failure was asked for by the test"
 
 
-@dataclass(slots=True, eq=False)
-class Fault:
+class Fault(msgspec.Struct, eq=False):
     """Befalls the next `times` requests that `which` matches, or all of them when that is None.
 
     First `delay` seconds pass; then the connection breaks, or the answer is `status`, or (0) all goes on as usual.

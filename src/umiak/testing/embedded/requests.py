@@ -2,8 +2,9 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from umiak.kit.http.exchange import Exchange, Pieces, Stream
 from umiak.server.contract import Request
@@ -14,8 +15,7 @@ KEPT = 10_000
 UPGRADED = 101
 
 
-@dataclass(slots=True)
-class Asked:
+class Asked(msgspec.Struct):
     """One request. `status` is 0 until it is answered; `body` is what was sent."""
 
     verb: str
@@ -51,8 +51,7 @@ def asked(request: Request, about: Route) -> Asked:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(msgspec.Struct, frozen=True):
     """Which requests are meant; what is left empty does not matter. `user_agent` is a part of it."""
 
     verb: str = ""

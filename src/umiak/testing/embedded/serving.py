@@ -5,9 +5,10 @@ import random
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from umiak.client import kubeconfig
 from umiak.client.client import ApiClient
@@ -29,18 +30,16 @@ LAST_REQUESTS = 0.0
 US = User("umiak-testing", groups=(MASTERS,))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     """What kind of cluster it is to be; see `Cluster`."""
 
     nodes: int = 1
     controllers: bool = True
     port: int = 0
-    clock: Clock = field(default_factory=RealClock)
+    clock: Clock = msgspec.field(default_factory=RealClock)
 
 
-@dataclass(frozen=True, slots=True)
-class Serving:
+class Serving(msgspec.Struct, frozen=True):
     """A cluster that answers."""
 
     app: ApiServer

@@ -1,8 +1,10 @@
 """Questions to the authorizer. Whether an access is allowed is asked of a function that the caller hands in."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from umiak.objects import names
 from umiak.objects.cel import types
@@ -34,8 +36,7 @@ AUTHORIZER = types.struct(SCOPE + "Authorizer")
 RESOURCE_CHECK = types.struct(SCOPE + "ResourceCheck")
 
 
-@dataclass(frozen=True)
-class Decision(Opaque):
+class Decision(Opaque, msgspec.Struct, frozen=True):
     """An answer; `error` is empty when none came up."""
 
     type_name = SCOPE + "Decision"
@@ -44,8 +45,7 @@ class Decision(Opaque):
     error: str = ""
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """An access: to a path, or to a resource when `path` is empty. `service_account` is (namespace, name) when not the
     user of the request is meant."""
 
@@ -64,8 +64,7 @@ class Question:
 Decide = Callable[[Question], Decision]
 
 
-@dataclass(frozen=True)
-class _Asking(Opaque):
+class _Asking(Opaque, msgspec.Struct, frozen=True):
     decide: Decide
     question: Question = Question()
 
@@ -73,25 +72,21 @@ class _Asking(Opaque):
         return replace(self.question, **more)
 
 
-@dataclass(frozen=True)
-class Authorizer(_Asking):
+class Authorizer(_Asking, frozen=True):
     """The value of the variable `authorizer`."""
 
     type_name = SCOPE + "Authorizer"
 
 
-@dataclass(frozen=True)
-class PathCheck(_Asking):
+class PathCheck(_Asking, frozen=True):
     type_name = SCOPE + "PathCheck"
 
 
-@dataclass(frozen=True)
-class GroupCheck(_Asking):
+class GroupCheck(_Asking, frozen=True):
     type_name = SCOPE + "GroupCheck"
 
 
-@dataclass(frozen=True)
-class ResourceCheck(_Asking):
+class ResourceCheck(_Asking, frozen=True):
     """Also the value of `authorizer.requestResource`."""
 
     type_name = SCOPE + "ResourceCheck"

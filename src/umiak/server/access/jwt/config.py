@@ -4,9 +4,11 @@ Source: apiserver's `pkg/apis/apiserver/validation/validation.go` and kubeapiser
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import msgspec
+from msgspec.structs import replace
 
 from umiak.api.common.checks import domain_prefixed_path
 from umiak.api.configuration import SWITCH, TEXT, Unacceptable, document, list_of, read, struct
@@ -25,16 +27,14 @@ VERIFY_EMAIL = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Anonymous:
+class Anonymous(msgspec.Struct, frozen=True):
     """Who may come without credentials. `paths` empty: to every path."""
 
     enabled: bool
     paths: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(msgspec.Struct, frozen=True):
     """`issuers` are JWTAuthenticator objects that were checked; `anonymous` None when the file says nothing."""
 
     issuers: tuple[Object, ...] = ()

@@ -4,8 +4,9 @@ Source: `AuthenticateToken` and below in apiserver's `plugin/pkg/authenticator/t
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from umiak.objects.cel.program import Program
 from umiak.objects.types import Object
@@ -18,8 +19,7 @@ from umiak.server.contract import User
 STRINGS_WANTED = "expression must return a string or a list of strings"
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
+class _Rule(msgspec.Struct, frozen=True):
     program: Program
     message: str
 

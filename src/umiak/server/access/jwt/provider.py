@@ -7,7 +7,6 @@ import asyncio
 import re
 import ssl
 from collections import deque
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -31,8 +30,7 @@ class Unreachable(Exception):
     """The issuer gave no proper answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(msgspec.Struct, frozen=True):
     headers: dict[str, str]
     body: bytes
 

@@ -5,7 +5,8 @@ Source: `plugin/pkg/admission/eventratelimit`; its configuration is `eventrateli
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from umiak.api.configuration import NUMBER, TEXT, Unacceptable, document, list_of, read, struct
 from umiak.kit.clock import Clock
@@ -41,8 +42,7 @@ KEYS: dict[str, Callable[[Admitted], str]] = {
 }
 
 
-@dataclass(slots=True)
-class Bucket:
+class Bucket(msgspec.Struct):
     """Fills with `qps` tokens a second, up to `burst`; full at first."""
 
     tokens: float
