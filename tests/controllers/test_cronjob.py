@@ -150,6 +150,11 @@ async def test_in_its_own_time_zone(world: Any) -> None:
             {"schedule": "x"},
             'UnparseableSchedule: unparseable schedule: "x" : expected exactly 5 fields, found 1: [x]',
         ),
+        (
+            {"schedule": "59 23 31 2 *"},
+            "InvalidSchedule: invalid schedule: 59 23 31 2 * : "
+            "time difference between two schedules is less than 1 second",
+        ),
     ],
 )
 async def test_what_cannot_be_read_is_told(world: Any, spec: Object, told: str) -> None:
@@ -187,3 +192,14 @@ def test_the_latest_run(minutes: float, expected: int | None, missed: Missed) ->
 def test_the_latest_run_of_an_uneven_schedule() -> None:
     found, _ = latest(parse("0 6-22/4 * * *"), NOON, NOON + timedelta(days=3))
     assert found == NOON + timedelta(days=3) - timedelta(hours=2)
+
+
+async def test_a_new_schedule_starts_nothing_for_the_time_before_it(world: Any) -> None:
+    """`cronjob_controllerv2_test.go`, TestControllerV2UpdateCronJob."""
+    async with world.running(CONTROLLER):
+        await world.make(cronjob.KIND, a_cronjob("0 0 * * *"))
+        await world.clock.advance(90 * 60)
+        await world.change(cronjob.KIND, "tick", {"spec": {"schedule": "0 * * * *"}})
+        assert await world.names(jobs.KIND) == []
+        await world.clock.advance(30 * 60 + 1)
+        assert await world.names(jobs.KIND) == [f"tick-{MINUTE + 120}"]

@@ -18,6 +18,8 @@ class Missed(Enum):
     NONE = "none"
     FEW = "few"
     MANY = "many"
+    NEVER = "never"
+    """The schedule names no day that exists, such as the 31st of February."""
 
 
 def _since(cron: Object, status: Object, now: datetime, *, within_deadline: bool) -> datetime:
@@ -35,10 +37,14 @@ def latest(schedule: Schedule, since: datetime, now: datetime) -> tuple[datetime
     The many missed ones are not walked through: the distance of the first two tells about where the last is.
     """
     first = schedule.next(since)
-    if first is None or now < first:
+    if first is None:
+        return None, Missed.NEVER
+    if now < first:
         return None, Missed.NONE
     second = schedule.next(first)
-    if second is None or now < second:
+    if second is None:
+        return None, Missed.NEVER
+    if now < second:
         return first, Missed.NONE
     distance = max(1, round((second - first).total_seconds()))
     count = int((now - first).total_seconds()) // distance + 1

@@ -7,6 +7,7 @@ from umiak.api.batch import cronjob
 from umiak.api.batch import job as jobs
 from umiak.controllers._act import delete_if_there, has_cause, is_code
 from umiak.controllers._jobs import is_finished
+from umiak.controllers._memory import Memory
 from umiak.controllers._pods import is_true
 from umiak.controllers._schedule import Missed, due_time, until_next
 from umiak.controllers._status import compact
@@ -19,6 +20,9 @@ from umiak.reconcile.contract import DONE, Also, Context, Controller, Outcome, R
 
 SCHEDULED_AT = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 RFC1123 = "%a, %d %b %Y %H:%M:%S +0000"
+NEVER = "time difference between two schedules is less than 1 second"
+SEEN: Memory[tuple[str, ...]] = Memory()
+"""By the keys of CronJobs: uid, schedule and time zone when last looked at."""
 REFUSED = RetryAfter(timedelta(seconds=1))
 
 
@@ -178,13 +182,23 @@ class Run:
         except InvalidSchedule as error:
             self.tell("Warning", "UnparseableSchedule", f'unparseable schedule: "{self.spec["schedule"]}" : {error}')
             return DONE
-        return await self._start(schedule, zone)
+        return self._next(schedule) if self._is_rescheduled() else await self._start(schedule, zone)
+
+    def _is_rescheduled(self) -> bool:
+        """Whether the schedule is another than before: then the next run counts, not what it would have been till now."""
+        seen, key = SEEN.of(self.ctx), meta.key(self.cron)
+        before, now = seen.get(key), (meta.uid(self.cron), self.spec["schedule"], self.spec.get("timeZone") or "")
+        seen[key] = now
+        return before is not None and before[0] == now[0] and before != now
 
     async def _start(self, schedule: Schedule, zone: tzinfo) -> Outcome:
         due, missed = due_time(self.cron, self.status, self.now, schedule)
         if missed is Missed.MANY and due is not None:
             advice = "Set or decrease .spec.startingDeadlineSeconds or check clock skew"
             self.tell("Warning", "TooManyMissedTimes", f"too many missed start times. {advice}")
+        if missed is Missed.NEVER:
+            self.tell("Warning", "InvalidSchedule", f"invalid schedule: {self.spec['schedule']} : {NEVER}")
+            return DONE
         if due is None or not self._may_start(due):
             return self._next(schedule)
         if self.spec.get("concurrencyPolicy") == "Replace" and not await self._end_active():
@@ -248,6 +262,7 @@ class Run:
 async def reconcile(ctx: Context, key: Key) -> Outcome:
     cron = ctx.cache.get(cronjob.KIND, key)
     if cron is None:
+        SEEN.of(ctx).pop(key, None)
         return DONE
     mine = [
         j
