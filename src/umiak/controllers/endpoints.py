@@ -204,7 +204,8 @@ def keys_of_endpoints(obj: Object, cache: Cache) -> list[Key]:
 
 
 CONTROLLER = Controller(
-    name="endpoint-controller",
+    name="endpoints-controller",
+    component=NAME,
     watches=services.KIND,
     reconcile=reconcile,
     also=(Also(pods.KIND, keys_of_pod, pod_matters), Also(endpoints.KIND, keys_of_endpoints)),

@@ -410,7 +410,8 @@ def keys_of_slice(slice: Object, cache: Cache) -> list[Key]:
 
 
 CONTROLLER = Controller(
-    name="endpoint-slice-controller",
+    name="endpointslice-controller",
+    component="endpoint-slice-controller",
     watches=services.KIND,
     reconcile=reconcile,
     also=(

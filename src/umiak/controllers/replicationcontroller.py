@@ -21,7 +21,8 @@ async def reconcile(ctx: Context, key: Key) -> Outcome:
 
 
 CONTROLLER = Controller(
-    name="replication-controller",
+    name="replicationcontroller-controller",
+    component="replication-controller",
     watches=replicationcontroller.KIND,
     reconcile=reconcile,
     also=(Also(pod.KIND, waking_keys(FAMILY.kind, FAMILY.selector)),),
