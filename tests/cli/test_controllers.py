@@ -26,6 +26,25 @@ def test_every_module_exports_a_controller_of_its_own_name() -> None:
     assert len({c.name for c in found}) == len(found)
 
 
+REFERENCE = """
+bootstrap-signer certificatesigningrequest-approving certificatesigningrequest-cleaner
+certificatesigningrequest-signing clusterrole-aggregation cronjob daemonset deployment device-taint-eviction disruption
+endpoints endpointslice endpointslice-mirroring ephemeral-volume garbage-collector horizontal-pod-autoscaler job
+kube-apiserver-serving-clustertrustbundle-publisher legacy-serviceaccount-token-cleaner namespace node-ipam
+node-lifecycle persistentvolume-attach-detach persistentvolume-binder persistentvolume-expander
+persistentvolume-protection persistentvolumeclaim-protection pod-garbage-collector podcertificaterequest-cleaner
+replicaset replicationcontroller resourceclaim resourcequota root-ca-certificate-publisher service-cidr serviceaccount
+serviceaccount-token statefulset taint-eviction token-cleaner ttl ttl-after-finished validatingadmissionpolicy-status
+volumeattributesclass-protection
+"""
+"""What kube-controller-manager 1.37 starts by default (`cmd/kube-controller-manager/names`), and both that it does not
+but kubeadm does: bootstrap-signer and token-cleaner."""
+
+
+def test_the_reference_s_names_choose() -> None:
+    assert set(REFERENCE.split()) <= names("*")
+
+
 def test_choosing() -> None:
     everything = names("*")
     assert names("job,namespace-controller") == {"job", "namespace"}
