@@ -5,9 +5,10 @@ effect NoExecute make pods leave: at the time they were added, or as many second
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
+
+import msgspec
 
 from umiak.controllers import _resource_claims as claims
 from umiak.controllers._pods import node_name
@@ -29,8 +30,7 @@ class Cause(NamedTuple):
     position: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Eviction:
+class Eviction(msgspec.Struct, frozen=True):
     """When a pod has to go, and why."""
 
     when: datetime
@@ -135,8 +135,7 @@ def pod_eviction(pod: Object, claim_of: claims.ClaimOf, taints_of: TaintsOf) -> 
     return Eviction(min(e.when for e in found), frozenset[Cause]().union(*(e.causes for e in found)))
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(msgspec.Struct, frozen=True):
     """What a rule does, or would do."""
 
     published: int = 0

@@ -185,7 +185,7 @@ class Run:
         return self._next(schedule) if self._is_rescheduled() else await self._start(schedule, zone)
 
     def _is_rescheduled(self) -> bool:
-        """Whether the schedule is another than before: then the next run counts, not what it would have been till now."""
+        """Whether the schedule is another than before: then its next run counts, none of the past."""
         seen, key = SEEN.of(self.ctx), meta.key(self.cron)
         before, now = seen.get(key), (meta.uid(self.cron), self.spec["schedule"], self.spec.get("timeZone") or "")
         seen[key] = now
