@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from umiak.api.core import node, pod
+from umiak.api.core.event import KIND as EVENTS
 from umiak.reconcile import context
 from umiak.scheduler.loop import Scheduler
+from umiak.scheduler.profile import Profile, default_plugins, default_profile
 from umiak.testing.clock import VirtualClock
 from umiak.testing.cluster import Cluster
 from umiak.testing.fakeapi import FakeApi
@@ -25,13 +27,13 @@ def cluster(clock) -> Cluster:
 
 
 @asynccontextmanager
-async def scheduling(cluster: Cluster):
+async def scheduling(cluster: Cluster, profiles=None):
     runtime = context.build(cluster.client, clock=cluster.clock, chance=random.Random(1))
 
     async def everything() -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(runtime.recorder.run())
-            tasks.create_task(Scheduler(runtime).run())
+            tasks.create_task(Scheduler(runtime, profiles=profiles).run())
 
     task = asyncio.create_task(everything())
     try:
@@ -102,3 +104,53 @@ async def test_an_important_pod_makes_room(cluster, node_of, pod_of):
             await cluster.client.delete(pod.KIND, "low", "default", grace_seconds=0)
         await cluster.clock.advance(15)
         assert await where(cluster, "high") == "n1"
+
+
+async def test_a_pod_whose_company_was_just_placed_is_tried_again(cluster, node_of, pod_of):
+    """A pod assumed onto a node and then bound is news, too (AssignedPod/Add)."""
+    await cluster.create(node.KIND, node_of("n1"))
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "x"}}}
+    affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    async with scheduling(cluster):
+        await cluster.create(pod.KIND, pod_of("follower", affinity=affinity))
+        await cluster.clock.advance(2)
+        assert await where(cluster, "follower") == ""
+        await cluster.create(pod.KIND, pod_of("leader", labels={"app": "x"}))
+        await cluster.clock.advance(2)
+        assert await where(cluster, "follower") == "n1"
+
+
+async def test_a_pod_is_not_woken_by_what_its_own_status_says(cluster, node_of, pod_of):
+    await cluster.create(node.KIND, node_of("n1", cpu="1"))
+    async with scheduling(cluster):
+        await cluster.create(pod.KIND, pod_of("big", cpu="2"))
+        await cluster.clock.advance(60)
+        failed = [e for e in await cluster.list(EVENTS, "default") if e["reason"] == "FailedScheduling"]
+        assert [event.get("count", 1) for event in failed] == [1]
+
+
+async def test_a_gated_pod_waits_until_its_gates_are_gone(cluster, node_of, pod_of):
+    await cluster.create(node.KIND, node_of("n1"))
+    async with scheduling(cluster):
+        await cluster.create(pod.KIND, pod_of("p", schedulingGates=[{"name": "wait"}]))
+        await cluster.clock.advance(400)
+        assert (await where(cluster, "p"), await cluster.events("default")) == ("", [])
+        found = await cluster.client.get(pod.KIND, "p", "default")
+        del found["spec"]["schedulingGates"]
+        await cluster.client.update(pod.KIND, found)
+        await cluster.clock.advance(1)
+        assert await where(cluster, "p") == "n1"
+
+
+async def test_every_profile_schedules_its_own(cluster, node_of, pod_of):
+    await cluster.create(node.KIND, node_of("n1"))
+    only_named = [p for p in default_plugins() if p.name not in ("NodeUnschedulable", "TaintToleration")]
+    profiles = [default_profile(), Profile("careless", only_named)]
+    await cluster.create(node.KIND, node_of("n2", labels={"pool": "off"}, unschedulable=True))
+    chosen = {"nodeSelector": {"pool": "off"}}
+    async with scheduling(cluster, profiles):
+        await cluster.create(pod.KIND, pod_of("a", **chosen))
+        await cluster.create(pod.KIND, pod_of("b", schedulerName="careless", **chosen))
+        await cluster.create(pod.KIND, pod_of("c", schedulerName="nobody"))
+        await cluster.clock.advance(1)
+        assert [await where(cluster, name) for name in "abc"] == ["", "n2", ""]

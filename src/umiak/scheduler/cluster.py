@@ -1,18 +1,20 @@
 """What the scheduler knows of the cluster, kept up to date from the informers: nodes with their pods, and assumptions.
 
 A pod is assumed onto its node the moment it is decided, before it is bound, so that the next decision counts it. What
-each change may mean for waiting pods is told as an `Event`.
+each change may mean for waiting pods is told as `News`.
 """
 
 from collections.abc import Callable
 
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
+from umiak.scheduler import news
 from umiak.scheduler.contract import Event
+from umiak.scheduler.news import News
 from umiak.scheduler.nodes import NodeView
 from umiak.scheduler.pods import PodView, view
 
-Tell = Callable[[Event], None]
+Tell = Callable[[News], None]
 
 
 class ClusterState:
@@ -23,6 +25,8 @@ class ClusterState:
         self._ghosts: dict[str, NodeView] = {}
         """Nodes that pods name but that do not exist (any more)."""
         self._where: dict[str, str] = {}
+        self._assumed: set[str] = set()
+        """Uids of pods that the server does not yet say are on a node."""
         self._tell = tell
 
     def node_changed(self, old: Object | None, new: Object | None, name: str) -> None:
@@ -31,34 +35,30 @@ class ClusterState:
             if gone is not None and gone.pods:
                 gone.exists = False
                 self._ghosts[name] = gone
+            if gone is not None:
+                self._tell(News(Event.NODE_REMOVED, gone.look(), None))
             return
         known = self.nodes.get(name)
         if known is None:
             known = self._ghosts.pop(name, None) or NodeView(name)
             self.nodes[name] = known
             known.describe(new)
-            self._tell(Event.NODE_ADDED)
+            self._tell(News(Event.NODE_ADDED, None, known.look()))
             return
-        before = (known.labels, known.taints, known.unschedulable, known.allocatable)
+        before = known.look()
         known.describe(new)
-        self._tell_node_changes(before, known)
-
-    def _tell_node_changes(
-        self, before: tuple[dict[str, str], tuple[Object, ...], bool, dict[str, int]], node: NodeView
-    ) -> None:
-        labels, taints, unschedulable, allocatable = before
-        if labels != node.labels:
-            self._tell(Event.NODE_LABELS)
-        if (taints, unschedulable) != (node.taints, node.unschedulable):
-            self._tell(Event.NODE_TAINTS)
-        if allocatable != node.allocatable:
-            self._tell(Event.NODE_ROOM)
+        for each in news.of_node(before, known.look()):
+            self._tell(each)
 
     def _place(self, name: str) -> NodeView:
         return self.nodes.get(name) or self._ghosts.setdefault(name, NodeView(name))
 
     def assume(self, pod: PodView, node: str) -> None:
         """Counts `pod` on `node` from now on."""
+        self._put(pod, node)
+        self._assumed.add(pod.uid)
+
+    def _put(self, pod: PodView, node: str) -> None:
         self.forget(pod.uid)
         self._place(node).add(pod)
         self._where[pod.uid] = node
@@ -66,6 +66,7 @@ class ClusterState:
     def forget(self, uid: str) -> PodView | None:
         """Takes a pod off its node, wherever that is."""
         name = self._where.pop(uid, None)
+        self._assumed.discard(uid)
         if name is None:
             return None
         pod = self._place(name).remove(uid)
@@ -77,18 +78,20 @@ class ClusterState:
     def pod_changed(self, new: Object | None, uid: str) -> None:
         """A pod that is on a node: appeared, changed, or ended."""
         pod = view(new) if new is not None else None
-        known = self._where.get(uid)
         if pod is None or pod.finished or not pod.node:
-            if self.forget(uid) is not None:
-                self._tell(Event.POD_REMOVED)
+            gone = self.forget(uid)
+            if gone is not None:
+                self._tell(News(Event.POD_REMOVED, gone, None))
             return
-        before = self._place(known).pods.get(uid) if known else None
-        self.assume(pod, pod.node)
+        before = None if uid in self._assumed else self._known(uid)
+        self._put(pod, pod.node)
+        for each in news.of_placed(before, pod) if before is not None else [News(Event.POD_ADDED, None, pod)]:
+            self._tell(each)
         pod.settle()
-        if before is None:
-            self._tell(Event.POD_ADDED)
-        elif before.labels != pod.labels or before.requests != pod.requests:
-            self._tell(Event.POD_CHANGED)
+
+    def _known(self, uid: str) -> PodView | None:
+        node = self._where.get(uid)
+        return self._place(node).pods.get(uid) if node is not None else None
 
     def is_placed(self, uid: str) -> bool:
         return uid in self._where

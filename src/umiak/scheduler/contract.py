@@ -22,24 +22,40 @@ MAX_SCORE = 100
 
 
 class Event(Enum):
-    """What may have happened in the cluster that lets a rejected pod fit now."""
+    """What may have happened in the cluster that lets a rejected pod fit now (the framework's ClusterEvents)."""
 
     POD_ADDED = auto()
     """A pod was bound to a node."""
     POD_REMOVED = auto()
-    POD_CHANGED = auto()
-    """Labels of a pod on a node, or its requests shrank."""
+    """A pod on a node ended or went; also one whose binding failed."""
+    POD_LABELS = auto()
+    POD_SHRANK = auto()
+    """A pod on a node requests less than before."""
+    OWN_LABELS = auto()
+    """These are changes of the waiting pod itself."""
+    OWN_SHRANK = auto()
+    OWN_GATES = auto()
+    """It lost its last scheduling gate."""
+    OWN_TOLERATIONS = auto()
+    OWN_CLAIMS = auto()
+    """Its status names the ResourceClaims that were made for it."""
+    OWN_CHANGED = auto()
+    """Anything else about what it asks for."""
     NODE_ADDED = auto()
+    NODE_REMOVED = auto()
     NODE_ROOM = auto()
     """Allocatable resources of a node changed."""
     NODE_LABELS = auto()
     NODE_TAINTS = auto()
     """Taints, or whether the node may be scheduled on."""
-    VOLUME = auto()
-    """Volumes, claims, storage classes or drivers of volumes changed."""
-    NAMESPACE = auto()
-    GATES = auto()
-    """The pod itself lost a scheduling gate."""
+    VOLUME_ADDED = auto()
+    VOLUME_CHANGED = auto()
+    CLAIM_ADDED = auto()
+    CLAIM_CHANGED = auto()
+    CLASS_ADDED = auto()
+    CLASS_CHANGED = auto()
+    CSINODE_ADDED = auto()
+    CSINODE_CHANGED = auto()
 
 
 class Reject(msgspec.Struct, frozen=True):
@@ -89,6 +105,17 @@ class Cycle(msgspec.Struct):
     """By plugin, what the profile's arguments for it say; a plugin that is not here has its defaults."""
 
 
+Hint = Callable[[Cycle, Any, Any], bool]
+"""(cycle, old, new): whether the change can help the cycle's pod, which waits. Old and new are of the kind that the
+event is about: a PodView, a NodeView that holds no pods, or an object; old is None when it appeared, new when it
+went. No node is chosen: what the cycle's nodes hold does not matter here."""
+
+
+def always(cycle: Cycle, old: Any, new: Any) -> bool:
+    """The hint for events that may help any pod."""
+    return True
+
+
 POINTS = (
     "preFilter",
     "filter",
@@ -135,8 +162,8 @@ class Plugin(msgspec.Struct, frozen=True, kw_only=True):
     local: bool = False
     """Whether `filter` and `score` look at nothing but the pod's spec and the node, so that their answers hold for all
     alike pods until the node changes (`alike`)."""
-    retry_on: frozenset[Event] = frozenset()
-    """Events after which a pod that this plugin rejected is worth another try."""
+    retry_on: "Mapping[Event, Hint]" = msgspec.field(default_factory=dict)
+    """Events after which a pod that this plugin rejected may be worth another try, and how to tell whether it is."""
     settings: Callable[[Object], Any] | None = None
     """What a profile's arguments, complete and right, mean to the hooks: they find it in `cycle.settings`."""
     points: frozenset[str] = frozenset()

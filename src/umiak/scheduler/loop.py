@@ -20,8 +20,9 @@ from umiak.reconcile.cache import Change
 from umiak.reconcile.context import Runtime
 from umiak.scheduler import preemption
 from umiak.scheduler.cluster import ClusterState
-from umiak.scheduler.contract import Cycle, Event
+from umiak.scheduler.contract import Cycle, Event, always
 from umiak.scheduler.decide import NO_NODES, Decider, Placement, Refusal
+from umiak.scheduler.news import News
 from umiak.scheduler.nominations import Nominations
 from umiak.scheduler.plugins.default_preemption import NAME as PREEMPTION
 from umiak.scheduler.plugins.scheduling_gates import NAME as GATES
@@ -37,7 +38,13 @@ DECISIONS_IN_A_ROW = 20
 """After so many the event loop gets its turn, so that bindings go out and news comes in."""
 FLUSH_SECONDS = 30.0
 
-_VOLUME_KINDS = (persistentvolume.KIND, persistentvolumeclaim.KIND, storageclass.KIND, csinode.KIND)
+_TOLD_OF = {
+    persistentvolume.KIND: (Event.VOLUME_ADDED, Event.VOLUME_CHANGED),
+    persistentvolumeclaim.KIND: (Event.CLAIM_ADDED, Event.CLAIM_CHANGED),
+    storageclass.KIND: (Event.CLASS_ADDED, Event.CLASS_CHANGED),
+    csinode.KIND: (Event.CSINODE_ADDED, Event.CSINODE_CHANGED),
+}
+"""Kinds whose objects may help pods that wait: what it is called when one appears and when one changes."""
 _READ = (
     pod.KIND,
     node.KIND,
@@ -47,7 +54,7 @@ _READ = (
     statefulset.KIND,
     replicationcontroller.KIND,
     poddisruptionbudget.KIND,
-    *_VOLUME_KINDS,
+    *_TOLD_OF,
 )
 
 
@@ -72,7 +79,8 @@ class Scheduler:
         self._runtime = runtime
         given = profiles if profiles is not None else (default_profile(),)
         self._ways = {profile.name: Way(profile, runtime) for profile in given}
-        self._queue = Queue({p.name: p.retry_on for profile in given for p in profile.plugins}, backoff)
+        hints = {p.name: p.retry_on for profile in given for p in profile.plugins}
+        self._queue = Queue({NO_NODES: {Event.NODE_ADDED: always}, **hints}, self._cycle, self._held_by, backoff)
         self._cluster = ClusterState(self._happened)
         self._nominations = Nominations()
         self._work = asyncio.Event()
@@ -93,13 +101,26 @@ class Scheduler:
         tables = self._runtime.tables
         tables.table(node.KIND).listen(self._node_changed)
         tables.table(pod.KIND).listen(self._pod_changed)
-        for kind in _VOLUME_KINDS:
-            tables.table(kind).listen(lambda change: self._happened(Event.VOLUME))
-        tables.table(namespace.KIND).listen(lambda change: self._happened(Event.NAMESPACE))
+        for kind in _TOLD_OF:
+            tables.table(kind).listen(self._object_changed)
 
-    def _happened(self, event: Event) -> None:
-        self._queue.happened(event, self._runtime.clock.monotonic())
+    def _happened(self, news: News) -> None:
+        self._queue.happened(news, self._runtime.clock.monotonic())
         self._work.set()
+
+    def _object_changed(self, change: Change) -> None:
+        added, changed = _TOLD_OF[change.kind]
+        if change.new is not None:
+            self._happened(News(added if change.old is None else changed, change.old, change.new))
+
+    def _cycle(self, about: PodView) -> Cycle:
+        way, now = self._ways[about.scheduler], self._runtime.clock.now()
+        promised, told = self._nominations.by_node, way.profile.settings
+        return Cycle(about, self._cluster.nodes, self._runtime.tables, now, nominated=promised, settings=told)
+
+    def _held_by(self, about: PodView) -> str:
+        """The plugin that does not let a pod be tried yet, or nothing."""
+        return GATES if self._ways[about.scheduler].gates and is_gated(about) else ""
 
     def _node_changed(self, change: Change) -> None:
         self._cluster.node_changed(change.old, change.new, change.key.name)
@@ -125,8 +146,6 @@ class Scheduler:
             self._queue.add(waiting, self._runtime.clock.monotonic())
             if waiting.nominated:
                 self._nominations.add(waiting, waiting.nominated)
-            if way is not None and way.gates and is_gated(waiting):
-                self._queue.park(waiting.key)
             self._work.set()
 
     async def _next_work(self) -> None:
@@ -157,8 +176,7 @@ class Scheduler:
     def _decide(self, waiting: Waiting) -> Coroutine[None, None, None]:
         """Decides now; returns what is left to do about it, which may wait for the server."""
         way = self._ways[waiting.pod.scheduler]
-        now, nominated, told = self._runtime.clock.now(), self._nominations.by_node, way.profile.settings
-        cycle = Cycle(waiting.pod, self._cluster.nodes, self._runtime.tables, now, nominated=nominated, settings=told)
+        cycle = self._cycle(waiting.pod)
         decision = way.decider.decide(cycle)
         if isinstance(decision, Refusal):
             outcome = self._make_room(way, cycle, decision)
@@ -200,7 +218,7 @@ class Scheduler:
         else:
             self._event(waiting.pod, "Warning", "FailedScheduling", str(error))
             self._queue.failed(waiting, (), self._runtime.clock.monotonic())
-        self._happened(Event.POD_REMOVED)
+        self._happened(News(Event.POD_REMOVED, waiting.pod, None))
 
     async def _bind(self, waiting: Waiting, cycle: Cycle, placement: Placement) -> None:
         chosen, name = waiting.pod, placement.node.name
@@ -228,8 +246,7 @@ class Scheduler:
             pieces.append(outcome.message)
         message = " ".join(pieces)
         now = self._runtime.clock.monotonic()
-        rejected_by = refusal.plugins | ({"NodeResourcesFit"} if outcome.victims is not None else set())
-        self._queue.failed(waiting, rejected_by or {"NodeName"}, now)
+        self._queue.failed(waiting, refusal.plugins or {NO_NODES}, now)
         self._event(waiting.pod, "Warning", "FailedScheduling", message)
         await self._set_condition(waiting.pod, message, nominated)
 

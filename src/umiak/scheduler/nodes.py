@@ -61,6 +61,10 @@ class NodeView(msgspec.Struct, eq=False):
             for name in image.get("names") or ()
         }
 
+    def look(self) -> "NodeView":
+        """What the Node object says, as of now and without pods."""
+        return NodeView(self.name, self.labels, self.taints, self.unschedulable, self.allocatable, self.images, True)
+
     def add(self, pod: PodView) -> None:
         self.remove(pod.uid)
         self.pods[pod.uid] = pod

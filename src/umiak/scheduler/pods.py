@@ -77,6 +77,8 @@ class PodView(msgspec.Struct, eq=False):
     preferred_affinity: tuple[AffinityTerm, ...]
     preferred_anti_affinity: tuple[AffinityTerm, ...]
     claims: tuple[str, ...]
+    resource_claims: tuple[tuple[str, str], ...]
+    """Of ResourceClaims that were made for it: their names in the pod, and their own."""
     finished: bool
     owner: Object | None
     version: str
@@ -199,6 +201,12 @@ def _preferred(affinity: Object, name: str, namespace: str, labels: dict[str, st
     return tuple(_term(t["podAffinityTerm"], namespace, labels, t["weight"]) for t in raw) if raw else NO_TERMS
 
 
+def _resource_claims(status: Object) -> tuple[tuple[str, str], ...]:
+    made = tuple((s["name"], s.get("resourceClaimName") or "") for s in status.get("resourceClaimStatuses") or ())
+    extended = status.get("extendedResourceClaimStatus")
+    return (*made, ("", extended.get("resourceClaimName") or "")) if extended else made
+
+
 def _claims(pod: Object, spec: Object) -> tuple[str, ...]:
     """Names of the PersistentVolumeClaims it uses, those of generic ephemeral volumes included."""
     names = []
@@ -237,6 +245,7 @@ def view(pod: Object) -> PodView:
         preferred_affinity=_preferred(affinity, "podAffinity", namespace, labels),
         preferred_anti_affinity=_preferred(affinity, "podAntiAffinity", namespace, labels),
         claims=_claims(pod, spec),
+        resource_claims=_resource_claims(status),
         finished=status.get("phase") in ("Succeeded", "Failed"),
         owner=meta.controller_of(pod),
         version=meta.resource_version(pod),

@@ -1,22 +1,25 @@
 """Pods that wait for a node: ready ones by priority, failed ones backing off, hopeless ones until something changes.
 
 A pod that does not fit anywhere is looked at again only after an event that a plugin which rejected it listens for
-(KEP-4247), or after five minutes.
+and whose hint says that it can help (KEP-4247), or after five minutes.
 """
 
 import heapq
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
 from umiak.kit.backoff import Backoff
 from umiak.objects.meta import Key
-from umiak.scheduler.contract import Event
+from umiak.scheduler.contract import Cycle, Event, Hint
+from umiak.scheduler.news import News, of_waiting
 from umiak.scheduler.pods import PodView
 
 BACKOFF = Backoff(first=1.0, limit=10.0)
 """Without a configuration that says podInitialBackoffSeconds and podMaxBackoffSeconds."""
+MOST_MISSED = 1000
+"""Changes that are remembered for a pod whose attempt is under way; of more it is believed that one helps."""
 FLUSH_AFTER = 300.0
 """Seconds after which a pod is tried again though nothing seems to have changed."""
 
@@ -30,55 +33,93 @@ class Waiting(msgspec.Struct):
     ready_at: float = 0.0
     failed_at: float = 0.0
     rejected_by: frozenset[str] = frozenset()
-    seen_events: int = 0
-    """How many events had happened when its last attempt began."""
+    missed: list[News] | None = None
+    """What has happened since its last attempt began, while that is under way; after MOST_MISSED nothing is added."""
+    gated: bool = False
+    """Parked before any attempt, by a plugin that does not let it into the queue yet."""
 
 
 class Queue(msgspec.Struct):
-    """`retry_on` says for each plugin which events may help a pod that it rejected."""
+    """`retry_on` says for each plugin which events may help a pod that it rejected; `ask` makes the cycle that hints
+    look at; `admit` names the plugin that does not let a pod be tried yet, or nothing."""
 
-    retry_on: dict[str, frozenset[Event]]
+    retry_on: Mapping[str, Mapping[Event, Hint]]
+    ask: Callable[[PodView], Cycle]
+    admit: Callable[[PodView], str] = lambda pod: ""
     backoff: Backoff = BACKOFF
     _active: list[tuple[int, float, int, Key]] = msgspec.field(default_factory=list)
     _backing_off: list[tuple[float, int, Key]] = msgspec.field(default_factory=list)
     _parked: dict[Key, Waiting] = msgspec.field(default_factory=dict)
+    _parked_by: dict[str, dict[Key, Waiting]] = msgspec.field(default_factory=dict)
     _all: dict[Key, Waiting] = msgspec.field(default_factory=dict)
     _active_keys: set[Key] = msgspec.field(default_factory=set)
+    _tried: dict[Key, Waiting] = msgspec.field(default_factory=dict)
+    """Those whose attempt is under way."""
     _numbers: "itertools.count[int]" = msgspec.field(default_factory=itertools.count)
-    _events: list[Event] = msgspec.field(default_factory=list)
-    _event_base: int = 0
+    _listeners: dict[Event, list[str]] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for plugin, events in self.retry_on.items():
+            for event in events:
+                self._listeners.setdefault(event, []).append(plugin)
 
     def __len__(self) -> int:
         return len(self._all)
 
+    def counts(self) -> dict[str, int]:
+        """How many pods wait, by the reference's name of the queue."""
+        gated = sum(waiting.gated for waiting in self._parked.values())
+        backing_off = len(self._all) - len(self._active_keys) - len(self._parked) - len(self._tried)
+        unschedulable = len(self._parked) - gated
+        return {
+            "active": len(self._active_keys),
+            "backoff": backing_off,
+            "unschedulable": unschedulable,
+            "gated": gated,
+        }
+
     def add(self, pod: PodView, now: float) -> None:
         """A pod without a node that is new or changed. A change of the pod itself may help it."""
         known = self._all.get(pod.key)
-        if known is not None and known.pod.uid == pod.uid:
-            known.pod = pod
-            if pod.key in self._parked:
-                self._wake(pod.key, now)
+        if known is None or known.pod.uid != pod.uid:
+            self.remove(pod.key)
+            self._all[pod.key] = Waiting(pod, now)
+            self._activate(pod.key)
             return
-        self._all[pod.key] = Waiting(pod, now)
-        self._activate(pod.key)
+        news = of_waiting(known.pod, pod)
+        known.pod = pod
+        if pod.key in self._parked and any(self._helps(known, each) for each in news):
+            self._wake(pod.key, now)
+        elif known.missed is not None:
+            known.missed += news
 
     def remove(self, key: Key) -> None:
         self._all.pop(key, None)
-        self._parked.pop(key, None)
+        self._tried.pop(key, None)
+        self._unpark(key)
         self._active_keys.discard(key)
 
-    def park(self, key: Key) -> None:
-        """Sets a gated pod aside without an attempt."""
-        waiting = self._all.get(key)
+    def _park(self, waiting: Waiting, rejected_by: Iterable[str]) -> None:
+        waiting.rejected_by = frozenset(rejected_by)
+        self._parked[waiting.pod.key] = waiting
+        for plugin in waiting.rejected_by:
+            self._parked_by.setdefault(plugin, {})[waiting.pod.key] = waiting
+
+    def _unpark(self, key: Key) -> Waiting | None:
+        waiting = self._parked.pop(key, None)
         if waiting is not None:
-            self._active_keys.discard(key)
-            waiting.rejected_by = frozenset({"SchedulingGates"})
-            waiting.failed_at = float("inf")
-            self._parked[key] = waiting
+            waiting.gated = False
+            for plugin in waiting.rejected_by:
+                self._parked_by[plugin].pop(key, None)
+        return waiting
 
     def _activate(self, key: Key) -> None:
         waiting = self._all[key]
-        if key not in self._active_keys:
+        held_by = self.admit(waiting.pod)
+        if held_by:
+            waiting.gated = True
+            self._park(waiting, (held_by,))
+        elif key not in self._active_keys:
             self._active_keys.add(key)
             heapq.heappush(self._active, (-waiting.pod.priority, waiting.since, next(self._numbers), key))
 
@@ -91,14 +132,15 @@ class Queue(msgspec.Struct):
                 self._active_keys.discard(key)
                 waiting = self._all[key]
                 waiting.attempts += 1
-                waiting.seen_events = self._event_base + len(self._events)
+                waiting.missed = []
+                self._tried[key] = waiting
                 return waiting
         return None
 
     def _advance(self, now: float) -> None:
         while self._backing_off and self._backing_off[0][0] <= now:
             _, _, key = heapq.heappop(self._backing_off)
-            if key in self._all and key not in self._parked:
+            if key in self._all and key not in self._parked and key not in self._tried:
                 self._activate(key)
 
     def next_wake(self) -> float | None:
@@ -107,48 +149,55 @@ class Queue(msgspec.Struct):
 
     def failed(self, waiting: Waiting, rejected_by: Iterable[str], now: float) -> None:
         """Puts a pod back that found no node. `rejected_by` empty: an error; then it just backs off."""
-        key = waiting.pod.key
-        current = self._all.get(key)
-        if current is not waiting:
+        key, missed = waiting.pod.key, waiting.missed or []
+        if self._all.get(key) is not waiting:
             return
+        self._tried.pop(key, None)
+        waiting.missed = None
         waiting.rejected_by = frozenset(rejected_by)
         waiting.failed_at = now
         waiting.ready_at = now + self.backoff.wait(waiting.attempts)
-        meanwhile = self._events_since(waiting.seen_events)
-        if not waiting.rejected_by or self._helps(waiting, meanwhile):
+        lost_count = len(missed) >= MOST_MISSED
+        if not waiting.rejected_by or lost_count or any(self._helps(waiting, news) for news in missed):
             self._back_off(key)
         else:
-            self._parked[key] = waiting
-
-    def _events_since(self, seen: int) -> list[Event]:
-        return self._events[max(0, seen - self._event_base) :]
+            self._park(waiting, waiting.rejected_by)
 
     def _back_off(self, key: Key) -> None:
         heapq.heappush(self._backing_off, (self._all[key].ready_at, next(self._numbers), key))
 
-    def _helps(self, waiting: Waiting, events: Iterable[Event]) -> bool:
-        wanted = [self.retry_on.get(name, frozenset()) for name in waiting.rejected_by]
-        return any(event in each for event in events for each in wanted)
+    def _helps(self, waiting: Waiting, news: News) -> bool:
+        return any(
+            plugin in waiting.rejected_by and self._hint(plugin, waiting, news)
+            for plugin in self._listeners.get(news.event, ())
+        )
 
-    def happened(self, event: Event, now: float) -> None:
+    def _hint(self, plugin: str, waiting: Waiting, news: News) -> bool:
+        return self.retry_on[plugin][news.event](self.ask(waiting.pod), news.old, news.new)
+
+    def happened(self, news: News, now: float) -> None:
         """Something changed in the cluster: wakes the parked pods that it may help."""
-        self._events.append(event)
-        if len(self._events) > 10_000:
-            del self._events[:5_000]
-            self._event_base += 5_000
-        for key in [k for k, w in self._parked.items() if self._helps(w, (event,))]:
-            self._wake(key, now)
+        listeners = self._listeners.get(news.event, ())
+        for tried in self._tried.values() if listeners else ():
+            if tried.missed is not None and len(tried.missed) < MOST_MISSED:
+                tried.missed.append(news)
+        for plugin in listeners:
+            parked = self._parked_by.get(plugin)
+            if parked:
+                for key in [k for k, waiting in parked.items() if self._hint(plugin, waiting, news)]:
+                    self._wake(key, now)
 
     def flush(self, now: float) -> None:
         """Wakes pods that have been parked for very long."""
-        for key in [k for k, w in self._parked.items() if now - w.failed_at > FLUSH_AFTER]:
+        stuck = [k for k, w in self._parked.items() if not w.gated and now - w.failed_at > FLUSH_AFTER]
+        for key in stuck:
             self._wake(key, now)
 
     def _wake(self, key: Key, now: float) -> None:
-        waiting = self._parked.pop(key)
-        if waiting.ready_at > now:
+        waiting = self._unpark(key)
+        if waiting is not None and waiting.ready_at > now:
             self._back_off(key)
-        else:
+        elif waiting is not None:
             self._activate(key)
 
     def done(self, key: Key) -> None:

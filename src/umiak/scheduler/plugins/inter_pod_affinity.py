@@ -8,7 +8,7 @@ from umiak.api.core import namespace
 from umiak.objects import meta
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
-from umiak.scheduler.contract import FITS, MAX_SCORE, SKIP, Before, Cycle, Event, Plugin, Reject, Verdict, Word
+from umiak.scheduler.contract import FITS, MAX_SCORE, SKIP, Before, Cycle, Event, Plugin, Reject, Verdict, Word, always
 from umiak.scheduler.nodes import NodeView
 from umiak.scheduler.pods import AffinityTerm, PodView
 
@@ -182,6 +182,44 @@ def normalize(cycle: Cycle, scores: dict[str, int]) -> None:
         scores[name] = int(MAX_SCORE * ((raw - lowest) / (highest - lowest))) if highest > lowest else 0
 
 
+def _matches_all(terms: Iterable[AffinityTerm], pod: PodView) -> bool:
+    """As the reference's hints have it, labels of namespaces are not looked at."""
+    return all_match(terms, pod, {})
+
+
+def _matches_any(terms: Iterable[AffinityTerm], pod: PodView) -> bool:
+    return any(term.matches(pod.labels, pod.namespace, {}) for term in terms)
+
+
+def wanted_company(cycle: Cycle, old: None, new: PodView) -> bool:
+    return bool(cycle.pod.affinity) and _matches_all(cycle.pod.affinity, new)
+
+
+def left_it_alone(cycle: Cycle, old: PodView, new: None) -> bool:
+    return _matches_any(cycle.pod.anti_affinity, old) or _matches_any(old.anti_affinity, cycle.pod)
+
+
+def changed_company(cycle: Cycle, old: PodView, new: PodView) -> bool:
+    near, apart = cycle.pod.affinity, cycle.pod.anti_affinity
+    if near and not _matches_all(near, old) and _matches_all(near, new):
+        return True
+    return _matches_any(apart, old) and not _matches_any(apart, new)
+
+
+def new_place(cycle: Cycle, old: None, new: NodeView) -> bool:
+    return bool(cycle.pod.anti_affinity) or any(t.topology_key in new.labels for t in cycle.pod.affinity)
+
+
+def moved_place(cycle: Cycle, old: NodeView, new: NodeView) -> bool:
+    """Whether the node is elsewhere by a topology that the pod's terms name: to be near it must be somewhere now, to
+    be apart it must have been somewhere."""
+    for place, terms in ((new, cycle.pod.affinity), (old, cycle.pod.anti_affinity)):
+        for key in (term.topology_key for term in terms):
+            if key in place.labels and old.labels.get(key) != new.labels.get(key):
+                return True
+    return False
+
+
 PLUGIN = Plugin(
     name=NAME,
     order=110,
@@ -193,14 +231,12 @@ PLUGIN = Plugin(
     score=score,
     normalize=normalize,
     settings=settings,
-    retry_on=frozenset(
-        {
-            Event.POD_ADDED,
-            Event.POD_REMOVED,
-            Event.POD_CHANGED,
-            Event.NODE_ADDED,
-            Event.NODE_LABELS,
-            Event.NAMESPACE,
-        }
-    ),
+    retry_on={
+        Event.POD_ADDED: wanted_company,
+        Event.POD_REMOVED: left_it_alone,
+        Event.POD_LABELS: changed_company,
+        Event.OWN_LABELS: always,
+        Event.NODE_ADDED: new_place,
+        Event.NODE_LABELS: moved_place,
+    },
 )

@@ -93,6 +93,13 @@ def normalize(cycle: Cycle, scores: dict[str, int]) -> None:
     normalize_highest(scores)
 
 
+def became_wanted(cycle: Cycle, old: NodeView | None, new: NodeView) -> bool:
+    spec = cycle.pod.spec
+    if not cycle.settings.get(NAME, DEFAULTS).allows(new) or not wants(spec, new.labels, new.name):
+        return False
+    return old is None or not wants(spec, old.labels, old.name)
+
+
 PLUGIN = Plugin(
     name=NAME,
     order=40,
@@ -104,5 +111,5 @@ PLUGIN = Plugin(
     normalize=normalize,
     settings=settings,
     local=True,
-    retry_on=frozenset({Event.NODE_ADDED, Event.NODE_LABELS}),
+    retry_on={Event.NODE_ADDED: became_wanted, Event.NODE_LABELS: became_wanted},
 )

@@ -1,6 +1,6 @@
 """Reject every node but the one the pod names."""
 
-from umiak.scheduler.contract import FITS, Cycle, Event, Plugin, Reject, Verdict
+from umiak.scheduler.contract import FITS, Cycle, Event, Plugin, Reject, Verdict, always
 from umiak.scheduler.nodes import NodeView
 
 OTHER = "node(s) didn't match the requested node name"
@@ -16,6 +16,6 @@ PLUGIN = Plugin(
     order=10,
     filter=filter_node,
     local=True,
-    retry_on=frozenset({Event.NODE_ADDED}),
+    retry_on={Event.NODE_ADDED: always},
     points=frozenset({"preFilter"}),
 )

@@ -1,8 +1,8 @@
 """Reject a node on which a wanted host port is already taken."""
 
-from umiak.scheduler.contract import FITS, SKIP, Before, Cycle, Event, Plugin, Reject, Verdict
+from umiak.scheduler.contract import FITS, SKIP, Before, Cycle, Event, Plugin, Reject, Verdict, always
 from umiak.scheduler.nodes import NodeView
-from umiak.scheduler.pods import ANY_ADDRESS, HostPort
+from umiak.scheduler.pods import ANY_ADDRESS, HostPort, PodView
 
 TAKEN = "node(s) didn't have free ports for the requested pod ports"
 
@@ -22,11 +22,15 @@ def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
     return Reject((TAKEN,)) if taken else FITS
 
 
+def freed_a_port(cycle: Cycle, old: PodView, new: None) -> bool:
+    return any(clash(wanted, used) for wanted in cycle.pod.host_ports for used in old.host_ports)
+
+
 PLUGIN = Plugin(
     name="NodePorts",
     order=50,
     prefilter=prefilter,
     filter=filter_node,
     local=True,
-    retry_on=frozenset({Event.POD_REMOVED, Event.NODE_ADDED}),
+    retry_on={Event.POD_REMOVED: freed_a_port, Event.NODE_ADDED: always},
 )

@@ -4,7 +4,7 @@ import msgspec
 
 from umiak.api.common.resource_requirements import is_extended
 from umiak.objects.types import Object
-from umiak.scheduler.contract import FITS, Cycle, Event, Plugin, Reject, Verdict
+from umiak.scheduler.contract import FITS, Cycle, Event, Plugin, Reject, Verdict, always
 from umiak.scheduler.nodes import NodeView
 from umiak.scheduler.pods import PodView
 from umiak.scheduler.strategies import Strategy, least_allocated, strategy_of
@@ -39,13 +39,16 @@ def settings(args: Object) -> Settings:
 
 
 def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
+    return lacks(node, cycle.pod, cycle.settings.get(NAME, DEFAULTS))
+
+
+def lacks(node: NodeView, pod: PodView, told: Settings) -> Verdict:
     reasons: list[str] = []
     hopeless = False
     allocatable, requested = node.allocatable, node.requested
-    told: Settings = cycle.settings.get(NAME, DEFAULTS)
     if len(node.pods) + 1 > allocatable.get("pods", 0):
         reasons.append(NO_ROOM)
-    for name, amount in cycle.pod.requests.items():
+    for name, amount in pod.requests.items():
         offered = allocatable.get(name, 0)
         if amount > offered - requested.get(name, 0) and amount > 0 and not told.ignores(name):
             reasons.append(f"Insufficient {name}")
@@ -72,6 +75,24 @@ def score(cycle: Cycle, node: NodeView) -> int:
     return strategy.score((*use_of(node, cycle.pod, name), weight) for name, weight in strategy.resources)
 
 
+def gave_something(cycle: Cycle, old: PodView, new: PodView) -> bool:
+    """Whether the other pod now needs less of what this one asks for."""
+    asked = (name for name, amount in cycle.pod.requests.items() if amount)
+    return any(old.requests.get(name, 0) > new.requests.get(name, 0) for name in asked)
+
+
+def has_room(cycle: Cycle, old: NodeView | None, new: NodeView) -> bool:
+    """Whether the pod would fit if it were alone there."""
+    return lacks(new, cycle.pod, DEFAULTS) is FITS
+
+
+def got_room(cycle: Cycle, old: NodeView, new: NodeView) -> bool:
+    if not has_room(cycle, old, new):
+        return False
+    counted = ("pods", *(name for name, amount in cycle.pod.requests.items() if amount))
+    return any(new.allocatable.get(name, 0) > old.allocatable.get(name, 0) for name in counted)
+
+
 PLUGIN = Plugin(
     name=NAME,
     order=60,
@@ -80,5 +101,11 @@ PLUGIN = Plugin(
     score=score,
     settings=settings,
     local=True,
-    retry_on=frozenset({Event.POD_REMOVED, Event.POD_CHANGED, Event.NODE_ADDED, Event.NODE_ROOM}),
+    retry_on={
+        Event.POD_REMOVED: always,
+        Event.POD_SHRANK: gave_something,
+        Event.OWN_SHRANK: always,
+        Event.NODE_ADDED: has_room,
+        Event.NODE_ROOM: got_room,
+    },
 )

@@ -3,8 +3,11 @@
 from umiak.api.core import persistentvolume, persistentvolumeclaim
 from umiak.api.storage import csinode, storageclass
 from umiak.objects.meta import Key
-from umiak.scheduler.contract import FITS, SKIP, Before, Cycle, Event, Plugin, Reject, Verdict
+from umiak.objects.types import Object
+from umiak.scheduler.contract import FITS, SKIP, Before, Cycle, Event, Plugin, Reject, Verdict, always
 from umiak.scheduler.nodes import NodeView
+from umiak.scheduler.pods import PodView
+from umiak.scheduler.volumes import is_its_claim
 
 NAME = "NodeVolumeLimits"
 TOO_MANY = "node(s) exceed max volume count"
@@ -48,10 +51,29 @@ def _attached(cycle: Cycle, node: NodeView, driver: str, wanted: dict[str, str])
     return len(here | {claim for claim, its in wanted.items() if its == driver})
 
 
+def limits_of(found: Object) -> dict[str, int]:
+    drivers = (found.get("spec") or {}).get("drivers") or ()
+    return {d["name"]: (d.get("allocatable") or {}).get("count") or 0 for d in drivers}
+
+
+def holds_more(cycle: Cycle, old: Object, new: Object) -> bool:
+    before = limits_of(old)
+    return any(limit > before.get(name, 0) for name, limit in limits_of(new).items())
+
+
+def had_volumes(cycle: Cycle, old: PodView, new: None) -> bool:
+    return bool(old.claims)
+
+
 PLUGIN = Plugin(
     name=NAME,
     order=80,
     prefilter=prefilter,
     filter=filter_node,
-    retry_on=frozenset({Event.POD_REMOVED, Event.VOLUME, Event.NODE_ADDED}),
+    retry_on={
+        Event.CSINODE_ADDED: always,
+        Event.CSINODE_CHANGED: holds_more,
+        Event.POD_REMOVED: had_volumes,
+        Event.CLAIM_ADDED: is_its_claim,
+    },
 )

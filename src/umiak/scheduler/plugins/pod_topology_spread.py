@@ -238,6 +238,35 @@ def normalize(cycle: Cycle, scores: dict[str, int]) -> None:
             scores[name] = MAX_SCORE * (highest + lowest - raw) // highest if highest else MAX_SCORE
 
 
+def _selected(constraints: list[Spread], pod: PodView | None) -> list[bool]:
+    return [pod is not None and c.selector.matches(pod.labels) for c in constraints]
+
+
+def moved_the_skew(cycle: Cycle, old: PodView | None, new: PodView | None) -> bool:
+    """Whether a pod on a node counts for a constraint now and did not before, or the other way round."""
+    if any(pod is not None and pod.namespace != cycle.pod.namespace for pod in (old, new)):
+        return False
+    constraints = constraints_of(cycle, hard=True)
+    return _selected(constraints, old) != _selected(constraints, new)
+
+
+def counts_otherwise(cycle: Cycle, old: PodView, new: PodView) -> bool:
+    constraints = constraints_of(cycle, hard=True)
+    if old.spec.get("tolerations") != new.spec.get("tolerations") and any(c.honor_taints for c in constraints):
+        return True
+    return _selected(constraints, old) != _selected(constraints, new)
+
+
+def changed_domains(cycle: Cycle, old: NodeView | None, new: NodeView | None) -> bool:
+    """Whether a node came to the domains of the constraints, left them, or moved among them."""
+    constraints = constraints_of(cycle, hard=True)
+    was, is_ = (node is not None and has_all_keys(node, constraints) for node in (old, new))
+    if old is None or new is None or was != is_:
+        return was or is_
+    keys = [c.topology_key for c in constraints]
+    return is_ and (old.taints != new.taints or any(old.labels.get(k) != new.labels.get(k) for k in keys))
+
+
 PLUGIN = Plugin(
     name=NAME,
     order=100,
@@ -249,14 +278,15 @@ PLUGIN = Plugin(
     score=score,
     normalize=normalize,
     settings=settings,
-    retry_on=frozenset(
-        {
-            Event.POD_ADDED,
-            Event.POD_REMOVED,
-            Event.POD_CHANGED,
-            Event.NODE_ADDED,
-            Event.NODE_LABELS,
-            Event.NODE_TAINTS,
-        }
-    ),
+    retry_on={
+        Event.POD_ADDED: moved_the_skew,
+        Event.POD_REMOVED: moved_the_skew,
+        Event.POD_LABELS: moved_the_skew,
+        Event.OWN_LABELS: counts_otherwise,
+        Event.OWN_TOLERATIONS: counts_otherwise,
+        Event.NODE_ADDED: changed_domains,
+        Event.NODE_REMOVED: changed_domains,
+        Event.NODE_LABELS: changed_domains,
+        Event.NODE_TAINTS: changed_domains,
+    },
 )

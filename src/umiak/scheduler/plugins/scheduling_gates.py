@@ -1,6 +1,6 @@
 """Leave a pod alone while it has scheduling gates (KEP-3521). The queue asks this before anything else."""
 
-from umiak.scheduler.contract import Event, Plugin
+from umiak.scheduler.contract import Event, Plugin, always
 from umiak.scheduler.pods import PodView
 
 NAME = "SchedulingGates"
@@ -10,4 +10,4 @@ def is_gated(pod: PodView) -> bool:
     return bool(pod.spec.get("schedulingGates"))
 
 
-PLUGIN = Plugin(name=NAME, order=1, points=frozenset({"preEnqueue"}), retry_on=frozenset({Event.GATES}))
+PLUGIN = Plugin(name=NAME, order=1, points=frozenset({"preEnqueue"}), retry_on={Event.OWN_GATES: always})

@@ -1,6 +1,6 @@
 """Reject nodes with a taint that the pod does not tolerate; prefer those with fewer taints it would rather avoid."""
 
-from umiak.scheduler.contract import FITS, Cycle, Event, Plugin, Reject, Verdict, normalize_highest
+from umiak.scheduler.contract import FITS, Cycle, Event, Plugin, Reject, Verdict, always, normalize_highest
 from umiak.scheduler.node_affinity import tolerates, untolerated
 from umiak.scheduler.nodes import NodeView
 
@@ -31,6 +31,13 @@ def normalize(cycle: Cycle, scores: dict[str, int]) -> None:
     normalize_highest(scores, reverse=True)
 
 
+def became_tolerable(cycle: Cycle, old: NodeView | None, new: NodeView) -> bool:
+    tolerations = cycle.pod.spec.get("tolerations") or ()
+    if untolerated(new.taints, tolerations, FORBIDDING) is not None:
+        return False
+    return old is None or untolerated(old.taints, tolerations, FORBIDDING) is not None
+
+
 PLUGIN = Plugin(
     name=NAME,
     order=30,
@@ -41,5 +48,9 @@ PLUGIN = Plugin(
     normalize=normalize,
     points=frozenset({"preFilter"}),
     local=True,
-    retry_on=frozenset({Event.NODE_ADDED, Event.NODE_TAINTS}),
+    retry_on={
+        Event.NODE_ADDED: became_tolerable,
+        Event.NODE_TAINTS: became_tolerable,
+        Event.OWN_TOLERATIONS: always,
+    },
 )

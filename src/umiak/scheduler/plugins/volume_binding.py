@@ -11,15 +11,17 @@ from umiak.objects.meta import Key
 from umiak.objects.selectors import from_label_selector
 from umiak.objects.types import Object
 from umiak.reconcile.contract import Context
-from umiak.scheduler.contract import FITS, SKIP, Before, Cycle, Event, Plugin, Reject, RejectAll, Verdict
+from umiak.scheduler.contract import FITS, SKIP, Before, Cycle, Event, Plugin, Reject, RejectAll, Verdict, always
 from umiak.scheduler.node_affinity import terms_match
 from umiak.scheduler.nodes import NodeView
+from umiak.scheduler.volumes import is_its_claim
 
 NAME = "VolumeBinding"
 NOTHING_TO_BIND = "node(s) didn't find available persistent volumes to bind"
 WRONG_NODE = "node(s) didn't match PersistentVolume's node affinity"
 LOST = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)"
 UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
+MIGRATED = "storage.alpha.kubernetes.io/migrated-plugins"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
 BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
@@ -248,6 +250,14 @@ def _given_up(claim: Object, ctx: Context) -> bool:
     return not any(((v.get("spec") or {}).get("claimRef") or {}).get("uid") == meta.uid(claim) for v in volumes)
 
 
+def other_topologies(cycle: Cycle, old: Object, new: Object) -> bool:
+    return (old.get("allowedTopologies") or []) != (new.get("allowedTopologies") or [])
+
+
+def other_plugins_migrated(cycle: Cycle, old: Object, new: Object) -> bool:
+    return meta.annotations(old).get(MIGRATED) != meta.annotations(new).get(MIGRATED)
+
+
 PLUGIN = Plugin(
     name=NAME,
     order=90,
@@ -256,5 +266,16 @@ PLUGIN = Plugin(
     prebind=prebind,
     settings=settings,
     points=frozenset({"reserve"}),
-    retry_on=frozenset({Event.VOLUME, Event.NODE_ADDED, Event.NODE_LABELS}),
+    retry_on={
+        Event.CLASS_ADDED: always,
+        Event.CLASS_CHANGED: other_topologies,
+        Event.CLAIM_ADDED: is_its_claim,
+        Event.CLAIM_CHANGED: is_its_claim,
+        Event.VOLUME_ADDED: always,
+        Event.VOLUME_CHANGED: always,
+        Event.NODE_ADDED: always,
+        Event.NODE_LABELS: always,
+        Event.CSINODE_ADDED: always,
+        Event.CSINODE_CHANGED: other_plugins_migrated,
+    },
 )

@@ -2,9 +2,10 @@
 
 from umiak.api.core import persistentvolumeclaim
 from umiak.objects.meta import Key
-from umiak.scheduler.contract import FITS, SKIP, Before, Cycle, Event, Plugin, Reject, Verdict
+from umiak.scheduler.contract import FITS, SKIP, Before, Cycle, Event, Plugin, Reject, Verdict, always
 from umiak.scheduler.nodes import NodeView
 from umiak.scheduler.pods import PodView
+from umiak.scheduler.volumes import is_its_claim
 
 NAME = "VolumeRestrictions"
 IN_USE = (
@@ -36,11 +37,15 @@ def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
     return Reject((IN_USE,)) if any(count > 0 for count in cycle.notes[NAME].values()) else FITS
 
 
+def freed_a_claim(cycle: Cycle, old: PodView, new: None) -> bool:
+    return old.namespace == cycle.pod.namespace and not set(old.claims).isdisjoint(cycle.pod.claims)
+
+
 PLUGIN = Plugin(
     name=NAME,
     order=70,
     prefilter=prefilter,
     filter=filter_node,
     moved=moved,
-    retry_on=frozenset({Event.POD_REMOVED, Event.VOLUME}),
+    retry_on={Event.POD_REMOVED: freed_a_claim, Event.NODE_ADDED: always, Event.CLAIM_ADDED: is_its_claim},
 )

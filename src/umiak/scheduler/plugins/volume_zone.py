@@ -3,8 +3,10 @@
 from umiak.api.core import persistentvolume, persistentvolumeclaim
 from umiak.objects import meta
 from umiak.objects.meta import Key
-from umiak.scheduler.contract import FITS, SKIP, Before, Cycle, Event, Plugin, Reject, Verdict
+from umiak.objects.types import Object
+from umiak.scheduler.contract import FITS, SKIP, Before, Cycle, Event, Plugin, Reject, Verdict, always
 from umiak.scheduler.nodes import NodeView
+from umiak.scheduler.volumes import is_its_claim
 
 NAME = "VolumeZone"
 ELSEWHERE = "node(s) had no available volume zone"
@@ -37,10 +39,27 @@ def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
     return FITS if fits else Reject((ELSEWHERE,), hopeless=True)
 
 
+def waits_for_consumers(cycle: Cycle, old: None, new: Object) -> bool:
+    return new.get("volumeBindingMode") == "WaitForFirstConsumer"
+
+
+def moved_zone(cycle: Cycle, old: Object, new: Object) -> bool:
+    was, is_ = meta.labels(old), meta.labels(new)
+    return any(was.get(key) != is_.get(key) for key in KEYS)
+
+
 PLUGIN = Plugin(
     name=NAME,
     order=95,
     prefilter=prefilter,
     filter=filter_node,
-    retry_on=frozenset({Event.VOLUME, Event.NODE_ADDED, Event.NODE_LABELS}),
+    retry_on={
+        Event.CLASS_ADDED: waits_for_consumers,
+        Event.NODE_ADDED: always,
+        Event.NODE_LABELS: always,
+        Event.CLAIM_ADDED: is_its_claim,
+        Event.CLAIM_CHANGED: is_its_claim,
+        Event.VOLUME_ADDED: always,
+        Event.VOLUME_CHANGED: moved_zone,
+    },
 )
