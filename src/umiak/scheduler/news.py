@@ -3,7 +3,6 @@
 Source: kube-scheduler's `framework/events.go`.
 """
 
-
 from typing import Any
 
 import msgspec
