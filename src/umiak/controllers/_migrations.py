@@ -1,9 +1,10 @@
 """StorageVersionMigrations: which one may run, how far it is, and what its conditions say (KEP-4192). Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
+
+import msgspec
 
 from umiak.controllers._pods import by_age, condition, is_true
 from umiak.controllers._status import find_condition
@@ -36,8 +37,7 @@ def is_over(migration: Object) -> bool:
     return is_true(migration, SUCCEEDED) or is_true(migration, FAILED)
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True):
     """Of all migrations of one resource: those to be put away, and the one to begin, if any."""
 
     over: list[Object]
@@ -53,8 +53,7 @@ def turn(migrations: Iterable[Object]) -> Turn:
     return Turn(over, next((m for m in found if not is_true(m, RUNNING) and not is_over(m)), None))
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """How many objects are left, of how many."""
 
     left: int
