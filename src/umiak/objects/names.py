@@ -17,6 +17,10 @@ _dns_label = re.compile(DNS_LABEL).fullmatch
 _dns_subdomain = re.compile(DNS_SUBDOMAIN).fullmatch
 _dns_1035_label = re.compile(DNS_1035_LABEL).fullmatch
 
+_usual_key = re.compile("[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?").fullmatch
+_usual_label = re.compile("[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?").fullmatch
+"""What nearly all keys, values and names look like, so that one look is enough."""
+
 ALPHANUMERIC_ENDS = "and must start and end with an alphanumeric character"
 
 
@@ -43,6 +47,8 @@ _KEY_SHAPE = mismatch(
 
 def label_key(value: str) -> list[str]:
     """Also what the reference calls a qualified name: `name` or `example.com/name`."""
+    if _usual_key(value):
+        return []
     prefix, slash, name = value.rpartition("/")
     if "/" in prefix:
         tail = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
@@ -61,6 +67,8 @@ def label_key(value: str) -> list[str]:
 
 
 def label_value(value: str) -> list[str]:
+    if not value or _usual_key(value):
+        return []
     faults = [too_long(63)] if len(value.encode()) > 63 else []
     if not _label_value(value):
         rule = (
@@ -73,6 +81,8 @@ def label_value(value: str) -> list[str]:
 
 def dns_label(value: str) -> list[str]:
     """RFC 1123."""
+    if _usual_label(value):
+        return []
     faults = [too_long(63, "characters")] if len(value.encode()) > 63 else []
     if not _dns_label(value):
         rule = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
@@ -83,6 +93,8 @@ def dns_label(value: str) -> list[str]:
 
 def dns_subdomain(value: str, unit: str = "characters") -> list[str]:
     """RFC 1123. As the prefix of a label its length is told in bytes."""
+    if _usual_label(value):
+        return []
     faults = [too_long(253, unit)] if len(value.encode()) > 253 else []
     if not _dns_subdomain(value):
         rule = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "

@@ -104,7 +104,7 @@ Handler = Callable[[Call], Awaitable["Answer | None"]]
 
 
 MOST_RESOURCES = 2000
-"""Phases of resources whose plugins are remembered; custom ones come and go."""
+"""Sorts of writes whose plugins are remembered; custom resources come and go."""
 
 
 class Gate:
@@ -115,7 +115,7 @@ class Gate:
         self._phases: Mapping[Phase, list[Admission]] = {
             phase: [p for p in ordered if phase in p.phases] for phase in Phase
         }
-        self._about: dict[tuple[Phase, str], list[Admission]] = {}
+        self._about: dict[tuple[Phase, str, str], list[Admission]] = {}
         self._surroundings = surroundings
 
     async def pass_through(self, admitted: Admitted, phase: Phase) -> None:
@@ -127,18 +127,18 @@ class Gate:
             await self._ask_all(admitted, phase)
 
     async def _ask_all(self, admitted: Admitted, phase: Phase) -> None:
-        for plugin in self._plugins(phase, admitted.attributes.resource):
+        for plugin in self._plugins(phase, admitted.attributes.resource, admitted.operation):
             if plugin.concerns(admitted):
                 await plugin.run(self._surroundings, admitted, phase)
 
-    def _plugins(self, phase: Phase, resource: str) -> list[Admission]:
-        """Those that are about a resource of this name."""
-        found = self._about.get((phase, resource))
+    def _plugins(self, phase: Phase, resource: str, operation: str) -> list[Admission]:
+        """Those that may be about such a write."""
+        key = phase, resource, operation
+        found = self._about.get(key)
         if found is None:
             if len(self._about) >= MOST_RESOURCES:
                 self._about.clear()
-            found = [p for p in self._phases[phase] if p.resources is None or resource in p.resources]
-            self._about[phase, resource] = found
+            found = self._about[key] = [p for p in self._phases[phase] if p.may_concern(resource, operation)]
         return found
 
 

@@ -150,6 +150,10 @@ class Objects(Protocol):
         """Those whose stored bytes have `containing` in them: spares the decoding of all others."""
         ...
 
+    async def look_all(self, kind: Kind, namespace: str = "", *, containing: bytes = b"") -> Sequence[Object]:
+        """As `list`, for who changes nothing in what it gets: others get the same. For kinds of which there are few."""
+        ...
+
     async def create(self, kind: Kind, obj: Object) -> Object:
         """Stores a new object with uid and times filled in; raises already-exists."""
         ...
@@ -237,3 +241,10 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     """Makes the plugin as its configuration says, which is empty when there is none. Raises ValueError."""
     resources: tuple[str, ...] | None = None
     """Names of the resources that it may concern, of whatever group; None for any. Spares all others that look, too."""
+    operations: tuple[str, ...] | None = None
+    """Those that it may concern; None for any."""
+
+    def may_concern(self, resource: str, operation: str) -> bool:
+        """Whether it has to look at such writes."""
+        of_resource = self.resources is None or resource in self.resources
+        return of_resource and (self.operations is None or operation in self.operations)

@@ -1,7 +1,7 @@
 """Reads and writes stored objects from inside the server: `contract.Objects` over a store."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -34,6 +34,7 @@ class Resources:
         self.views: dict[Kind, Store] = {}
         """Stores of kinds that are stored in a form which takes somebody else to convert."""
         self._seen: dict[tuple[Kind, str], tuple[Entry, Object]] = {}
+        self._seen_all: dict[tuple[Kind, str, bytes], tuple[int, list[Object]]] = {}
         self._clock = clock
         self._dice = dice
 
@@ -98,6 +99,15 @@ class Resources:
     async def list(self, kind: Kind, namespace: str = "", *, containing: bytes = b"") -> list[Object]:
         page = await self.store_of(kind).range(kind.store_prefix(namespace))
         return [stored.read(kind, entry.value) for entry in page.entries if containing in entry.value]
+
+    async def look_all(self, kind: Kind, namespace: str = "", *, containing: bytes = b"") -> Sequence[Object]:
+        key, changes = (kind, namespace, containing), self.store.changes(kind.store_prefix())
+        seen = self._seen_all.get(key)
+        if seen is None or seen[0] != changes:
+            if len(self._seen_all) >= MOST_SEEN:
+                self._seen_all.clear()
+            seen = self._seen_all[key] = changes, await self.list(kind, namespace, containing=containing)
+        return seen[1]
 
     async def create(self, kind: Kind, obj: Object) -> Object:
         about = metadata.of(obj)

@@ -140,6 +140,10 @@ class Store(Protocol):
 
     def count(self, prefix: str) -> int: ...
 
+    def changes(self, root: str) -> int:
+        """A number that changes with everything below `root`, which is all of one resource (`/group/plural/`)."""
+        ...
+
     def is_stale(self, key: str) -> bool:
         """Whether writing the same value again would store it in another form, e.g. with a newer key."""
         ...

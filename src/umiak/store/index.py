@@ -21,20 +21,28 @@ class Index:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self._keys: dict[str, list[str]] = {}
+        self._changes: dict[str, int] = {}
 
     def put(self, entry: Entry) -> None:
+        bucket = bucket_of(entry.key)
         if entry.key not in self.entries:
-            insort(self._keys.setdefault(bucket_of(entry.key), []), entry.key)
+            insort(self._keys.setdefault(bucket, []), entry.key)
         self.entries[entry.key] = entry
+        self._changes[bucket] = self._changes.get(bucket, 0) + 1
 
     def remove(self, key: str) -> None:
         if self.entries.pop(key, None) is None:
             return
         bucket = bucket_of(key)
+        self._changes[bucket] = self._changes.get(bucket, 0) + 1
         keys = self._keys[bucket]
         del keys[bisect_left(keys, key)]
         if not keys:
             del self._keys[bucket]
+
+    def changes(self, bucket: str) -> int:
+        """How often anything in the bucket was written or removed."""
+        return self._changes.get(bucket, 0)
 
     def page(self, prefix: str, start: str, limit: int) -> tuple[list[Entry], int]:
         """Entries in key order and how many remain after the page."""

@@ -121,6 +121,9 @@ class View:
     def count(self, prefix: str) -> int:
         return self._index.count(prefix)
 
+    def changes(self, root: str) -> int:
+        return self._index.changes(root)
+
     def _check_known(self, revision: int) -> None:
         if revision < self.oldest:
             raise Compacted(self.oldest)

@@ -19,7 +19,7 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
     assert ingress is not None
     if OLD_CLASS in annotations(ingress) or (ingress.get("spec") or {}).get("ingressClassName") is not None:
         return
-    if default := newest_default(await around.objects.list(INGRESS_CLASS), MARK):
+    if default := newest_default(await around.objects.look_all(INGRESS_CLASS), MARK):
         ingress.setdefault("spec", {})["ingressClassName"] = name(default)
 
 

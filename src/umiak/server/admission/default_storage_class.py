@@ -19,7 +19,7 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
     assert claim is not None
     if OLD_CLASS in annotations(claim) or claim["spec"].get("storageClassName") is not None:
         return
-    if default := newest_default(await around.objects.list(STORAGE_CLASS), *MARKS):
+    if default := newest_default(await around.objects.look_all(STORAGE_CLASS), *MARKS):
         claim["spec"]["storageClassName"] = name(default)
 
 

@@ -31,5 +31,11 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
 
 
 ADMISSION = Admission(
-    name="DefaultTolerationSeconds", order=14, phases=(Phase.MUTATE,), run=run, concerns=concerns, resources=("pods",)
+    name="DefaultTolerationSeconds",
+    order=14,
+    phases=(Phase.MUTATE,),
+    run=run,
+    concerns=concerns,
+    operations=("CREATE", "UPDATE"),
+    resources=("pods",),
 )

@@ -31,7 +31,7 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
     if obj is None or (request.old is not None and is_being_deleted(request.old)):
         return
     is_claim = request.attributes.resource == "persistentvolumeclaims"
-    for limit_range in await around.objects.list(LIMIT_RANGE, request.attributes.namespace):
+    for limit_range in await around.objects.look_all(LIMIT_RANGE, request.attributes.namespace):
         limits = (limit_range.get("spec") or {}).get("limits") or []
         if phase is Phase.MUTATE:
             if not is_claim:
@@ -162,5 +162,6 @@ ADMISSION = Admission(
     phases=(Phase.MUTATE, Phase.VALIDATE),
     run=run,
     concerns=concerns,
+    operations=("CREATE", "UPDATE"),
     resources=("pods", "persistentvolumeclaims"),
 )

@@ -52,5 +52,11 @@ def _refuse(request: Admitted, why: str, cause: str) -> StatusError:
 
 
 ADMISSION = Admission(
-    name="PodResizeValidator", order=32, phases=(Phase.VALIDATE,), run=run, concerns=concerns, resources=("pods",)
+    name="PodResizeValidator",
+    order=32,
+    phases=(Phase.VALIDATE,),
+    run=run,
+    concerns=concerns,
+    operations=("UPDATE",),
+    resources=("pods",),
 )

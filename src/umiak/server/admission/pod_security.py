@@ -147,5 +147,6 @@ ADMISSION = Admission(
     phases=(Phase.VALIDATE,),
     run=run,
     concerns=concerns,
+    operations=("CREATE", "UPDATE"),
     resources=("pods", "namespaces", *(resource for _, resource in TEMPLATES)),
 )

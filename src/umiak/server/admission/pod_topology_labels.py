@@ -33,5 +33,11 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
 
 
 ADMISSION = Admission(
-    name="PodTopologyLabels", order=30, phases=(Phase.MUTATE,), run=run, concerns=concerns, resources=("pods",)
+    name="PodTopologyLabels",
+    order=30,
+    phases=(Phase.MUTATE,),
+    run=run,
+    concerns=concerns,
+    operations=("CREATE",),
+    resources=("pods",),
 )

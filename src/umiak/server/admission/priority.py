@@ -55,7 +55,7 @@ async def class_of(around: Surroundings, request: Admitted, wanted: str) -> Obje
 
 async def default_class(around: Surroundings) -> Object | None:
     """Of several defaults, made at once, the lowest counts."""
-    defaults = await around.objects.list(PRIORITY_CLASS, containing=IS_DEFAULT)
+    defaults = await around.objects.look_all(PRIORITY_CLASS, containing=IS_DEFAULT)
     return min(defaults, key=lambda c: int(c.get("value") or 0), default=None)
 
 
@@ -89,5 +89,6 @@ ADMISSION = Admission(
     phases=(Phase.MUTATE, Phase.VALIDATE),
     run=run,
     concerns=concerns,
+    operations=("CREATE", "UPDATE"),
     resources=("pods", "priorityclasses"),
 )

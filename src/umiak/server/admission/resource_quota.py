@@ -46,7 +46,7 @@ def _changes_scope(request: Admitted) -> bool:
 
 
 async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
-    quotas = await around.objects.list(QUOTA, request.attributes.namespace)
+    quotas = await around.objects.look_all(QUOTA, request.attributes.namespace)
     if not quotas or request.new is None:
         return
     now = around.clock.now()
@@ -135,4 +135,11 @@ def _told(amounts: Mapping[str, Quantity], names: Iterable[str]) -> str:
     return ",".join(f"{what}={amounts[what]}" for what in names)
 
 
-ADMISSION = Admission(name="ResourceQuota", order=37, phases=(Phase.VALIDATE,), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="ResourceQuota",
+    order=37,
+    phases=(Phase.VALIDATE,),
+    run=run,
+    concerns=concerns,
+    operations=("CREATE", "UPDATE"),
+)

@@ -96,5 +96,6 @@ ADMISSION = Admission(
     phases=(Phase.MUTATE, Phase.VALIDATE),
     run=run,
     concerns=concerns,
+    operations=("CREATE",),
     resources=("pods",),
 )

@@ -145,5 +145,6 @@ ADMISSION = Admission(
     phases=(Phase.MUTATE, Phase.VALIDATE),
     run=run,
     concerns=concerns,
+    operations=("CREATE", "UPDATE"),
     resources=("pods",),
 )

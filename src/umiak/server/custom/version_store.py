@@ -125,6 +125,9 @@ class VersionStore:
     def count(self, prefix: str) -> int:
         return self._store.count(prefix)
 
+    def changes(self, root: str) -> int:
+        return self._store.changes(root)
+
     async def put(self, key: str, render: Render, *, expect: int | None = None) -> Entry:
         """What is answered has been to the storage version and back. Raises StatusError 500."""
         draft: Object = msgspec.json.decode(render(0))

@@ -70,7 +70,7 @@ async def patch(call: Call, part: Part = WHOLE) -> Answer:
     async def make(current: Callable[[], Object] | None) -> Object:
         if current is None:
             raise not_found(call.kind.group, call.kind.plural, call.name)
-        return read(call, kind, mechanism(asked, current()), options)
+        return read(call, kind, lambda: mechanism(asked, current()), options)
 
     changed = await change(
         call,
@@ -99,10 +99,11 @@ def _mechanism(call: Call) -> Mechanism:
     return MECHANISMS[name]
 
 
-def read(call: Call, kind: Kind, patched: Patched, options: WriteOptions) -> Object:
-    """The outcome as an object of its kind, with defaults. Raises 400 and 422."""
+def read(call: Call, kind: Kind, patch: Callable[[], Patched], options: WriteOptions) -> Object:
+    """The outcome as an object of its kind, with defaults. Raises 400 and 422. What is unknown is taken out, which
+    errors have to show: so they patch once more."""
+    patched = patch()
     obj = patched.obj
-    was = msgspec.json.encode(obj)  # reading takes out what is unknown, which errors have to show
     try:
         bodies.check_claim(obj, kind)
         obj["kind"], obj["apiVersion"] = kind.kind, kind.api_version
@@ -111,10 +112,10 @@ def read(call: Call, kind: Kind, patched: Patched, options: WriteOptions) -> Obj
         obj, faults = schema.decode(kind.schema, obj, kind.kind, kind.version, touched)
     except StatusError as error:
         _, _, why = error.message.partition(f" cannot be handled as a {kind.kind}: ")
-        raise _unusable(patched, was, why or error.message) from None
+        raise _unusable(patch(), why or error.message) from None
     faults = [*patched.faults, *faults]
     if faults and options.directive == "Strict":
-        raise _unusable(patched, was, f"strict decoding error: {', '.join(faults)}")
+        raise _unusable(patch(), f"strict decoding error: {', '.join(faults)}")
     if faults and options.directive == "Warn":
         call.warn(faults)
     bodies.give_defaults(call, kind, obj)
@@ -125,9 +126,9 @@ def read(call: Call, kind: Kind, patched: Patched, options: WriteOptions) -> Obj
     return obj
 
 
-def _unusable(patched: Patched, was: bytes, why: str) -> StatusError:
+def _unusable(patched: Patched, why: str) -> StatusError:
     """The reference does not name the object here."""
-    return invalid("", "", "", [invalid_value("patch", patched.shown(msgspec.json.decode(was)), why)])
+    return invalid("", "", "", [invalid_value("patch", patched.shown(patched.obj), why)])
 
 
 def _as_json(obj: Object, touched: Object) -> str:
