@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from umiak.reconcile.cache import Tables
+from umiak.scheduler.census import Census
 from umiak.scheduler.contract import Cycle
 from umiak.scheduler.decide import Decider, Placement, Refusal
 from umiak.scheduler.loop import _READ
@@ -40,6 +41,7 @@ class World:
 
     def __init__(self) -> None:
         self.nodes: dict[str, NodeView] = {}
+        self.census = Census()
         self.tables = Tables()
         for kind in _READ:
             self.tables.ensure(kind)
@@ -49,14 +51,18 @@ class World:
     def add_nodes(self, *nodes: dict) -> None:
         for node in nodes:
             found = self.nodes.setdefault(node["metadata"]["name"], NodeView(node["metadata"]["name"]))
+            if not found.exists:
+                found.census = self.census
+                self.census.forget()
             found.describe(node)
 
     def add_pods(self, *pods: dict) -> None:
         for pod in pods:
             self.nodes[pod["spec"]["nodeName"]].add(view(pod))
 
-    def cycle(self, pod: dict | PodView) -> Cycle:
-        return Cycle(pod if isinstance(pod, PodView) else view(pod), self.nodes, self.tables, NOON)
+    def cycle(self, pod: dict | PodView, census: Census | None = None) -> Cycle:
+        wanted = pod if isinstance(pod, PodView) else view(pod)
+        return Cycle(wanted, self.nodes, self.tables, NOON, census=census or self.census)
 
     def decide(self, pod: dict) -> Placement | Refusal:
         return self.decider.decide(self.cycle(pod))

@@ -1,4 +1,4 @@
-"""What nodes keep about alike pods never changes a decision: the fast path equals the plain one."""
+"""What nodes keep about alike pods and what the census counts change no decision: the fast path equals the plain one."""
 
 import random
 
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.scheduler.conftest import World, a_node, a_pod
 
 from umiak.scheduler.alike import MOST, Marks, shape
+from umiak.scheduler.census import Census
 from umiak.scheduler.decide import Decider, Placement
 
 TAINT = {"key": "k", "value": "v", "effect": "NoSchedule"}
@@ -91,7 +92,7 @@ def take(world: World, number: int, wanted) -> None:
     """Places one more pod, having compared."""
     spec, cpu, app = wanted
     pod = a_pod(f"p{number}", cpu=cpu, labels={"app": app}, **spec)
-    slow = plain(world, world.decider).decide(world.cycle(pod))
+    slow = plain(world, world.decider).decide(world.cycle(pod, Census()))
     world.decider.chance.seed(1)
     fast = world.decide(pod)
     assert type(fast) is type(slow)

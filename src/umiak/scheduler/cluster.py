@@ -9,6 +9,7 @@ from collections.abc import Callable
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
 from umiak.scheduler import news
+from umiak.scheduler.census import Census
 from umiak.scheduler.contract import Event
 from umiak.scheduler.news import News
 from umiak.scheduler.nodes import NodeView
@@ -22,6 +23,7 @@ class ClusterState:
 
     def __init__(self, tell: Tell) -> None:
         self.nodes: dict[str, NodeView] = {}
+        self.census = Census()
         self._ghosts: dict[str, NodeView] = {}
         """Nodes that pods name but that do not exist (any more)."""
         self._where: dict[str, str] = {}
@@ -32,8 +34,9 @@ class ClusterState:
     def node_changed(self, old: Object | None, new: Object | None, name: str) -> None:
         if new is None:
             gone = self.nodes.pop(name, None)
+            self.census.forget()
             if gone is not None and gone.pods:
-                gone.exists = False
+                gone.exists, gone.census = False, None
                 self._ghosts[name] = gone
             if gone is not None:
                 self._tell(News(Event.NODE_REMOVED, gone.look(), None))
@@ -43,6 +46,8 @@ class ClusterState:
             known = self._ghosts.pop(name, None) or NodeView(name)
             self.nodes[name] = known
             known.describe(new)
+            known.census = self.census
+            self.census.forget()
             self._tell(News(Event.NODE_ADDED, None, known.look()))
             return
         before = known.look()

@@ -13,6 +13,7 @@ from msgspec.structs import force_setattr
 
 from umiak.objects.types import Object
 from umiak.reconcile.contract import Cache, Context
+from umiak.scheduler.census import Census
 
 if TYPE_CHECKING:
     from umiak.scheduler.nodes import NodeView
@@ -103,6 +104,8 @@ class Cycle(msgspec.Struct):
     """By node and uid, the pods that nodes are promised to."""
     settings: Mapping[str, Any] = msgspec.field(default_factory=dict)
     """By plugin, what the profile's arguments for it say; a plugin that is not here has its defaults."""
+    census: Census = msgspec.field(default_factory=Census)
+    """Counts over all placed pods; one that is new counts them when asked."""
 
 
 Hint = Callable[[Cycle, Any, Any], bool]

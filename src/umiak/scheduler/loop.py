@@ -115,8 +115,9 @@ class Scheduler:
 
     def _cycle(self, about: PodView) -> Cycle:
         way, now = self._ways[about.scheduler], self._runtime.clock.now()
-        promised, told = self._nominations.by_node, way.profile.settings
-        return Cycle(about, self._cluster.nodes, self._runtime.tables, now, nominated=promised, settings=told)
+        promised, told, cluster = self._nominations.by_node, way.profile.settings, self._cluster
+        tables, census = self._runtime.tables, cluster.census
+        return Cycle(about, cluster.nodes, tables, now, nominated=promised, settings=told, census=census)
 
     def _held_by(self, about: PodView) -> str:
         """The plugin that does not let a pod be tried yet, or nothing."""

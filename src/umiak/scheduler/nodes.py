@@ -6,6 +6,7 @@ import msgspec
 
 from umiak.objects import meta
 from umiak.objects.types import Object
+from umiak.scheduler.census import Census
 from umiak.scheduler.pods import HostPort, PodView, resource_amount
 
 ZONE = "topology.kubernetes.io/zone"
@@ -37,6 +38,8 @@ class NodeView(msgspec.Struct, eq=False):
     """Those of `pods` that require to be apart from others."""
     claims: dict[str, int] = msgspec.field(default_factory=dict)
     """How many pods use a claim, by namespace/name."""
+    census: Census | None = None
+    """Who is told of pods that come and go, and of labels and images that change."""
     kept: dict[object, Any] = msgspec.field(default_factory=dict)
     """What rules said of the node since it last changed, by mark (`alike`); `keep` adds to it."""
 
@@ -51,6 +54,7 @@ class NodeView(msgspec.Struct, eq=False):
         spec, status = node.get("spec") or {}, node.get("status") or {}
         offered = status.get("allocatable") or status.get("capacity") or {}
         self.exists = True
+        before = (self.labels, self.images)
         self.labels = meta.labels(node)
         self.taints = tuple(spec.get("taints") or ())
         self.unschedulable = bool(spec.get("unschedulable"))
@@ -60,6 +64,8 @@ class NodeView(msgspec.Struct, eq=False):
             for image in status.get("images") or ()
             for name in image.get("names") or ()
         }
+        if self.census is not None and before != (self.labels, self.images):
+            self.census.forget()
 
     def look(self) -> "NodeView":
         """What the Node object says, as of now and without pods."""
@@ -69,7 +75,7 @@ class NodeView(msgspec.Struct, eq=False):
         self.remove(pod.uid)
         self.pods[pod.uid] = pod
         self._count(pod, 1)
-        if pod.affinity or pod.anti_affinity or pod.preferred_affinity or pod.preferred_anti_affinity:
+        if pod.has_terms:
             self.with_affinity[pod.uid] = pod
         if pod.anti_affinity:
             self.with_anti_affinity[pod.uid] = pod
@@ -84,6 +90,8 @@ class NodeView(msgspec.Struct, eq=False):
 
     def _count(self, pod: PodView, sign: int) -> None:
         self.kept.clear()
+        if self.census is not None:
+            self.census.moved(self, pod, sign)
         for name, amount in pod.requests.items():
             self.requested[name] = self.requested.get(name, 0) + sign * amount
         self.nonzero_cpu += sign * pod.nonzero_cpu

@@ -97,6 +97,11 @@ class PodView(msgspec.Struct, eq=False):
     def key(self) -> meta.Key:
         return meta.Key(self.namespace, self.name)
 
+    @property
+    def has_terms(self) -> bool:
+        """Whether it has any pod affinity term."""
+        return bool(self.affinity or self.anti_affinity or self.preferred_affinity or self.preferred_anti_affinity)
+
     def settle(self) -> None:
         """Lets go of what is only needed to choose a node."""
         self.spec = {}

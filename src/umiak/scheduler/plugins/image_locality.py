@@ -17,8 +17,8 @@ def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
     spec = cycle.pod.spec
     containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     images = [normalized(c.get("image") or "") for c in containers]
-    every = cycle.nodes.values()
-    spread = {image: sum(image in node.images for node in every) / max(len(cycle.nodes), 1) for image in set(images)}
+    held = cycle.census.images(cycle.nodes)
+    spread = {image: held.get(image, 0) / max(len(cycle.nodes), 1) for image in set(images)}
     cycle.notes[NAME] = [(image, spread[image]) for image in images]
     return None if any(spread.values()) else SKIP
 

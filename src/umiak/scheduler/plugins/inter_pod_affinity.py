@@ -8,6 +8,7 @@ from umiak.api.core import namespace
 from umiak.objects import meta
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
+from umiak.scheduler.census import REQUIRED, Question
 from umiak.scheduler.contract import FITS, MAX_SCORE, SKIP, Before, Cycle, Event, Plugin, Reject, Verdict, Word, always
 from umiak.scheduler.nodes import NodeView
 from umiak.scheduler.pods import AffinityTerm, PodView
@@ -17,9 +18,6 @@ SCORE_NOTE = NAME + "/score"
 OTHERS_REFUSE = "node(s) didn't satisfy existing pods anti-affinity rules"
 NOT_NEAR = "node(s) didn't match pod affinity rules"
 NOT_APART = "node(s) didn't match pod anti-affinity rules"
-
-Pair = tuple[str, str]
-"""A topology key and its value."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -38,11 +36,12 @@ def settings(args: Object) -> Settings:
 
 
 class Counts(msgspec.Struct):
-    """How many placed pods match, by topology pair; `near` and `apart` for each of the pod's own terms."""
+    """How many placed pods match, by topology value; `near` and `apart` for each of the pod's own terms."""
 
     near: list[dict[str, int]]
     apart: list[dict[str, int]]
-    refusing: dict[Pair, int] = msgspec.field(default_factory=dict)
+    refusing: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
+    """Placed pods that want to be apart from this one, by topology key and value."""
     own_labels: dict[str, str] = msgspec.field(default_factory=dict)
     """Labels of the pod's namespace."""
 
@@ -76,8 +75,7 @@ def _count_refusal(cycle: Cycle, counts: Counts, node: NodeView, placed: PodView
     for term in placed.anti_affinity:
         value = node.labels.get(term.topology_key)
         if value is not None and term.matches(cycle.pod.labels, cycle.pod.namespace, counts.own_labels):
-            pair = (term.topology_key, value)
-            counts.refusing[pair] = counts.refusing.get(pair, 0) + sign
+            _add(counts.refusing.setdefault(term.topology_key, {}), value, sign)
 
 
 def _need_labels(pod: PodView) -> bool:
@@ -85,20 +83,48 @@ def _need_labels(pod: PodView) -> bool:
     return any(term.namespace_selector is not None for term in every)
 
 
+def question(cycle: Cycle, key: str, terms: Iterable[AffinityTerm]) -> Question:
+    """Which pods match every one of `terms`."""
+    return Question(key, tuple((_namespaces(cycle, term), term.selector) for term in terms))
+
+
+def _namespaces(cycle: Cycle, term: AffinityTerm) -> frozenset[str] | None:
+    """Those a term is about; None for all."""
+    if term.namespace_selector is None:
+        return term.namespaces
+    if term.namespace_selector.is_empty:
+        return None
+    chosen = cycle.cache.list(namespace.KIND, selector=term.namespace_selector)
+    return term.namespaces | {meta.name(one) for one in chosen}
+
+
 def prefilter(cycle: Cycle) -> Before:
-    pod = cycle.pod
-    counts = Counts([{} for _ in pod.affinity], [{} for _ in pod.anti_affinity])
-    counts.own_labels = namespace_labels(cycle, pod.namespace)
-    for node in cycle.nodes.values():
-        if pod.affinity or pod.anti_affinity:
-            for placed in node.pods.values():
-                _count(cycle, counts, node, placed, 1)
-        for placed in node.with_anti_affinity.values():
-            _count_refusal(cycle, counts, node, placed, 1)
+    pod, nodes, census = cycle.pod, cycle.nodes, cycle.census
+    refusals = {term: found for term, found in census.refusals(nodes).items() if found}
+    if not (pod.affinity or pod.anti_affinity or refusals):
+        return SKIP
+    own = namespace_labels(cycle, pod.namespace)
+    near = [dict(census.count(question(cycle, t.topology_key, pod.affinity), nodes)) for t in pod.affinity]
+    apart = [dict(census.count(question(cycle, t.topology_key, [t]), nodes)) for t in pod.anti_affinity]
+    counts = Counts(near, apart, {}, own)
+    for term, found in refusals.items():
+        if term.matches(pod.labels, pod.namespace, own):
+            _merge(counts.refusing, term.topology_key, found)
     if not (pod.affinity or pod.anti_affinity or counts.refusing):
         return SKIP
     cycle.notes[NAME] = counts
     return None
+
+
+def _merge(sums: dict[str, dict[str, int]], key: str, more: dict[str, int], weight: int = 1) -> None:
+    """Adds the counts of one topology key, zeros left out."""
+    known = sums.setdefault(key, {})
+    if not known and weight == 1:
+        known.update(more)
+        return
+    for value, count in more.items():
+        if count:
+            known[value] = known.get(value, 0) + weight * count
 
 
 def moved(cycle: Cycle, node: NodeView, pod: PodView, sign: int) -> None:
@@ -109,10 +135,14 @@ def moved(cycle: Cycle, node: NodeView, pod: PodView, sign: int) -> None:
 
 def _is_near(cycle: Cycle, counts: Counts, node: NodeView) -> bool:
     """The first pod of a group that wants to be near itself may go anywhere its topology keys exist."""
-    terms = cycle.pod.affinity
-    if any(term.topology_key not in node.labels for term in terms):
-        return False
-    if all(near.get(node.labels[t.topology_key], 0) > 0 for t, near in zip(terms, counts.near, strict=True)):
+    terms, labels = cycle.pod.affinity, node.labels
+    for term in terms:
+        if term.topology_key not in labels:
+            return False
+    for term, near in zip(terms, counts.near, strict=True):
+        if near.get(labels[term.topology_key], 0) <= 0:
+            break
+    else:
         return True
     nobody = not any(count > 0 for near in counts.near for count in near.values())
     return nobody and all_match(terms, cycle.pod, counts.own_labels)
@@ -125,8 +155,9 @@ def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
     for term, apart in zip(cycle.pod.anti_affinity, counts.apart, strict=True):
         if apart.get(node.labels.get(term.topology_key, ""), 0) > 0:
             return Reject((NOT_APART,))
-    if any(count > 0 and node.labels.get(key) == value for (key, value), count in counts.refusing.items()):
-        return Reject((OTHERS_REFUSE,))
+    for key, found in counts.refusing.items():
+        if found.get(node.labels.get(key, ""), 0) > 0:
+            return Reject((OTHERS_REFUSE,))
     return FITS
 
 
@@ -136,44 +167,29 @@ def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
     told: Settings = cycle.settings.get(NAME, DEFAULTS)
     if told.ignores_preferred and not own:
         return SKIP
-    scores: dict[Pair, int] = {}
-    own_labels = namespace_labels(cycle, pod.namespace)
-    for node in cycle.nodes.values():
-        for placed in (node.pods if own else node.with_affinity).values():
-            _weigh(cycle, scores, node, placed, own_labels, told.hard_weight)
-    if not scores:
+    scores: dict[str, dict[str, int]] = {}
+    for term, weight in _own_leanings(pod):
+        asked = question(cycle, term.topology_key, [term])
+        _merge(scores, term.topology_key, cycle.census.count(asked, cycle.nodes), weight)
+    theirs = {leaning: found for leaning, found in cycle.census.leanings(cycle.nodes).items() if found}
+    labels = namespace_labels(cycle, pod.namespace) if theirs else {}
+    for (term, kind), found in theirs.items():
+        weight = told.hard_weight if kind == REQUIRED else kind * term.weight
+        if weight and term.matches(pod.labels, pod.namespace, labels):
+            _merge(scores, term.topology_key, found, weight)
+    if not any(scores.values()):
         return SKIP
     cycle.notes[SCORE_NOTE] = scores
     return None
 
 
-def _weigh(
-    cycle: Cycle,
-    scores: dict[Pair, int],
-    node: NodeView,
-    placed: PodView,
-    own_labels: dict[str, str],
-    hard_weight: int,
-) -> None:
-    pod = cycle.pod
-    labels = namespace_labels(cycle, placed.namespace) if _need_labels(pod) else {}
-    theirs = [(term, hard_weight) for term in placed.affinity] if hard_weight else []
-    theirs += [(term, term.weight) for term in placed.preferred_affinity]
-    theirs += [(term, -term.weight) for term in placed.preferred_anti_affinity]
-    mine = [(term, term.weight) for term in pod.preferred_affinity]
-    mine += [(term, -term.weight) for term in pod.preferred_anti_affinity]
-    hits = [(t, w) for t, w in mine if t.matches(placed.labels, placed.namespace, labels)]
-    hits += [(t, w) for t, w in theirs if t.matches(pod.labels, pod.namespace, own_labels)]
-    for term, weight in hits:
-        value = node.labels.get(term.topology_key)
-        if value is not None:
-            pair = (term.topology_key, value)
-            scores[pair] = scores.get(pair, 0) + weight
+def _own_leanings(pod: PodView) -> list[tuple[AffinityTerm, int]]:
+    return [*((t, t.weight) for t in pod.preferred_affinity), *((t, -t.weight) for t in pod.preferred_anti_affinity)]
 
 
 def score(cycle: Cycle, node: NodeView) -> int:
-    pairs: dict[Pair, int] = cycle.notes[SCORE_NOTE]
-    return sum(weight for (key, value), weight in pairs.items() if node.labels.get(key) == value)
+    scores: dict[str, dict[str, int]] = cycle.notes[SCORE_NOTE]
+    return sum(found.get(node.labels.get(key, ""), 0) for key, found in scores.items())
 
 
 def normalize(cycle: Cycle, scores: dict[str, int]) -> None:

@@ -14,6 +14,7 @@ from umiak.api.core import replicationcontroller, service
 from umiak.objects.meta import Key
 from umiak.objects.selectors import Selector, from_label_selector, from_set
 from umiak.objects.types import Object
+from umiak.scheduler.census import EACH_NODE, Question
 from umiak.scheduler.contract import (
     FITS,
     MAX_SCORE,
@@ -26,7 +27,7 @@ from umiak.scheduler.contract import (
     Verdict,
     Word,
 )
-from umiak.scheduler.node_affinity import untolerated, wants
+from umiak.scheduler.node_affinity import required_terms, untolerated, wants
 from umiak.scheduler.nodes import HOSTNAME, ZONE, NodeView
 from umiak.scheduler.pods import PodView, Spread, with_label_keys
 
@@ -62,9 +63,25 @@ class Counts(msgspec.Struct):
 
     constraints: list[Spread]
     pods: list[dict[str, int]]
+    itself: list[int]
+    """1 where the pod matches its own constraint."""
+    _fewest: list[int] | None = None
+
+    @property
+    def fewest(self) -> list[int]:
+        """Of each constraint, how many pods there are where there are fewest."""
+        if self._fewest is None:
+            pairs = zip(self.constraints, self.pods, strict=True)
+            self._fewest = [0 if len(p) < c.min_domains else min(p.values(), default=0) for c, p in pairs]
+        return self._fewest
+
+    def changed(self) -> None:
+        self._fewest = None
 
 
 class Scoring(msgspec.Struct):
+    """`pods` by value of the topology key; of a constraint on hosts by node name."""
+
     constraints: list[Spread]
     pods: list[dict[str, int]]
     weights: list[float]
@@ -132,28 +149,41 @@ def included(constraint: Spread, pod: PodView, node: NodeView) -> bool:
     return not constraint.honor_taints or untolerated(node.taints, tolerations, ("NoSchedule", "NoExecute")) is None
 
 
-def matching(pods: Iterable[PodView], constraint: Spread, namespace: str) -> int:
-    return sum(
-        1 for p in pods if p.namespace == namespace and not p.being_deleted and constraint.selector.matches(p.labels)
-    )
+def includes_all(constraint: Spread, pod: PodView) -> bool:
+    """Whether the inclusion policies leave no node out."""
+    anywhere = not pod.spec.get("nodeSelector") and required_terms(pod.spec) is None
+    return not constraint.honor_taints and (anywhere or not constraint.honor_affinity)
 
 
 def has_all_keys(node: NodeView, constraints: Sequence[Spread]) -> bool:
     return all(c.topology_key in node.labels for c in constraints)
 
 
+def matching(cycle: Cycle, constraint: Spread, key: str, having: Sequence[Spread] = ()) -> dict[str, int]:
+    """How many pods the constraint is about, by the values of `key`, on nodes with the keys of all of `having`."""
+    who = ((frozenset([cycle.pod.namespace]), constraint.selector),)
+    keys = tuple(c.topology_key for c in having)
+    return cycle.census.count(Question(key, who, leaving=False, having=keys), cycle.nodes)
+
+
+def by_topology(cycle: Cycle, constraint: Spread, having: Sequence[Spread]) -> dict[str, int]:
+    """How many pods count, by value of the topology key. The caller's own."""
+    if includes_all(constraint, cycle.pod):
+        return dict(matching(cycle, constraint, constraint.topology_key, having))
+    on_nodes, pods = matching(cycle, constraint, EACH_NODE), dict[str, int]()
+    for node in cycle.nodes.values():
+        value = node.labels.get(constraint.topology_key)
+        if value is not None and has_all_keys(node, having) and included(constraint, cycle.pod, node):
+            pods[value] = pods.get(value, 0) + on_nodes[node.name]
+    return pods
+
+
 def prefilter(cycle: Cycle) -> Before:
     constraints = constraints_of(cycle, hard=True)
     if not constraints:
         return SKIP
-    counts = Counts(constraints, [{} for _ in constraints])
-    for node in cycle.nodes.values():
-        if has_all_keys(node, constraints):
-            for constraint, pods in zip(constraints, counts.pods, strict=True):
-                if included(constraint, cycle.pod, node):
-                    value = node.labels[constraint.topology_key]
-                    pods[value] = pods.get(value, 0) + matching(node.pods.values(), constraint, cycle.pod.namespace)
-    cycle.notes[NAME] = counts
+    itself = [int(c.selector.matches(cycle.pod.labels)) for c in constraints]
+    cycle.notes[NAME] = Counts(constraints, [by_topology(cycle, c, constraints) for c in constraints], itself)
     return None
 
 
@@ -165,16 +195,16 @@ def moved(cycle: Cycle, node: NodeView, pod: PodView, sign: int) -> None:
         if constraint.selector.matches(pod.labels) and included(constraint, cycle.pod, node):
             value = node.labels[constraint.topology_key]
             pods[value] = pods.get(value, 0) + sign
+    counts.changed()
 
 
 def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
     counts: Counts = cycle.notes[NAME]
-    for constraint, pods in zip(counts.constraints, counts.pods, strict=True):
+    each = zip(counts.constraints, counts.pods, counts.itself, counts.fewest, strict=True)
+    for constraint, pods, itself, fewest in each:
         value = node.labels.get(constraint.topology_key)
         if value is None:
             return Reject((NO_LABEL,), hopeless=True)
-        fewest = 0 if len(pods) < constraint.min_domains else min(pods.values(), default=0)
-        itself = 1 if constraint.selector.matches(cycle.pod.labels) else 0
         if pods.get(value, 0) + itself - fewest > constraint.max_skew:
             return Reject((UNEVEN,))
     return FITS
@@ -197,20 +227,18 @@ def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
         hosts = len(nodes) - len(scoring.ignored)
         size = hosts if constraint.topology_key == HOSTNAME else len(pods)
         scoring.weights.append(log(size + 2))
-    _count_all(cycle, scoring, own)
+    having = constraints if own else ()
+    scoring.pods = [_counted(cycle, c, values, having) for c, values in zip(constraints, scoring.pods, strict=True)]
     cycle.notes[SCORE_NOTE] = scoring
     return None
 
 
-def _count_all(cycle: Cycle, scoring: Scoring, own: bool) -> None:
-    """Fills in how many pods each topology of a candidate holds, on whatever node."""
-    for node in cycle.nodes.values():
-        if own and not has_all_keys(node, scoring.constraints):
-            continue
-        for constraint, pods in zip(scoring.constraints, scoring.pods, strict=True):
-            value = node.labels.get(constraint.topology_key, "")
-            if value in pods and included(constraint, cycle.pod, node):
-                pods[value] += matching(node.pods.values(), constraint, cycle.pod.namespace)
+def _counted(cycle: Cycle, constraint: Spread, values: Iterable[str], having: Sequence[Spread]) -> dict[str, int]:
+    """Read only: on hosts it is the census' own."""
+    if constraint.topology_key == HOSTNAME:
+        return matching(cycle, constraint, EACH_NODE)
+    found = by_topology(cycle, constraint, having)
+    return {value: found.get(value, 0) for value in values}
 
 
 def score(cycle: Cycle, node: NodeView) -> int:
@@ -221,8 +249,7 @@ def score(cycle: Cycle, node: NodeView) -> int:
     for constraint, pods, weight in zip(scoring.constraints, scoring.pods, scoring.weights, strict=True):
         value = node.labels.get(constraint.topology_key)
         if value is not None:
-            on_host = constraint.topology_key == HOSTNAME
-            count = matching(node.pods.values(), constraint, cycle.pod.namespace) if on_host else pods[value]
+            count = pods[node.name if constraint.topology_key == HOSTNAME else value]
             total += count * weight + (constraint.max_skew - 1)
     return floor(total + 0.5)
 
