@@ -281,7 +281,7 @@ class ApiServer:
         if answer.type:
             headers.append(("Content-Type", answer.type))
         body = answer.body
-        if len(body) > GZIP_ABOVE and "gzip" in request.header("accept-encoding"):
+        if len(body) > GZIP_ABOVE and is_far(request) and "gzip" in request.header("accept-encoding"):
             headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
             body = await asyncio.to_thread(gzipped, body)  # a long list would hold up everybody else
         exchange.reply(answer.status, headers, body)
@@ -383,6 +383,12 @@ class ApiServer:
         if answer is not None and call.warnings:
             answer.headers += warning.headers(call.warnings)
         return answer
+
+
+def is_far(request: Request) -> bool:
+    """Whether an answer leaves the machine. One that does not is copied in less time than it is inflated: a client on
+    the same machine and the server take 55 ms together for a list of 5,000 Pods instead of 75."""
+    return not request.peer_address.startswith(("127.", "::1", "::ffff:127."))
 
 
 def request_of(incoming: Any) -> Request:
