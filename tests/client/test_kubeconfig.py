@@ -4,6 +4,7 @@ import base64
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from umiak.client.kubeconfig import Config, ConfigError, in_cluster, load, loads, render, write
 
@@ -47,6 +48,14 @@ def test_written_and_read_back(tmp_path: Path) -> None:
 
 def test_rendered_data_is_base64() -> None:
     assert f"client-key-data: {base64.b64encode(b'KEY' + bytes([10])).decode()}" in render(FULL)
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "yes", "12", "1e3", "a: b", "a:", "#", " a", 'say "x"', "ü\n", "~", "-", "a.b/c"]
+)
+def test_any_text_is_read_as_it_was_written(text: str) -> None:
+    config = replace(FULL, server=text, token=text, impersonate=text, impersonate_groups=(text,))
+    assert loads(render(config, cluster=text, user=text)) == config
 
 
 def test_contexts_and_relative_files(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@
 """
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from umiak.api.schema import Schema
+
+SCHEMA = Path(__file__).with_name("_compiled") / "schema.json"
 
 
 class _Property(msgspec.Struct, rename={"type_": "t", "names": "g", "omitempty": "e", "omitzero": "z"}):
@@ -71,7 +73,7 @@ class _File(msgspec.Struct):
 
 @cache
 def _file() -> _File:
-    data = files("umiak.api").joinpath("_compiled/schema.json").read_bytes()
+    data = SCHEMA.read_bytes()
     return msgspec.json.decode(data, type=_File)
 
 

@@ -1,7 +1,7 @@
 """Which protobuf messages there are, as `scripts/compile-protobuf` wrote them down."""
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -32,7 +32,7 @@ Field = tuple[str, str, str]
 
 @cache
 def _descriptions() -> dict[str, Any]:
-    data = files("umiak.api").joinpath("_compiled/protobuf.json").read_bytes()
+    data = Path(__file__).with_name("_compiled").joinpath("protobuf.json").read_bytes()
     found: dict[str, Any] = msgspec.json.decode(data)
     return found | _PARTIALS
 

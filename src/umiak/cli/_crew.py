@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from umiak.cli import _encryption
 from umiak.cli._part import run_until_stopped
 from umiak.cli.command import CommandError
+from umiak.kit import garbage
 from umiak.kit.children import end_with
 from umiak.server.crew.desk import Desk
 from umiak.server.crew.owner import Crew, Own
@@ -73,7 +74,7 @@ async def _work(settings: "Settings", identity: "Identity", desk: Desk) -> None:
         _encryption.hang_in(app, encryptor, replica)
         server = server_of(settings, app)
         await app.start()
-        gc.freeze()
+        garbage.settled()
         app.metrics.others = desk.others
         desk.serve(server, tls_of(identity), lambda: app.metrics.text(app))
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from umiak.cli.command import CommandError
+from umiak.kit import garbage
 
 if TYPE_CHECKING:
     from umiak.client.client import ApiClient
@@ -49,14 +50,12 @@ def fast_loop() -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop
 
 
-GARBAGE = (5_000, 20, 100)
-"""When Python looks for cycles of garbage. It makes 700 objects the occasion, which one request makes several times
-over, and few of ours are in cycles: with its own figures a fifth of the server's time goes into looking."""
+LONGEST_START = 30.0
+"""Seconds after which garbage is collected even if the part still waits for something."""
 
 
 def run_until_stopped(work: Callable[[], Awaitable[None]], *, plain_loop: bool = False) -> int:
     """Runs `work` until it ends or SIGINT or SIGTERM asks it to. `plain_loop`: on asyncio's own, slower event loop."""
-    gc.set_threshold(*GARBAGE)
     with asyncio.Runner(loop_factory=None if plain_loop else fast_loop()) as runner:
         return runner.run(_until_stopped(work))
 
@@ -66,12 +65,13 @@ async def _until_stopped(work: Callable[[], Awaitable[None]]) -> int:
     task = asyncio.ensure_future(work())
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, task.cancel)
+    loop.call_later(LONGEST_START, gc.enable)
     with contextlib.suppress(asyncio.CancelledError):
         await task
     return 0
 
 
 def say_ready(what: str) -> None:
-    """The one line that scripts wait for. What start has made stays, so it is not looked through for garbage again."""
+    """The one line that scripts wait for."""
     print(what, file=sys.stdout, flush=True)
-    gc.freeze()
+    garbage.settled()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from umiak import cli
 from umiak.cli.command import FAILED, Command, CommandError
+from umiak.kit import garbage
 from umiak.kit.modules import exported
 
 _NOT_COMMANDS = {"command", "main"}
@@ -69,6 +70,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def main() -> None:
+    garbage.put_off()
     try:
         code = run(sys.argv[1:])
     except CommandError as error:

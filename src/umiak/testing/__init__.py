@@ -15,7 +15,10 @@ __all__ = ["Cluster", "NotInTime"]
 def __getattr__(name: str) -> Any:
     """Loaded on first use, so that who wants the clock alone pays for no more."""
     if name == "Cluster":
-        from umiak.testing.embedded.cluster import Cluster
+        from umiak.kit import garbage
+
+        with garbage.left_alone(stays=True):
+            from umiak.testing.embedded.cluster import Cluster
 
         return Cluster
     if name == "NotInTime":

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from umiak.api.kind import Column
@@ -19,7 +19,7 @@ Cell = Callable[[Object, float], Any]
 
 @cache
 def _texts() -> dict[str, str]:
-    found: dict[str, str] = json.loads(files(__package__).joinpath("column_texts.json").read_text())
+    found: dict[str, str] = json.loads(Path(__file__).with_name("column_texts.json").read_text())
     return found
 
 

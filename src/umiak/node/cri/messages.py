@@ -1,7 +1,7 @@
 """The CRI v1 message classes, made from `api.bin` (see scripts/compile-cri) when first asked for."""
 
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 PACKAGE = "runtime.v1"
@@ -13,7 +13,7 @@ def _pool() -> Any:
     from google.protobuf.descriptor_pool import DescriptorPool
 
     pool = DescriptorPool()
-    for file in FileDescriptorSet.FromString(resources.files(__package__).joinpath("api.bin").read_bytes()).file:
+    for file in FileDescriptorSet.FromString(Path(__file__).with_name("api.bin").read_bytes()).file:
         pool.Add(file)
     return pool
 

@@ -5,10 +5,10 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.utils import formatdate
 from functools import cache
-from importlib.resources import files
 
 import msgspec
 
+from umiak.api import compiled
 from umiak.api.kind import Kind
 from umiak.kit import memory
 from umiak.kit.clock import Clock
@@ -131,7 +131,7 @@ def digest(kinds: list[Kind]) -> str:
 
 @cache
 def compiled_digest() -> str:
-    return hashlib.sha256(files("umiak.api").joinpath("_compiled/schema.json").read_bytes()).hexdigest()
+    return hashlib.sha256(compiled.SCHEMA.read_bytes()).hexdigest()
 
 
 def _types(accept: str) -> set[str]:

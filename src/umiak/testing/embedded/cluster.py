@@ -6,8 +6,9 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+from umiak.kit import garbage
 from umiak.objects.types import Object
 from umiak.testing.clock import NOON, VirtualClock
 from umiak.testing.embedded import state
@@ -33,6 +34,9 @@ class Cluster:
     still until `advance` turns it. Nothing is kept; the only files are in a temporary folder that goes at the end.
     """
 
+    _first: ClassVar[bool] = True
+    """Whether none was started in this process; the first start loads most of the modules."""
+
     def __init__(
         self,
         *,
@@ -56,6 +60,11 @@ class Cluster:
         """Returns when requests are answered. Raises OSError when the port is taken."""
         if self._serving is not None:
             raise RuntimeError("the cluster runs already")
+        first, Cluster._first = Cluster._first, False
+        with garbage.left_alone(stays=first):
+            return self._start()
+
+    def _start(self) -> "Cluster":
         self._background = Background.enter()
         self._folder = tempfile.TemporaryDirectory(prefix="umiak-")
         try:
