@@ -9,6 +9,7 @@ import pytest
 from umiak.api.core import node, pod
 from umiak.api.core.event import KIND as EVENTS
 from umiak.reconcile import context
+from umiak.scheduler.extender import Extender
 from umiak.scheduler.loop import Scheduler
 from umiak.scheduler.profile import Profile, default_plugins, default_profile
 from umiak.testing.clock import VirtualClock
@@ -27,13 +28,13 @@ def cluster(clock) -> Cluster:
 
 
 @asynccontextmanager
-async def scheduling(cluster: Cluster, profiles=None):
+async def scheduling(cluster: Cluster, profiles=None, extenders=()):
     runtime = context.build(cluster.client, clock=cluster.clock, chance=random.Random(1))
 
     async def everything() -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(runtime.recorder.run())
-            tasks.create_task(Scheduler(runtime, profiles=profiles).run())
+            tasks.create_task(Scheduler(runtime, profiles=profiles, extenders=extenders).run())
 
     task = asyncio.create_task(everything())
     try:
@@ -154,3 +155,34 @@ async def test_every_profile_schedules_its_own(cluster, node_of, pod_of):
         await cluster.create(pod.KIND, pod_of("c", schedulerName="nobody"))
         await cluster.clock.advance(1)
         assert [await where(cluster, name) for name in "abc"] == ["", "n2", ""]
+
+
+class Binder(Extender):
+    """Leaves only n2, and binds by itself, as one that keeps devices would."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        told = {"urlPrefix": "http://b", "filterVerb": "f", "bindVerb": "b", "nodeCacheCapable": True}
+        super().__init__({**told, "managedResources": [{"name": "example.com/gpu"}]})
+        self.cluster = cluster
+
+    async def _ask(self, verb, question):
+        if verb == "filterVerb":
+            return {"NodeNames": [n for n in question["NodeNames"] if n == "n2"]}
+        target = {"metadata": {"name": question["PodName"]}, "target": {"kind": "Node", "name": question["Node"]}}
+        await self.cluster.client.create(
+            pod.KIND, target, namespace=question["PodNamespace"], name=question["PodName"], subresource="binding"
+        )
+        return {}
+
+
+async def test_extenders_are_asked_about_pods_that_want_what_they_manage(cluster, node_of, pod_of):
+    for name in ("n1", "n2", "n3"):
+        found = node_of(name)
+        found["status"]["allocatable"]["example.com/gpu"] = "8"
+        await cluster.create(node.KIND, found)
+    async with scheduling(cluster, extenders=[Binder(cluster)]):
+        for i in range(5):
+            wants = {"resources": {"limits": {"example.com/gpu": "1"}, "requests": {"example.com/gpu": "1"}}}
+            await cluster.create(pod.KIND, pod_of(f"p{i}", container=wants))
+        await cluster.clock.advance(1)
+        assert [await where(cluster, f"p{i}") for i in range(5)] == ["n2"] * 5

@@ -56,7 +56,7 @@ async def work(args: argparse.Namespace, config: "Configuration | None") -> None
     if config is None:
         await schedule(shared, Scheduler(shared, profiles=[default_profile(args.name or DEFAULT_NAME)]))
         return
-    scheduler = Scheduler(shared, profiles=config.profiles, backoff=config.backoff)
+    scheduler = Scheduler(shared, profiles=config.profiles, backoff=config.backoff, extenders=config.extenders)
     if config.leader_elect:
         await lead(shared, config, scheduler)
     else:

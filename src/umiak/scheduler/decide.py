@@ -47,6 +47,15 @@ class Refusal(msgspec.Struct):
         return f"{head} {listed}." if listed else head
 
 
+class Found(msgspec.Struct):
+    """Nodes where the pod fits, what was said of others, and the plugins that have a say about the pod."""
+
+    nodes: list[NodeView]
+    refusal: Refusal
+    plugins: list[Plugin]
+
+
+NOTHING: Mapping[str, int] = {}
 NO_NODES = "no nodes available to schedule pods"
 
 
@@ -246,22 +255,38 @@ class Decider(msgspec.Struct):
     marks: Marks = msgspec.field(default_factory=Marks)
 
     def decide(self, cycle: Cycle) -> Placement | Refusal:
+        found = self.promised(cycle) or self.find(cycle)
+        return found if isinstance(found, Refusal) else self.pick(cycle, found)
+
+    def promised(self, cycle: Cycle) -> Found | None:
+        """The node that was promised to the pod, if it fits there now."""
+        nominated = cycle.nodes.get(cycle.pod.nominated)
+        if nominated is None:
+            return None
+        filters = prefilter(cycle, self.plugins)
+        if filters.refusal is not None or judge(cycle, filters.plugins, nominated)[0] is not None:
+            return None
+        return Found([nominated], Refusal(len(cycle.nodes)), filters.plugins)
+
+    def find(self, cycle: Cycle) -> Found | Refusal:
+        """The nodes where the pod fits."""
         if not cycle.nodes:
             return Refusal(0, NO_NODES, True)
         filters = prefilter(cycle, self.plugins)
         if filters.refusal is not None:
             return filters.refusal
-        nominated = cycle.nodes.get(cycle.pod.nominated)
-        if nominated is not None and judge(cycle, filters.plugins, nominated)[0] is None:
-            return Placement(nominated, filters.plugins, (nominated.name,), {})
         filters.mark = self.marks.of("filter", cycle.pod.shape, *(p.name for p in filters.plugins))
         feasible, refusal, seen = find_feasible(cycle, filters, self.next_start, self.percentage)
         if filters.only is None:
             self.next_start = (self.next_start + seen) % len(cycle.nodes)
-        if not feasible:
-            return refusal
-        names = tuple(node.name for node in feasible)
-        if len(feasible) == 1:
-            return Placement(feasible[0], filters.plugins, names, {})
-        scores = score_all(cycle, self.plugins, feasible, self.marks)
-        return Placement(cycle.nodes[choose(scores, self.chance)], filters.plugins, names, scores)
+        return Found(feasible, refusal, filters.plugins) if feasible else refusal
+
+    def pick(self, cycle: Cycle, found: Found, more: Mapping[str, int] = NOTHING) -> Placement:
+        """One of the nodes with the best score; `more` is added to what the plugins say."""
+        names = tuple(node.name for node in found.nodes)
+        if len(found.nodes) == 1:
+            return Placement(found.nodes[0], found.plugins, names, {})
+        scores = score_all(cycle, self.plugins, found.nodes, self.marks)
+        for name in more.keys() & scores.keys():
+            scores[name] += more[name]
+        return Placement(cycle.nodes[choose(scores, self.chance)], found.plugins, names, scores)

@@ -5,7 +5,7 @@ Decisions are made one after the other without awaiting anything; binding happen
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 
 from umiak.api.apps import replicaset, statefulset
 from umiak.api.core import namespace, node, persistentvolume, persistentvolumeclaim, pod, replicationcontroller, service
@@ -15,13 +15,16 @@ from umiak.client.contract import Preconditions, Unreachable
 from umiak.kit.backoff import Backoff
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
+from umiak.objects.meta import Key
 from umiak.objects.types import Object
 from umiak.reconcile.cache import Change
 from umiak.reconcile.context import Runtime
-from umiak.scheduler import preemption
+from umiak.scheduler import consult, preemption
 from umiak.scheduler.cluster import ClusterState
-from umiak.scheduler.contract import Cycle, Event, always
+from umiak.scheduler.contract import Cycle, Event, Hint, always
 from umiak.scheduler.decide import NO_NODES, Decider, Placement, Refusal
+from umiak.scheduler.extender import NAME as EXTENDER
+from umiak.scheduler.extender import Asked, Extender, ExtenderFailed
 from umiak.scheduler.news import News
 from umiak.scheduler.nominations import Nominations
 from umiak.scheduler.plugins.default_preemption import NAME as PREEMPTION
@@ -58,6 +61,10 @@ _READ = (
 )
 
 
+async def _raising(error: Exception) -> None:
+    raise error
+
+
 class Way:
     """What it takes to schedule by one profile."""
 
@@ -73,14 +80,21 @@ class Scheduler:
     """`run` returns only when cancelled."""
 
     def __init__(
-        self, runtime: Runtime, *, profiles: Sequence[Profile] | None = None, backoff: Backoff = BACKOFF
+        self,
+        runtime: Runtime,
+        *,
+        profiles: Sequence[Profile] | None = None,
+        backoff: Backoff = BACKOFF,
+        extenders: Sequence[Extender] = (),
     ) -> None:
         self.ready = asyncio.Event()
         self._runtime = runtime
         given = profiles if profiles is not None else (default_profile(),)
         self._ways = {profile.name: Way(profile, runtime) for profile in given}
-        hints = {p.name: p.retry_on for profile in given for p in profile.plugins}
-        self._queue = Queue({NO_NODES: {Event.NODE_ADDED: always}, **hints}, self._cycle, self._held_by, backoff)
+        hints: dict[str, Mapping[Event, Hint]] = {p.name: p.retry_on for profile in given for p in profile.plugins}
+        hints |= {NO_NODES: {Event.NODE_ADDED: always}, EXTENDER: dict.fromkeys(Event, always)}
+        self._queue = Queue(hints, self._cycle, self._held_by, backoff)
+        self._extenders = extenders
         self._cluster = ClusterState(self._happened)
         self._nominations = Nominations()
         self._work = asyncio.Event()
@@ -168,7 +182,8 @@ class Scheduler:
         count = 0
         while (waiting := self._queue.pop(self._runtime.clock.monotonic())) is not None:
             await self._slots.acquire()
-            work = self._decide(waiting)
+            helpers = [each for each in self._extenders if each.is_interested(waiting.pod.spec)]
+            work = await self._consult(waiting, helpers) if helpers else self._decide(waiting)
             tasks.create_task(self._on_the_side(waiting, work), name=f"scheduling {waiting.pod.key}")
             count += 1
             if count % DECISIONS_IN_A_ROW == 0:
@@ -179,19 +194,50 @@ class Scheduler:
         way = self._ways[waiting.pod.scheduler]
         cycle = self._cycle(waiting.pod)
         decision = way.decider.decide(cycle)
-        if isinstance(decision, Refusal):
-            outcome = self._make_room(way, cycle, decision)
-            self._promise(waiting.pod, outcome)
-            return self._refuse(waiting, decision, outcome)
-        self._cluster.assume(waiting.pod, decision.node.name)
-        self._nominations.remove(waiting.pod.uid)
-        return self._bind(waiting, cycle, decision)
+        if isinstance(decision, Placement):
+            return self._place(waiting, cycle, decision)
+        found = self._look_for_victims(way, cycle, decision)
+        outcome = found if isinstance(found, preemption.Outcome) else preemption.best(found)
+        return self._put_off(waiting, decision, outcome)
 
-    def _make_room(self, way: Way, cycle: Cycle, refusal: Refusal) -> preemption.Outcome:
+    async def _consult(self, waiting: Waiting, helpers: Sequence[Extender]) -> Coroutine[None, None, None]:
+        """As `_decide`, with extenders that have a say; waits for their answers, and decides nothing else meanwhile."""
+        way, cycle, asked = self._ways[waiting.pod.scheduler], self._cycle(waiting.pod), self._asked(waiting.pod)
+        try:
+            decision = await consult.decide(way.decider, cycle, helpers, asked)
+        except ExtenderFailed as error:
+            return _raising(error)
+        if isinstance(decision, Placement):
+            return self._place(waiting, cycle, decision, next((each for each in helpers if each.binds), None))
+        found = self._look_for_victims(way, cycle, decision)
+        return self._put_off(waiting, decision, await consult.make_room(found, cycle, helpers, asked))
+
+    def _asked(self, about: PodView) -> Asked:
+        get = self._runtime.tables.get
+        return Asked(
+            get(pod.KIND, about.key) or {},
+            lambda name: get(node.KIND, Key("", name)) or {},
+            lambda placed: get(pod.KIND, placed.key) or {},
+        )
+
+    def _place(
+        self, waiting: Waiting, cycle: Cycle, placement: Placement, binder: Extender | None = None
+    ) -> Coroutine[None, None, None]:
+        self._cluster.assume(waiting.pod, placement.node.name)
+        self._nominations.remove(waiting.pod.uid)
+        return self._bind(waiting, cycle, placement, binder)
+
+    def _put_off(self, waiting: Waiting, refusal: Refusal, outcome: preemption.Outcome) -> Coroutine[None, None, None]:
+        self._promise(waiting.pod, outcome)
+        return self._refuse(waiting, refusal, outcome)
+
+    def _look_for_victims(
+        self, way: Way, cycle: Cycle, refusal: Refusal
+    ) -> list[preemption.Victims] | preemption.Outcome:
         if not way.preempts:
             return preemption.Outcome(None, "")
         budgets = self._runtime.tables.list(poddisruptionbudget.KIND)
-        return preemption.decide(cycle, way.profile.plugins, refusal, budgets, self._runtime.random)
+        return preemption.look(cycle, way.profile.plugins, refusal, budgets, self._runtime.random)
 
     def _promise(self, about: PodView, outcome: preemption.Outcome) -> None:
         """At once, so that the next decision heeds it; the pod's status tells later."""
@@ -203,7 +249,7 @@ class Scheduler:
     async def _on_the_side(self, waiting: Waiting, work: Coroutine[None, None, None]) -> None:
         try:
             await work
-        except (StatusError, Unreachable, BindingFailed) as error:
+        except (StatusError, Unreachable, BindingFailed, ExtenderFailed) as error:
             self._give_back(waiting, error)
         except Exception as error:  # one odd pod must not stop the scheduling of all others
             log.exception("scheduling %s", waiting.pod.key)
@@ -221,20 +267,23 @@ class Scheduler:
             self._queue.failed(waiting, (), self._runtime.clock.monotonic())
         self._happened(News(Event.POD_REMOVED, waiting.pod, None))
 
-    async def _bind(self, waiting: Waiting, cycle: Cycle, placement: Placement) -> None:
+    async def _bind(self, waiting: Waiting, cycle: Cycle, placement: Placement, binder: Extender | None) -> None:
         chosen, name = waiting.pod, placement.node.name
         for plugin in placement.plugins:
             if plugin.prebind is not None:
                 await plugin.prebind(self._ways[chosen.scheduler].context, cycle, placement.node)
+        await (binder.bind(chosen, name) if binder is not None else self._write_binding(chosen, name))
+        self._queue.done(chosen.key)
+        message = f"Successfully assigned {chosen.namespace}/{chosen.name} to {name}"
+        self._event(chosen, "Normal", "Scheduled", message)
+
+    async def _write_binding(self, chosen: PodView, name: str) -> None:
         target = {"apiVersion": "v1", "kind": "Node", "name": name}
         about = {"name": chosen.name, "namespace": chosen.namespace, "uid": chosen.uid}
         binding = {"apiVersion": "v1", "kind": "Binding", "metadata": about, "target": target}
         await self._runtime.client.create(
             pod.KIND, binding, namespace=chosen.namespace, name=chosen.name, subresource="binding"
         )
-        self._queue.done(chosen.key)
-        message = f"Successfully assigned {chosen.namespace}/{chosen.name} to {name}"
-        self._event(chosen, "Normal", "Scheduled", message)
 
     async def _refuse(self, waiting: Waiting, refusal: Refusal, outcome: preemption.Outcome) -> None:
         """Evicts victims if that helps; tells the pod's owner why it waits; parks the pod."""

@@ -121,6 +121,18 @@ def decide(
     cycle: Cycle, plugins: Sequence[Plugin], refusal: Refusal, budgets: Iterable[Object], chance: random.Random
 ) -> Outcome:
     """What to do for a pod that fits nowhere."""
+    found = look(cycle, plugins, refusal, budgets, chance)
+    return found if isinstance(found, Outcome) else best(found)
+
+
+def best(candidates: Iterable[Victims]) -> Outcome:
+    return Outcome(min(candidates, key=harm), "")
+
+
+def look(
+    cycle: Cycle, plugins: Sequence[Plugin], refusal: Refusal, budgets: Iterable[Object], chance: random.Random
+) -> list[Victims] | Outcome:
+    """Who might have to leave, on each node that comes into question; or that nobody would help."""
     reason = may_preempt(cycle.pod, cycle.nodes.get(cycle.pod.nominated))
     if reason:
         return Outcome(None, f"preemption: {reason}", keeps_nomination=True)
@@ -131,9 +143,7 @@ def decide(
     if filters.refusal is None and hopeful:
         turn = chance.randrange(len(hopeful))
         candidates = candidates_on(cycle, filters.plugins, hopeful[turn:] + hopeful[:turn], known)
-    if candidates:
-        return Outcome(min(candidates, key=harm), "")
-    return Outcome(None, _unhelpful(refusal.nodes, len(hopeful)))
+    return candidates or Outcome(None, _unhelpful(refusal.nodes, len(hopeful)))
 
 
 def candidates_on(

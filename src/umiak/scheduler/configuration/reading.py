@@ -12,6 +12,7 @@ from umiak.scheduler.configuration import arguments
 from umiak.scheduler.configuration.profiles import build, default_sets, merged
 from umiak.scheduler.configuration.structure import ARGS, FILE, KIND, SETS, VERSION
 from umiak.scheduler.configuration.validation import faults
+from umiak.scheduler.extender import Extender, extenders_of, ignored_resources
 from umiak.scheduler.profile import DEFAULT_NAME, Profile, default_plugins
 
 STRICT = "strict decoding error: "
@@ -23,6 +24,7 @@ class Configuration(msgspec.Struct, frozen=True):
 
     described: Object
     profiles: list[Profile]
+    extenders: list[Extender]
     backoff: Backoff
     """How long a pod that failed waits."""
     leader_elect: bool
@@ -125,11 +127,14 @@ def _client_connection(given: Object) -> Object:
 
 def understood(config: Object) -> Configuration:
     """What a right configuration means. Raises Unacceptable for plugins that cannot be had so."""
-    plugins, election = default_plugins(), config["leaderElection"]
+    plugins, election, extenders = default_plugins(), config["leaderElection"], config.get("extenders") or []
+    for profile in config["profiles"]:
+        _leave_to_extenders(profile, ignored_resources(extenders))
     share = config["percentageOfNodesToScore"]
     return Configuration(
         described=config,
         profiles=[build(profile, share, plugins) for profile in config["profiles"]],
+        extenders=extenders_of(extenders),
         backoff=Backoff(first=config["podInitialBackoffSeconds"], limit=config["podMaxBackoffSeconds"]),
         leader_elect=election["leaderElect"],
         lease_seconds=seconds(election, "leaseDuration"),
@@ -137,3 +142,9 @@ def understood(config: Object) -> Configuration:
         retry_period=seconds(election, "retryPeriod"),
         kubeconfig=config["clientConnection"]["kubeconfig"],
     )
+
+
+def _leave_to_extenders(profile: Object, resources: list[str]) -> None:
+    for one in profile["pluginConfig"]:
+        if one["name"] == "NodeResourcesFit" and resources:
+            one["args"]["ignoredResources"] = [*(one["args"].get("ignoredResources") or ()), *resources]
