@@ -129,6 +129,20 @@ async def test_going_back_takes_up_the_old_revision(world: Any) -> None:
         assert await images(world) == {"db-0": "db:1"}
 
 
+async def test_a_revision_from_before_a_new_default_is_no_other(world: Any) -> None:
+    """`stateful_set_control_test.go`, TestStatefulSetControl_getSetRevisions: StatefulSetSemanticRevisionComparison."""
+    async with world.running(CONTROLLER):
+        await world.make(statefulset.KIND, a_set(1))
+        await world.run_pods()
+        [revision] = await world.list(controllerrevision.KIND)
+        del revision["data"]["spec"]["template"]["spec"]["schedulerName"]
+        await world.client.update(controllerrevision.KIND, revision)
+        await world.change(statefulset.KIND, "db", {"metadata": {"annotations": {"a": "b"}}})
+        assert [meta.name(r) for r in await world.list(controllerrevision.KIND)] == [meta.name(revision)]
+        await world.change(statefulset.KIND, "db", {"spec": {"template": {"spec": {"schedulerName": "mine"}}}})
+        assert len(await world.list(controllerrevision.KIND)) == 2
+
+
 async def test_old_revisions_go_beyond_the_limit(world: Any) -> None:
     async with world.running(CONTROLLER):
         await world.make(statefulset.KIND, a_set(1, revisionHistoryLimit=1))

@@ -1,6 +1,7 @@
 """Keeps a StatefulSet's pods, each with a name and storage of its own."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from datetime import timedelta
 
 from umiak.api.apps import controllerrevision, statefulset
@@ -50,6 +51,14 @@ async def _create_revision(ctx: Context, sts: Object, data: Object, count: int, 
         collisions += 1
 
 
+def _means_the_same(sts: Object, revision: Object, data: Object) -> bool:
+    """Whether going back to the revision would change nothing: it may have been written before a new version of the API
+    brought a field with a default."""
+    restored = deepcopy(revisions.apply_template(sts, revision))
+    statefulset.KIND.default(restored)
+    return revisions.records({"data": revisions.template_patch(restored)}, data)
+
+
 async def _revisions(ctx: Context, sts: Object, known: Sequence[Object]) -> tuple[Object, Object, int]:
     """(current, update, collisions): where the set comes from, and where it goes. `known` is sorted."""
     status = sts.get("status") or {}
@@ -60,6 +69,8 @@ async def _revisions(ctx: Context, sts: Object, known: Sequence[Object]) -> tupl
         update = equal[-1]
     elif equal:
         update = await revisions.renumber(ctx, equal[-1], count)
+    elif known and _means_the_same(sts, known[-1], data):
+        update = known[-1]
     else:
         update, collisions = await _create_revision(ctx, sts, data, count, collisions)
     named = status.get("currentRevision")
