@@ -16,10 +16,10 @@ from umiak.controllers._attachable import (
     attachment_name,
     csi_name,
     is_exclusive,
-    is_over,
     of_inline,
     split_csi_name,
 )
+from umiak.controllers._pods import has_ended
 from umiak.controllers.attach_detach import CONTROLLER, MANAGED
 from umiak.objects.types import Object
 from umiak.testing.cluster import Cluster
@@ -248,6 +248,6 @@ def test_names_can_be_read_back() -> None:
         ({"phase": "Running", "containerStatuses": [{"state": {"terminated": {}}}]}, False, False),
     ],
 )
-def test_when_a_pod_is_over(status: Object, going: bool, over: bool) -> None:
+def test_when_a_pod_has_ended(status: Object, going: bool, over: bool) -> None:
     about = {"deletionTimestamp": "2026-01-01T00:00:00Z"} if going else {}
-    assert is_over({"metadata": about, "spec": {}, "status": status}) is over
+    assert has_ended({"metadata": about, "spec": {}, "status": status}) is over

@@ -7,7 +7,8 @@ import pytest
 from umiak.api.core.persistentvolume import KIND as VOLUME
 from umiak.api.core.persistentvolumeclaim import KIND as CLAIM
 from umiak.controllers._migration import moved_of
-from umiak.controllers.volume_expand import BEFORE_RESIZE, CONTROLLER, RESIZER, WAITING, grows, message_of, wants_more
+from umiak.controllers._volumes import BEFORE_RESIZE
+from umiak.controllers.volume_expand import CONTROLLER, RESIZER, WAITING, grows, message_of, wants_more
 from umiak.objects import meta
 from umiak.objects.types import Object
 from umiak.testing.cluster import Cluster

@@ -9,6 +9,7 @@ from umiak.api.core.persistentvolume import KIND as VOLUME
 from umiak.api.core.persistentvolumeclaim import KIND as CLAIM
 from umiak.api.core.pod import KIND as POD
 from umiak.api.storage.storageclass import KIND as STORAGE_CLASS
+from umiak.controllers import _volumes as rules
 from umiak.controllers import local_path, persistentvolume, pv_protection, pvc_protection
 from umiak.controllers._volumes import SELECTED_NODE, best_match, mismatch
 from umiak.objects import meta
@@ -94,7 +95,7 @@ async def test_a_released_volume_is_kept_or_failed(cluster: Cluster) -> None:
         await cluster.delete(CLAIM, f"for-{name}", "shop")
     assert await phases(cluster) == {"retain": "Released", "delete": "Failed"}
     failed = await cluster.find(VOLUME, "delete") or {}
-    text = 'error getting deleter volume plugin for volume "delete": no volume plugin matched'
+    text = 'error getting deleter volume plugin for volume "delete": no deletable volume plugin matched'
     assert failed["status"]["message"] == text
 
 
@@ -124,6 +125,20 @@ async def test_others_provisioners_are_asked(cluster: Cluster) -> None:
     ((reason, message),) = await messages(cluster)
     assert reason == "ExternalProvisioning"
     assert message.startswith("Waiting for a volume to be created either by the external provisioner 'example.com/x'")
+
+
+async def test_provisioners_that_would_be_built_in_are_missed(cluster: Cluster) -> None:
+    await cluster.create(STORAGE_CLASS, storage_class("none", provisioner="kubernetes.io/no-provisioner"))
+    await cluster.create(CLAIM, claim("data", storageClassName="none"))
+    text = "no volume plugin matched name: kubernetes.io/no-provisioner"
+    assert await messages(cluster) == [("ProvisioningFailed", text)]
+
+
+async def test_provisioners_that_moved_are_asked_under_their_new_name(cluster: Cluster) -> None:
+    await cluster.create(STORAGE_CLASS, storage_class("old", provisioner="kubernetes.io/cinder"))
+    await cluster.create(CLAIM, claim("data", storageClassName="old"))
+    found = await cluster.find(CLAIM, "data", "shop") or {}
+    assert meta.annotations(found)["volume.kubernetes.io/storage-provisioner"] == "cinder.csi.openstack.org"
 
 
 async def test_the_default_class_is_given_later_too(cluster: Cluster) -> None:
@@ -221,3 +236,106 @@ def test_fewer_access_modes_are_preferred_to_less_space() -> None:
     found = best_match(claim("c"), [rich, plain], only_promised=False)
     assert found is plain
     assert best_match(claim("c"), [rich, plain], only_promised=True) is None
+
+
+MOVED = {"pv.kubernetes.io/provisioned-by": "kubernetes.io/cinder"}
+TO_CINDER = {"pv.kubernetes.io/migrated-to": "cinder.csi.openstack.org"}
+BUILT_IN = {"pv.kubernetes.io/provisioned-by": "kubernetes.io/glusterfs"}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "finalizers", "policy", "want"),
+    [
+        pytest.param({}, ["x"], "Delete", None, id="made by hand"),
+        pytest.param({"pv.kubernetes.io/provisioned-by": "d"}, [], "Delete", None, id="a driver's"),
+        pytest.param(MOVED, [], "Delete", (MOVED | TO_CINDER, []), id="moved into a driver"),
+        pytest.param(MOVED | TO_CINDER, [], "Delete", None, id="moved, and said so"),
+        pytest.param(
+            MOVED | TO_CINDER, [rules.BUILT_IN_FINALIZER], "Delete", (MOVED | TO_CINDER, []), id="moved later"
+        ),
+        pytest.param(BUILT_IN | TO_CINDER, [], "Retain", (BUILT_IN, []), id="moved back"),
+        pytest.param(BUILT_IN, [], "Delete", (BUILT_IN, [rules.BUILT_IN_FINALIZER]), id="to be deleted by a plugin"),
+        pytest.param(BUILT_IN, [rules.BUILT_IN_FINALIZER], "Retain", (BUILT_IN, []), id="no longer to be deleted"),
+        pytest.param(BUILT_IN, [rules.EXTERNAL_FINALIZER], "Retain", (BUILT_IN, []), id="left by a driver"),
+    ],
+)
+def test_migration_of_volumes(
+    annotations: dict[str, str], finalizers: list[str], policy: str, want: tuple[dict[str, str], list[str]] | None
+) -> None:
+    """`updateVolumeMigrationAnnotationsAndFinalizers` of the reference."""
+    given = volume("v", persistentVolumeReclaimPolicy=policy)
+    given["metadata"] |= {"annotations": annotations, "finalizers": finalizers}
+    made = rules.migrated_volume(given)
+    assert (None if made is None else (meta.annotations(made), made["metadata"]["finalizers"])) == want
+
+
+@pytest.mark.parametrize(
+    ("annotations", "want"),
+    [
+        ({}, None),
+        ({"volume.kubernetes.io/storage-provisioner": "example.com/x"}, None),
+        ({"volume.beta.kubernetes.io/storage-provisioner": "kubernetes.io/cinder"}, "cinder.csi.openstack.org"),
+        ({"volume.kubernetes.io/storage-provisioner": "kubernetes.io/gce-pd"}, "pd.csi.storage.gke.io"),
+    ],
+)
+def test_migration_of_claims(annotations: dict[str, str], want: str | None) -> None:
+    made = rules.migrated_claim({"metadata": {"annotations": annotations}})
+    assert (None if made is None else meta.annotations(made)[rules.MIGRATED_TO]) == want
+
+
+@pytest.mark.parametrize(
+    ("annotations", "source", "fault"),
+    [
+        ({}, {"csi": {"driver": "d"}}, ""),
+        ({"pv.kubernetes.io/provisioned-by": "example.com/x"}, {"nfs": {}}, ""),
+        (BUILT_IN, {"glusterfs": {}}, "no volume plugin matched name: kubernetes.io/glusterfs"),
+        ({}, {"hostPath": {"path": "/data"}}, "host_path deleter only supports /tmp/.+ but received provided /data"),
+        (
+            {},
+            {"nfs": {"path": "/"}},
+            'error getting deleter volume plugin for volume "v": no deletable volume plugin matched',
+        ),
+        ({}, {"local": {"path": "/"}}, 'error getting deleter volume plugin for volume "v": no volume plugin matched'),
+    ],
+)
+def test_who_deletes_volumes(annotations: dict[str, str], source: Object, fault: str) -> None:
+    assert rules.deletion_fault({"metadata": {"name": "v", "annotations": annotations}, "spec": source}) == fault
+
+
+CAPACITY = {"storage": "5Gi"}
+
+
+@pytest.mark.parametrize(
+    ("before", "annotations", "attributes", "want"),
+    [
+        pytest.param({"phase": "Pending"}, {}, None, {"capacity": CAPACITY}, id="bound now"),
+        pytest.param(
+            {"phase": "Pending"},
+            {rules.BEFORE_RESIZE: "1Gi"},
+            None,
+            {"capacity": {"storage": "1Gi"}},
+            id="its file system has yet to grow",
+        ),
+        pytest.param(
+            {"phase": "Pending"},
+            {},
+            "fast",
+            {"capacity": CAPACITY, "currentVolumeAttributesClassName": "fast"},
+            id="with attributes",
+        ),
+        pytest.param(
+            {"phase": "Bound", "capacity": {"storage": "1Gi"}, "currentVolumeAttributesClassName": "slow"},
+            {},
+            "fast",
+            {"capacity": {"storage": "1Gi"}, "currentVolumeAttributesClassName": "slow"},
+            id="bound before: size and attributes are its resizer's",
+        ),
+    ],
+)
+def test_what_a_claim_gets(before: Object, annotations: dict[str, str], attributes: str | None, want: Object) -> None:
+    """`updateClaimStatus` of the reference."""
+    given = volume("v", "5Gi", **({"volumeAttributesClassName": attributes} if attributes else {}))
+    given["metadata"]["annotations"] = annotations
+    status = rules.claim_status({"status": before}, "Bound", given)
+    assert status == {"phase": "Bound", "accessModes": ["ReadWriteOnce"], **want}
+    assert rules.claim_status({"status": status}, "Lost", None) == {"phase": "Lost"}

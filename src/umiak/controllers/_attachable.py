@@ -10,7 +10,6 @@ from hashlib import sha256
 import msgspec
 
 from umiak.controllers import _migration as migration
-from umiak.controllers._pods import is_terminal
 from umiak.controllers._volumes import claim_names
 from umiak.objects import meta
 from umiak.objects.types import Object
@@ -116,16 +115,6 @@ def of_attachment(attachment: Object, volume: Object | None) -> Volume | None:
 def attaches(driver: Object | None) -> bool:
     """Whether a driver attaches at all; one that nobody registered does."""
     return driver is None or (driver.get("spec") or {}).get("attachRequired") is not False
-
-
-def is_over(pod: Object) -> bool:
-    """Whether a pod needs its volumes no longer: it ended, or is being deleted with nothing running."""
-    if is_terminal(pod):
-        return True
-    status = pod.get("status") or {}
-    kinds = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
-    states = [c.get("state") or {} for k in kinds for c in status.get(k) or ()]
-    return meta.is_being_deleted(pod) and all("terminated" in s or "waiting" in s for s in states)
 
 
 def may_need_attaching(pod: Object) -> bool:

@@ -11,6 +11,7 @@ from umiak.objects.types import Object
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 MAX_POD_PREFIX = 253
+STATUSES = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
 _PHASE_RANK = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 
@@ -49,6 +50,15 @@ def is_active(pod: Object) -> bool:
 def is_terminating(pod: Object) -> bool:
     """Being deleted while its containers may still run."""
     return not is_terminal(pod) and meta.is_being_deleted(pod)
+
+
+def has_ended(pod: Object) -> bool:
+    """Whether none of its containers runs, nor ever will."""
+    if is_terminal(pod) or not meta.is_being_deleted(pod):
+        return is_terminal(pod)
+    status = pod.get("status") or {}
+    states = [found.get("state") or {} for field in STATUSES for found in status.get(field) or ()]
+    return all("terminated" in state or "waiting" in state for state in states)
 
 
 def ready_since(pod: Object) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from umiak.controllers import _migration as migration
 from umiak.objects import meta, quantity
 from umiak.objects.quantity import Quantity
 from umiak.objects.selectors import from_label_selector
@@ -17,7 +18,10 @@ BETA_STORAGE_PROVISIONER = "volume.beta.kubernetes.io/storage-provisioner"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 BETA_DEFAULT_CLASS = "storageclass.beta.kubernetes.io/is-default-class"
 CLASS = "volume.beta.kubernetes.io/storage-class"
-NO_PROVISIONER = "kubernetes.io/no-provisioner"
+BEFORE_RESIZE = "volume.alpha.kubernetes.io/pre-resize-capacity"
+BUILT_IN = "kubernetes.io/"
+BUILT_IN_FINALIZER = "kubernetes.io/pv-controller"
+EXTERNAL_FINALIZER = "external-provisioner.volume.kubernetes.io/finalizer"
 
 
 def spec(obj: Object) -> Object:
@@ -170,18 +174,107 @@ def bound_claim(claim: Object, volume: Object) -> Object | None:
 def claim_status(claim: Object, new_phase: str, volume: Object | None) -> Object:
     """The claim's status in `new_phase`: what it got of the volume, nothing without one.
 
-    A claim bound already keeps its capacity: it may be growing.
+    A claim bound already keeps its capacity and its attributes: it may be growing, or being modified.
     """
     status = dict(claim.get("status") or {})
     if volume is None:
         for field in ("accessModes", "capacity", "currentVolumeAttributesClassName"):
             status.pop(field, None)
-    else:
-        status["accessModes"] = spec(volume).get("accessModes")
-        if phase(claim) != new_phase or not status.get("capacity"):
-            status["capacity"] = {"storage": (spec(volume).get("capacity") or {}).get("storage")}
+        return status | {"phase": new_phase}
+    status["accessModes"] = spec(volume).get("accessModes")
+    if phase(claim) != new_phase:
+        status["capacity"] = _capacity_of(claim, volume)
+    if phase(claim) == "Pending" and new_phase == "Bound":
+        status.pop("currentVolumeAttributesClassName", None)
         attributes = spec(volume).get("volumeAttributesClassName")
-        if phase(claim) != new_phase and attributes:
+        if attributes is not None:
             status["currentVolumeAttributesClassName"] = attributes
-    status["phase"] = new_phase
-    return status
+    return status | {"phase": new_phase}
+
+
+def _capacity_of(claim: Object, volume: Object) -> Object:
+    """What a claim gets with its volume: the size before a growth whose file system has not grown yet."""
+    before = (claim.get("status") or {}).get("capacity") or {}
+    earlier = meta.annotations(volume).get(BEFORE_RESIZE)
+    if earlier is not None:
+        return {**before, "storage": earlier}
+    had = before.get("storage")
+    if had is not None and quantity.parse(had) == capacity(volume):
+        return before
+    return dict(spec(volume).get("capacity") or {})
+
+
+# volume types of old
+
+
+def provisioner_of(storage_class: Object) -> str:
+    """Who makes volumes of the class: the CSI driver, for a plugin that moved into one."""
+    named = str(storage_class["provisioner"])
+    return migration.driver_of_plugin(named) or named
+
+
+def is_missing_plugin(provisioner: str) -> bool:
+    """Whether it would have to be built in, and is not."""
+    return provisioner.startswith(BUILT_IN) and not migration.driver_of_plugin(provisioner)
+
+
+def _migrated(annotations: dict[str, str], plugin: str | None) -> dict[str, str]:
+    """The annotations with the driver that took over from `plugin`, without it when none did."""
+    if plugin is None:
+        return annotations
+    driver = migration.driver_of_plugin(plugin)
+    others = {k: v for k, v in annotations.items() if k != MIGRATED_TO}
+    return {**others, MIGRATED_TO: driver} if driver else others
+
+
+def migrated_claim(claim: Object) -> Object | None:
+    """The claim with the driver that its plugin moved into; None when it says so already."""
+    annotations = meta.annotations(claim)
+    plugin = annotations.get(STORAGE_PROVISIONER, annotations.get(BETA_STORAGE_PROVISIONER))
+    wanted = _migrated(annotations, plugin)
+    return None if wanted == annotations else _with(claim, wanted, finalizers=None)
+
+
+def migrated_volume(volume: Object) -> Object | None:
+    """The volume with the driver that its plugin moved into, and with the finalizer that its plugin needs."""
+    annotations = meta.annotations(volume)
+    wanted, finalizers = _migrated(annotations, annotations.get(PROVISIONED_BY)), _protected(volume)
+    present = meta.metadata(volume).get("finalizers") or []
+    return None if (wanted, finalizers) == (annotations, present) else _with(volume, wanted, finalizers)
+
+
+def _protected(volume: Object) -> list[str]:
+    """Finalizers: a volume that a built-in plugin made, and has to delete, does not go before that is done."""
+    present: list[str] = meta.metadata(volume).get("finalizers") or []
+    plugin = meta.annotations(volume).get(PROVISIONED_BY)
+    if plugin is None or not plugin.startswith(BUILT_IN):
+        return present
+    if migration.driver_of_plugin(plugin):
+        return [f for f in present if f != BUILT_IN_FINALIZER]
+    others = [f for f in present if f != EXTERNAL_FINALIZER]
+    policy = spec(volume).get("persistentVolumeReclaimPolicy")
+    if policy == "Delete":
+        return others if BUILT_IN_FINALIZER in others else [*others, BUILT_IN_FINALIZER]
+    return [f for f in others if f != BUILT_IN_FINALIZER]
+
+
+def _with(obj: Object, annotations: dict[str, str], finalizers: list[str] | None) -> Object:
+    about = {**obj["metadata"], "annotations": annotations}
+    if finalizers is not None:
+        about["finalizers"] = finalizers
+    return {**obj, "metadata": about}
+
+
+def deletion_fault(volume: Object) -> str:
+    """Why a released volume that is to be deleted cannot be; empty when somebody outside will do it."""
+    annotations = meta.annotations(volume)
+    plugin = annotations.get(PROVISIONED_BY)
+    if plugin:
+        return f"no volume plugin matched name: {plugin}" if is_missing_plugin(plugin) else ""
+    if MIGRATED_TO in annotations or spec(volume).get("csi"):
+        return ""
+    found = spec(volume).get("hostPath")
+    if found and not found["path"].startswith("/tmp/"):
+        return f"host_path deleter only supports /tmp/.+ but received provided {found['path']}"
+    why = "no deletable volume plugin matched" if found or spec(volume).get("nfs") else "no volume plugin matched"
+    return f'error getting deleter volume plugin for volume "{meta.name(volume)}": {why}'

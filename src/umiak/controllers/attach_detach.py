@@ -32,7 +32,7 @@ from umiak.controllers._attachments import (
 )
 from umiak.controllers._memory import Memory, Places
 from umiak.controllers._migration import Untranslatable
-from umiak.controllers._pods import is_ready, node_name
+from umiak.controllers._pods import has_ended, is_ready, node_name
 from umiak.controllers._volumes import claim_names, phase
 from umiak.controllers._waits import Waits
 from umiak.controllers.pod_gc import OUT_OF_SERVICE
@@ -76,7 +76,7 @@ def pods_on(cache: Cache, node: str) -> list[Object]:
 
     def still(key: Key) -> Object | None:
         pod = cache.get(POD, key)
-        return pod if pod is not None and node_name(pod) == node and not attachable.is_over(pod) else None
+        return pod if pod is not None and node_name(pod) == node and not has_ended(pod) else None
 
     return PODS.find(cache, node, still)
 
@@ -277,7 +277,7 @@ def pod_matters(old: Object | None, new: Object | None) -> bool:
     pod = new or old
     if pod is None or not node_name(pod) or not attachable.may_need_attaching(pod):
         return False
-    return old is None or new is None or not node_name(old) or attachable.is_over(old) != attachable.is_over(new)
+    return old is None or new is None or not node_name(old) or has_ended(old) != has_ended(new)
 
 
 def nodes_of_claim(claim: Object, cache: Cache) -> Iterable[Key]:

@@ -36,6 +36,9 @@ class Misbound(Exception):
 
 
 async def sync_claim(ctx: Context, claim: Object) -> Outcome:
+    better = rules.migrated_claim(claim)
+    if better is not None:
+        claim = await ctx.client.update(CLAIM, better)
     if rules.BIND_COMPLETED in meta.annotations(claim):
         await _sync_bound(ctx, claim)
         return DONE
@@ -92,12 +95,13 @@ async def _ask_provisioner(ctx: Context, claim: Object, storage_class: Object | 
         ctx.events.event(claim, "Warning", "ProvisioningFailed", message)
         await set_claim_phase(ctx, claim, "Pending", None)
         return
-    provisioner = storage_class["provisioner"]
-    if provisioner == rules.NO_PROVISIONER:
-        await set_claim_phase(ctx, claim, "Pending", None)
+    provisioner = rules.provisioner_of(storage_class)
+    if rules.is_missing_plugin(provisioner):
+        message = f"no volume plugin matched name: {provisioner}"
+        ctx.events.event(claim, "Warning", "ProvisioningFailed", message)
         return
     wanted = {rules.STORAGE_PROVISIONER: provisioner, rules.BETA_STORAGE_PROVISIONER: provisioner}
-    if not wanted.items() <= meta.annotations(claim).items():
+    if meta.annotations(claim).get(rules.STORAGE_PROVISIONER) != provisioner:
         about = {**claim["metadata"], "annotations": {**meta.annotations(claim), **wanted}}
         claim = await ctx.client.update(CLAIM, {**claim, "metadata": about})
     message = (
@@ -129,7 +133,9 @@ async def _sync_named(ctx: Context, claim: Object) -> Outcome:
     else:
         ctx.events.event(claim, "Warning", "FailedBinding", f'volume "{name}" already bound to a different claim.')
         if rules.BOUND_BY_CONTROLLER in meta.annotations(claim):
-            raise Misbound(f'invalid binding of claim "{meta.key(claim)}" to volume "{name}"')
+            ref = spec(volume)["claimRef"]
+            taken = f'volume already claimed by "{ref.get("namespace")}/{ref.get("name")}"'
+            raise Misbound(f'invalid binding of claim "{meta.key(claim)}" to volume "{name}": {taken}')
     await set_claim_phase(ctx, claim, "Pending", None)
     return LOOK_AGAIN
 
@@ -179,6 +185,9 @@ async def bind(ctx: Context, volume: Object, claim: Object) -> None:
 
 
 async def sync_volume(ctx: Context, volume: Object) -> None:
+    better = rules.migrated_volume(volume)
+    if better is not None:
+        volume = await ctx.client.update(VOLUME, better)
     ref = spec(volume).get("claimRef")
     if not ref or not ref.get("uid"):
         await set_volume_phase(ctx, volume, "Available")
@@ -237,9 +246,8 @@ async def _release(ctx: Context, volume: Object) -> None:
         await _fail(ctx, volume, "VolumeFailedRecycle", "No recycler plugin found for the volume!")
     elif policy != "Delete":
         await _fail(ctx, volume, "VolumeUnknownReclaimPolicy", "Volume has unrecognized PersistentVolumeReclaimPolicy")
-    elif rules.PROVISIONED_BY not in annotations and not spec(volume).get("csi"):
-        message = f'error getting deleter volume plugin for volume "{meta.name(volume)}": no volume plugin matched'
-        await _fail(ctx, volume, "VolumeFailedDelete", message)
+    elif fault := rules.deletion_fault(volume):
+        await _fail(ctx, volume, "VolumeFailedDelete", fault)
 
 
 async def _fail(ctx: Context, volume: Object, reason: str, message: str) -> None:

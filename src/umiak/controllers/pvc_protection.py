@@ -8,7 +8,7 @@ from umiak.api.core.persistentvolumeclaim import KIND as CLAIM
 from umiak.api.core.pod import KIND as POD
 from umiak.api.kind import Kind
 from umiak.controllers._memory import Places
-from umiak.controllers._pods import is_terminal, node_name
+from umiak.controllers._pods import has_ended, node_name
 from umiak.controllers._status import find_condition, new_condition
 from umiak.controllers.persistentvolume import claims_of
 from umiak.objects import meta
@@ -20,7 +20,6 @@ FINALIZER = "kubernetes.io/pvc-protection"
 UNUSED = "Unused"
 USED_BECAUSE = ("PodUsingPVC", "A pod is currently referencing this PVC")
 UNUSED_BECAUSE = ("NoPodsUsingPVC", "No pods are currently referencing this PVC")
-STATUSES = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
 PODS = Places()
 """Keys of pods by the keys of the claims they name."""
 
@@ -53,15 +52,6 @@ def _volumes(pod: Object, claim: Object, *, ephemeral: bool) -> bool:
 def is_shut_down(pod: Object) -> bool:
     """Whether its node is done with it, or it was deleted by force: it only waits for its finalizers."""
     return meta.is_being_deleted(pod) and meta.metadata(pod).get("deletionGracePeriodSeconds") == 0
-
-
-def has_ended(pod: Object) -> bool:
-    """Whether none of its containers runs, nor ever will."""
-    if is_terminal(pod) or not meta.is_being_deleted(pod):
-        return is_terminal(pod)
-    status = pod.get("status") or {}
-    states = [found.get("state") or {} for field in STATUSES for found in status.get(field) or ()]
-    return all("terminated" in state or "waiting" in state for state in states)
 
 
 def holds(pod: Object, claim: Object) -> bool:

@@ -7,14 +7,13 @@ to name the driver on claims whose volumes are of a type that moved into one (KE
 from umiak.api.core.persistentvolume import KIND as VOLUME
 from umiak.api.core.persistentvolumeclaim import KIND as CLAIM
 from umiak.controllers._migration import Moved, moved_of
-from umiak.controllers._volumes import phase, requested
+from umiak.controllers._volumes import BEFORE_RESIZE, phase, requested
 from umiak.objects import meta, quantity
 from umiak.objects.meta import Key
 from umiak.objects.quantity import Quantity
 from umiak.objects.types import Object
 from umiak.reconcile.contract import DONE, Context, Controller, Outcome
 
-BEFORE_RESIZE = "volume.alpha.kubernetes.io/pre-resize-capacity"
 RESIZER = "volume.kubernetes.io/storage-resizer"
 REASON = "ExternalExpanding"
 WAITING = "waiting for an external controller to expand this PVC"
