@@ -3,8 +3,7 @@
 from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, NONE, column, number
-from umiak.api.common.checks import nonnegative
-from umiak.api.common.workloads import immutable
+from umiak.api.common.checks import immutable, nonnegative
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, required
 from umiak.objects.meta import controller_of

@@ -5,6 +5,7 @@ from umiak.api.common.cells import AGE, NAME, column, number
 from umiak.api.common.checks import (
     amount_of,
     at_most_everything,
+    immutable,
     is_empty_selector,
     label_selector,
     nonnegative,
@@ -15,15 +16,7 @@ from umiak.api.common.pod_defaults import default_template
 from umiak.api.common.pod_validation import pod_template
 from umiak.api.common.pod_warnings import of_template
 from umiak.api.common.strategy import keep_status, only_status
-from umiak.api.common.workloads import (
-    NO_MATCH,
-    counters,
-    immutable,
-    not_decremented,
-    runs_for_ever,
-    shown_labels,
-    template_labels,
-)
+from umiak.api.common.workloads import NO_MATCH, counters, not_decremented, runs_for_ever, shown_labels, template_labels
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, invalid_value, not_supported, required
 from umiak.objects.types import Object

@@ -4,7 +4,7 @@ from typing import Any
 
 from umiak.api.common import cells
 from umiak.api.common.cells import AGE, NAME, column, number
-from umiak.api.common.checks import amount_of, at_most_everything, nonnegative, number_or_percent
+from umiak.api.common.checks import amount_of, at_most_everything, immutable, nonnegative, number_or_percent
 from umiak.api.common.pod_defaults import default_template
 from umiak.api.common.pod_warnings import of_template
 from umiak.api.common.strategy import keep_status, only_status, reset_status
@@ -12,7 +12,6 @@ from umiak.api.common.workloads import (
     at_most_replicas,
     available_are_ready,
     counters,
-    immutable,
     not_decremented,
     selector_of,
     template_of,

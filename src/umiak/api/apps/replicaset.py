@@ -2,18 +2,11 @@
 
 from umiak.api.common import cells
 from umiak.api.common.cells import AGE, NAME, column, number
-from umiak.api.common.checks import nonnegative
+from umiak.api.common.checks import immutable, nonnegative
 from umiak.api.common.pod_defaults import default_template
 from umiak.api.common.pod_warnings import of_template
 from umiak.api.common.strategy import keep_status, only_status
-from umiak.api.common.workloads import (
-    at_most_replicas,
-    available_are_ready,
-    counters,
-    immutable,
-    selector_of,
-    template_of,
-)
+from umiak.api.common.workloads import at_most_replicas, available_are_ready, counters, selector_of, template_of
 from umiak.api.kind import Scale
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, invalid_value

@@ -4,7 +4,15 @@ from typing import Any
 
 from umiak.api.common import cells
 from umiak.api.common.cells import AGE, NAME, column
-from umiak.api.common.checks import amount_of, at_most_everything, check, nonnegative, number_or_percent, one_of
+from umiak.api.common.checks import (
+    amount_of,
+    at_most_everything,
+    check,
+    immutable,
+    nonnegative,
+    number_or_percent,
+    one_of,
+)
 from umiak.api.common.metadata import label
 from umiak.api.common.pod_defaults import default_claim_spec, default_template
 from umiak.api.common.pod_warnings import of_template
@@ -14,7 +22,6 @@ from umiak.api.common.workloads import (
     at_most_replicas,
     available_are_ready,
     counters,
-    immutable,
     not_decremented,
     runs_for_ever,
     selector_of,

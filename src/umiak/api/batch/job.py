@@ -4,12 +4,12 @@ from typing import Any
 
 from umiak.api.common import cells
 from umiak.api.common.cells import AGE, NAME, column, condition_is_true, human_duration, seconds_of
-from umiak.api.common.checks import label_selector, selector_matches
+from umiak.api.common.checks import immutable, label_selector, selector_matches
 from umiak.api.common.job_defaults import default_job_spec
 from umiak.api.common.job_validation import job_spec
 from umiak.api.common.pod_warnings import of_template
 from umiak.api.common.strategy import keep_status, only_status
-from umiak.api.common.workloads import NO_MATCH, immutable, shown_labels, template_labels
+from umiak.api.common.workloads import NO_MATCH, shown_labels, template_labels
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, invalid_value, required
 from umiak.objects.types import Object

@@ -3,9 +3,8 @@
 import re
 
 from umiak.api.common.cells import NAME, NONE, column, or_else
-from umiak.api.common.checks import Errors
+from umiak.api.common.checks import Errors, immutable
 from umiak.api.common.signers import signer_name
-from umiak.api.common.workloads import immutable
 from umiak.api.registry import builtin
 from umiak.objects import names
 from umiak.objects.errors import FieldError, invalid_value

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from umiak.api.common.metadata import label_key, label_value, validate_labels
+from umiak.api.common.metadata import IMMUTABLE, label_key, label_value, validate_labels
 from umiak.objects import names
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value, not_supported, required
 from umiak.objects.types import Object
@@ -31,6 +31,17 @@ _header = re.compile(_HEADER).fullmatch
 _PERCENT = "[0-9]+%"
 _percent = re.compile(_PERCENT).fullmatch
 _HTTP_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
+
+
+def immutable(new: Any, old: Any, path: str, errors: Errors) -> None:
+    if new != old:
+        errors.append(invalid_value(path, new, IMMUTABLE))
+
+
+def declared_immutable(new: Any, old: Any, path: str, errors: Errors) -> None:
+    """As `immutable`, for fields of which the reference's generated rules say so; these show no value."""
+    if new != old:
+        errors.append(invalid_value(path, None, IMMUTABLE))
 
 
 def check(texts: Callable[[str], list[str]], value: str, path: str, errors: Errors) -> None:

@@ -1,7 +1,5 @@
 """Validates what the kinds that make pods share: a selector and a template that agree."""
 
-from typing import Any
-
 from umiak.api.common.checks import (
     NEGATIVE,
     Errors,
@@ -14,7 +12,6 @@ from umiak.objects.errors import field_forbidden, invalid_value, not_supported, 
 from umiak.objects.types import Object
 
 NO_MATCH = "`selector` does not match template `labels`"
-IMMUTABLE = "field is immutable"
 
 
 def template_labels(spec: Object) -> dict[str, str]:
@@ -60,17 +57,6 @@ def runs_for_ever(spec: Object, owner: str, path: str, errors: Errors) -> None:
     if template.get("activeDeadlineSeconds") is not None:
         text = f"activeDeadlineSeconds in {owner} is not Supported"
         errors.append(field_forbidden(f"{path}.template.spec.activeDeadlineSeconds", text))
-
-
-def immutable(new: Any, old: Any, path: str, errors: Errors) -> None:
-    if new != old:
-        errors.append(invalid_value(path, new, IMMUTABLE))
-
-
-def declared_immutable(new: Any, old: Any, path: str, errors: Errors) -> None:
-    """As `immutable`, for fields of which the reference's generated rules say so; these show no value."""
-    if new != old:
-        errors.append(invalid_value(path, None, IMMUTABLE))
 
 
 def counters(status: Object, names: tuple[str, ...], errors: Errors) -> None:

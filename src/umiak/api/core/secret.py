@@ -4,8 +4,7 @@ import base64
 import json
 
 from umiak.api.common.cells import AGE, NAME, column, counts, reads
-from umiak.api.common.checks import check, config_key_faults
-from umiak.api.common.workloads import immutable
+from umiak.api.common.checks import check, config_key_faults, immutable
 from umiak.api.faults import described
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value, required, too_long

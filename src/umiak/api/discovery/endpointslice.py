@@ -5,10 +5,9 @@ from typing import Any
 
 from umiak.api.common.address_warnings import address_warnings
 from umiak.api.common.cells import AGE, NAME, UNSET, column, reads
-from umiak.api.common.checks import check, ip_address, one_of
+from umiak.api.common.checks import check, declared_immutable, ip_address, one_of
 from umiak.api.common.endpoint_ips import endpoint_ip
 from umiak.api.common.metadata import label_key
-from umiak.api.common.workloads import declared_immutable
 from umiak.api.registry import builtin
 from umiak.objects import names
 from umiak.objects.errors import FieldError, duplicate, invalid_value, not_supported, required, too_many

@@ -3,8 +3,7 @@
 from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, NONE, column, reads
-from umiak.api.common.checks import check, domain_prefixed_path
-from umiak.api.common.workloads import immutable
+from umiak.api.common.checks import check, domain_prefixed_path, immutable
 from umiak.api.registry import builtin
 from umiak.objects import names
 from umiak.objects.errors import FieldError, field_forbidden, not_supported, required, too_long

@@ -4,8 +4,7 @@ import ipaddress
 from typing import Any
 
 from umiak.api.common.cells import NAME, NONE, column
-from umiak.api.common.checks import check
-from umiak.api.common.workloads import declared_immutable
+from umiak.api.common.checks import check, declared_immutable
 from umiak.api.registry import builtin
 from umiak.objects import names
 from umiak.objects.errors import FieldError, required

@@ -1,11 +1,10 @@
 """RuntimeClass: which container runtime runs a pod."""
 
 from umiak.api.common.cells import AGE, NAME, column, reads
-from umiak.api.common.checks import check, label_selector
+from umiak.api.common.checks import check, declared_immutable, label_selector
 from umiak.api.common.pod_scheduling import tolerations
 from umiak.api.common.pod_warnings import OLD_LABELS
 from umiak.api.common.resource_requirements import requirements
-from umiak.api.common.workloads import declared_immutable
 from umiak.api.registry import builtin
 from umiak.objects import names
 from umiak.objects.errors import FieldError, required

@@ -3,9 +3,9 @@
 from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, column
+from umiak.api.common.checks import declared_immutable
 from umiak.api.common.device_requests import claim_spec, default_claim_spec, default_tolerations
 from umiak.api.common.strategy import keep_status, nothing_but_status, reset_status
-from umiak.api.common.workloads import declared_immutable
 from umiak.api.registry import builtin
 from umiak.api.resource._claim_status import validate_status
 from umiak.objects.errors import FieldError

@@ -1,10 +1,9 @@
 """ResourceSlice: devices that a driver offers."""
 
 from umiak.api.common.cells import AGE, NAME, column, reads
-from umiak.api.common.checks import Errors, check
+from umiak.api.common.checks import Errors, check, immutable
 from umiak.api.common.device_requests import default_time, taint
 from umiak.api.common.pod_scheduling import node_selector
-from umiak.api.common.workloads import immutable
 from umiak.api.registry import builtin
 from umiak.objects import names
 from umiak.objects.errors import FieldError, duplicate, invalid_value, required, too_long, too_many

@@ -1,8 +1,7 @@
 """PriorityClass: which pods go first."""
 
 from umiak.api.common.cells import AGE, NAME, column, number, reads
-from umiak.api.common.checks import filled_one_of
-from umiak.api.common.workloads import immutable
+from umiak.api.common.checks import filled_one_of, immutable
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, field_forbidden
 from umiak.objects.types import Object

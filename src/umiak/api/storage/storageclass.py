@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from umiak.api.common.cells import AGE, NAME, column, reads
-from umiak.api.common.checks import check, duplicates, one_of
+from umiak.api.common.checks import check, declared_immutable, duplicates, one_of
 from umiak.api.common.metadata import label_key
 from umiak.api.common.pod_warnings import OLD_LABELS
-from umiak.api.common.workloads import declared_immutable
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, duplicate, invalid_value, required, too_long
 from umiak.objects.types import Object

@@ -1,12 +1,11 @@
 """VolumeAttachment: a volume that is to be attached to a node."""
 
 from umiak.api.common.cells import AGE, NAME, column, reads
-from umiak.api.common.checks import check
+from umiak.api.common.checks import check, declared_immutable
 from umiak.api.common.persistent_volume_spec import volume_spec
 from umiak.api.common.pod_defaults import default_volume_source
 from umiak.api.common.resources import round_up
 from umiak.api.common.strategy import keep_status, nothing_but_status
-from umiak.api.common.workloads import declared_immutable
 from umiak.api.registry import builtin
 from umiak.objects import names
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value, required, too_long

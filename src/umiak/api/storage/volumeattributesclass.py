@@ -1,9 +1,8 @@
 """VolumeAttributesClass: settings of a volume that may change while it is used."""
 
 from umiak.api.common.cells import AGE, NAME, column, reads
-from umiak.api.common.checks import check
+from umiak.api.common.checks import check, immutable
 from umiak.api.common.metadata import label_key
-from umiak.api.common.workloads import immutable
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, required
 from umiak.objects.types import Object

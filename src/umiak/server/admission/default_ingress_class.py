@@ -1,6 +1,6 @@
 """An ingress that names no class gets the default one, if there is one."""
 
-from umiak.api.networking.ingressclass import KIND as INGRESS_CLASS
+from umiak.api import registry
 from umiak.objects.meta import annotations, name
 from umiak.server.admission._common import is_resource
 from umiak.server.admission._defaults import newest_default
@@ -19,7 +19,9 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
     assert ingress is not None
     if OLD_CLASS in annotations(ingress) or (ingress.get("spec") or {}).get("ingressClassName") is not None:
         return
-    if default := newest_default(await around.objects.look_all(INGRESS_CLASS), MARK):
+    if default := newest_default(
+        await around.objects.look_all(registry.find("networking.k8s.io/v1", "IngressClass")), MARK
+    ):
         ingress.setdefault("spec", {})["ingressClassName"] = name(default)
 
 

@@ -1,6 +1,6 @@
 """A claim that names no storage class gets the default one, if there is one."""
 
-from umiak.api.storage.storageclass import KIND as STORAGE_CLASS
+from umiak.api import registry
 from umiak.objects.meta import annotations, name
 from umiak.server.admission._common import is_resource
 from umiak.server.admission._defaults import newest_default
@@ -19,7 +19,9 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
     assert claim is not None
     if OLD_CLASS in annotations(claim) or claim["spec"].get("storageClassName") is not None:
         return
-    if default := newest_default(await around.objects.look_all(STORAGE_CLASS), *MARKS):
+    if default := newest_default(
+        await around.objects.look_all(registry.find("storage.k8s.io/v1", "StorageClass")), *MARKS
+    ):
         claim["spec"]["storageClassName"] = name(default)
 
 

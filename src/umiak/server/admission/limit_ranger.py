@@ -5,8 +5,8 @@ Texts are the reference's; errors come in the order of resource names where the 
 
 from collections.abc import Iterator, Mapping
 
+from umiak.api import registry
 from umiak.api.common.pod_levels import aggregated
-from umiak.api.core.limitrange import KIND as LIMIT_RANGE
 from umiak.objects.meta import is_being_deleted
 from umiak.objects.quantity import Quantity, parse
 from umiak.objects.types import Object
@@ -31,7 +31,7 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
     if obj is None or (request.old is not None and is_being_deleted(request.old)):
         return
     is_claim = request.attributes.resource == "persistentvolumeclaims"
-    for limit_range in await around.objects.look_all(LIMIT_RANGE, request.attributes.namespace):
+    for limit_range in await around.objects.look_all(registry.find("v1", "LimitRange"), request.attributes.namespace):
         limits = (limit_range.get("spec") or {}).get("limits") or []
         if phase is Phase.MUTATE:
             if not is_claim:

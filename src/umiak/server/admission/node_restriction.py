@@ -5,13 +5,9 @@ What a node may touch at all is the node authorizer's business; this looks into 
 
 from collections.abc import Awaitable, Callable, Iterator
 
+from umiak.api import registry
 from umiak.api.common.pod_secrets import secret_names
-from umiak.api.core.node import KIND as NODE
-from umiak.api.core.persistentvolume import KIND as VOLUME
-from umiak.api.core.persistentvolumeclaim import KIND as CLAIM
-from umiak.api.core.pod import KIND as POD
 from umiak.api.core.serviceaccount import KIND as SERVICE_ACCOUNT
-from umiak.api.storage.csidriver import KIND as CSI_DRIVER
 from umiak.objects.meta import labels, metadata, owners, uid
 from umiak.objects.types import Object
 from umiak.server.access.certificates import Malformed, request_subject
@@ -72,7 +68,7 @@ async def _whole_pod(around: Surroundings, request: Admitted, node: str) -> str:
         return await _mirror_pod(around, request, node)
     if request.operation != "DELETE":
         return f'unexpected operation "{request.operation}", node "{node}" can only create and delete mirror pods'
-    pod = await around.objects.get(POD, request.attributes.namespace, request.attributes.name)
+    pod = await around.objects.get(registry.find("v1", "Pod"), request.attributes.namespace, request.attributes.name)
     own = (pod.get("spec") or {}).get("nodeName") == node
     return "" if own else f'node "{node}" can only delete pods with spec.nodeName set to itself'
 
@@ -93,7 +89,7 @@ async def _mirror_pod(around: Surroundings, request: Admitted, node: str) -> str
         return f'node "{node}" can only create pods with a controller owner reference set to itself'
     if owner.get("blockOwnerDeletion"):
         return f'node "{node}" must not set blockOwnerDeletion on an owner reference'
-    found = await around.objects.get(NODE, "", node)
+    found = await around.objects.get(registry.find("v1", "Node"), "", node)
     if owner.get("uid") != uid(found):
         return f"node {node} UID mismatch: expected {owner.get('uid')} got {uid(found)}"
     reference = next(_references(spec), "")
@@ -153,7 +149,7 @@ async def _eviction(around: Surroundings, request: Admitted, node: str) -> str:
     name = request.attributes.name or metadata(request.new or {}).get("name") or ""
     if not name:
         return "could not determine pod from request data"
-    pod = await around.objects.get(POD, request.attributes.namespace, name)
+    pod = await around.objects.get(registry.find("v1", "Pod"), request.attributes.namespace, name)
     own = (pod.get("spec") or {}).get("nodeName") == node
     return "" if own else f"node {node} can only evict pods with spec.nodeName set to itself"
 
@@ -225,7 +221,7 @@ async def _service_account(around: Surroundings, request: Admitted, node: str) -
         return "node requested token not bound to a pod"
     if not ref.get("uid"):
         return "node requested token with a pod binding without a uid"
-    pod = await around.objects.get(POD, request.attributes.namespace, ref["name"])
+    pod = await around.objects.get(registry.find("v1", "Pod"), request.attributes.namespace, ref["name"])
     if ref["uid"] != uid(pod):
         why = f"the UID in the bound object reference ({ref['uid']}) does not match the UID in record"
         return f"{why}. The object might have been deleted and then recreated"
@@ -270,14 +266,16 @@ async def _driver(around: Surroundings, pod: Object, volume: Object) -> str:
         claim = f"{metadata(pod)['name']}-{volume['name']}"
     if not claim:
         return ""
-    bound = await around.objects.find(CLAIM, metadata(pod).get("namespace") or "", claim)
+    bound = await around.objects.find(
+        registry.find("v1", "PersistentVolumeClaim"), metadata(pod).get("namespace") or "", claim
+    )
     name = ((bound or {}).get("spec") or {}).get("volumeName")
-    found = await around.objects.find(VOLUME, "", name) if name else None
+    found = await around.objects.find(registry.find("v1", "PersistentVolume"), "", name) if name else None
     return str((((found or {}).get("spec") or {}).get("csi") or {}).get("driver") or "")
 
 
 async def _driver_audiences(around: Surroundings, name: str) -> set[str]:
-    driver = await around.objects.find(CSI_DRIVER, "", name)
+    driver = await around.objects.find(registry.find("storage.k8s.io/v1", "CSIDriver"), "", name)
     requests = ((driver or {}).get("spec") or {}).get("tokenRequests") or ()
     return {request.get("audience") or "" for request in requests}
 
@@ -330,8 +328,8 @@ async def _pod_certificate(around: Surroundings, request: Admitted, node: str) -
         named = spec.get("nodeName") or ""
         return f'PodCertificateRequest.Spec.NodeName="{named}", which is not the requesting node "{node}"'
     namespace = request.attributes.namespace
-    pod = await around.objects.get(POD, namespace, spec.get("podName") or "")
-    known = await around.objects.get(NODE, "", node)
+    pod = await around.objects.get(registry.find("v1", "Pod"), namespace, spec.get("podName") or "")
+    known = await around.objects.get(registry.find("v1", "Node"), "", node)
     return _not_its_pod(spec, pod, known, namespace) or await _not_its_signer(around, request, pod, spec)
 
 

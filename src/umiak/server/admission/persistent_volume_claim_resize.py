@@ -1,6 +1,6 @@
 """A claim may grow only once it is bound, and only if its storage class allows it."""
 
-from umiak.api.storage.storageclass import KIND as STORAGE_CLASS
+from umiak.api import registry
 from umiak.objects.meta import annotations
 from umiak.objects.quantity import ZERO, Quantity, parse
 from umiak.objects.types import Object
@@ -34,7 +34,11 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
     if (old.get("status") or {}).get("phase") != "Bound":
         raise refuse(request, NOT_BOUND)
     wanted = class_of(new)
-    storage = await around.objects.find(STORAGE_CLASS, "", wanted) if wanted and wanted == class_of(old) else None
+    storage = (
+        await around.objects.find(registry.find("storage.k8s.io/v1", "StorageClass"), "", wanted)
+        if wanted and wanted == class_of(old)
+        else None
+    )
     if storage is None or not storage.get("allowVolumeExpansion"):
         raise refuse(request, NOT_ALLOWED)
 

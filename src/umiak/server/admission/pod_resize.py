@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from umiak.api import registry
 from umiak.api.common.quota import pod_amounts
-from umiak.api.core.node import KIND as NODE
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import labels
 from umiak.objects.quantity import ZERO, parse
@@ -24,7 +24,7 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
     name = (new.get("spec") or {}).get("nodeName")
     if not name or new.get("spec") == old.get("spec"):
         return
-    node = await around.objects.find(NODE, "", name)
+    node = await around.objects.find(registry.find("v1", "Node"), "", name)
     if node is None:
         raise refuse(request, f'node "{name}" not found')
     if labels(node).get(OS, "linux") != "linux":

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
+from umiak.api import registry
 from umiak.api.core.namespace import KIND as NAMESPACE
-from umiak.api.core.pod import KIND as POD
 from umiak.objects.errors import forbidden, invalid
 from umiak.objects.meta import annotations, controller_of, labels, name
 from umiak.objects.types import Object
@@ -95,7 +95,9 @@ async def check_namespace(around: Surroundings, request: Admitted) -> None:
         raise invalid("", "Namespace", request.attributes.name or name(new), wrong)
     if old is None or not _is_stricter(policy.enforce, before.enforce):
         return
-    request.warnings += warnings(name(new), policy.enforce, await around.objects.list(POD, name(new)))
+    request.warnings += warnings(
+        name(new), policy.enforce, await around.objects.list(registry.find("v1", "Pod"), name(new))
+    )
 
 
 def _is_stricter(new: Standard, old: Standard) -> bool:

@@ -1,6 +1,6 @@
 """Pods carry the zone and region of the node they run on."""
 
-from umiak.api.core.node import KIND as NODE
+from umiak.api import registry
 from umiak.objects.meta import labels
 from umiak.objects.types import Object
 from umiak.server.admission._common import is_pod
@@ -24,7 +24,7 @@ def node_of(request: Admitted, obj: Object) -> str:
 async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
     assert request.new is not None
     name = node_of(request, request.new)
-    node = await around.objects.find(NODE, "", name) if name else None
+    node = await around.objects.find(registry.find("v1", "Node"), "", name) if name else None
     if node is None:
         return
     found = {key: labels(node)[key] for key in COPIED if key in labels(node)}

@@ -1,6 +1,6 @@
 """Pods get the number that stands behind the name of their priority class; only one class may be the default."""
 
-from umiak.api.scheduling.priorityclass import KIND as PRIORITY_CLASS
+from umiak.api import registry
 from umiak.objects.meta import name
 from umiak.objects.types import Object
 from umiak.server.admission._common import is_pod, is_resource, refuse
@@ -47,7 +47,7 @@ async def class_of(around: Surroundings, request: Admitted, wanted: str) -> Obje
     """The class asked for, else the default one, if any."""
     if not wanted:
         return await default_class(around)
-    found = await around.objects.find(PRIORITY_CLASS, "", wanted)
+    found = await around.objects.find(registry.find("scheduling.k8s.io/v1", "PriorityClass"), "", wanted)
     if found is None:
         raise refuse(request, f"no PriorityClass with name {wanted} was found")
     return found
@@ -55,7 +55,9 @@ async def class_of(around: Surroundings, request: Admitted, wanted: str) -> Obje
 
 async def default_class(around: Surroundings) -> Object | None:
     """Of several defaults, made at once, the lowest counts."""
-    defaults = await around.objects.look_all(PRIORITY_CLASS, containing=IS_DEFAULT)
+    defaults = await around.objects.look_all(
+        registry.find("scheduling.k8s.io/v1", "PriorityClass"), containing=IS_DEFAULT
+    )
     return min(defaults, key=lambda c: int(c.get("value") or 0), default=None)
 
 

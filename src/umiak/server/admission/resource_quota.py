@@ -7,8 +7,8 @@ charged until the controller counts anew, as in the reference: erring towards to
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from umiak.api import registry
 from umiak.api.common import quota as rules
-from umiak.api.core.resourcequota import KIND as QUOTA
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import name
 from umiak.objects.quantity import Quantity, parse
@@ -46,7 +46,7 @@ def _changes_scope(request: Admitted) -> bool:
 
 
 async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
-    quotas = await around.objects.look_all(QUOTA, request.attributes.namespace)
+    quotas = await around.objects.look_all(registry.find("v1", "ResourceQuota"), request.attributes.namespace)
     if not quotas or request.new is None:
         return
     now = around.clock.now()
@@ -59,7 +59,9 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
             return charge(request, latest, now)
 
         try:
-            await around.objects.modify(QUOTA, request.attributes.namespace, name(quota), charged, "status")
+            await around.objects.modify(
+                registry.find("v1", "ResourceQuota"), request.attributes.namespace, name(quota), charged, "status"
+            )
         except StatusError as error:
             if error.reason != "NotFound":  # a quota that is gone limits nobody
                 raise

@@ -1,6 +1,6 @@
 """A pod takes over what its runtime class costs and where it can run (KEP-585, KEP-688)."""
 
-from umiak.api.node.runtimeclass import KIND as RUNTIME_CLASS
+from umiak.api import registry
 from umiak.objects.quantity import parse
 from umiak.objects.types import Object
 from umiak.server.admission._common import is_pod, refuse
@@ -20,7 +20,7 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
     spec = request.new["spec"]
     chosen: Object = {}
     if (name := spec.get("runtimeClassName")) is not None:
-        found = await around.objects.find(RUNTIME_CLASS, "", name)
+        found = await around.objects.find(registry.find("node.k8s.io/v1", "RuntimeClass"), "", name)
         if found is None:
             raise refuse(request, f'pod rejected: RuntimeClass "{name}" not found')
         chosen = found

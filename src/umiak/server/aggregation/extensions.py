@@ -27,7 +27,7 @@ from umiak.server.answer import Answer
 from umiak.server.call import Exchange
 from umiak.server.contract import Request
 from umiak.server.route import Route
-from umiak.server.subresources.service_proxy import SERVICE_NAME
+from umiak.server.service_endpoints import SERVICE_NAME
 
 if TYPE_CHECKING:
     from umiak.server.app import ApiServer

@@ -6,7 +6,7 @@ from umiak.api.discovery.endpointslice import KIND as ENDPOINT_SLICE
 from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
 from umiak.server.contract import Objects
-from umiak.server.subresources.service_proxy import SERVICE_NAME, endpoints, port_name
+from umiak.server.service_endpoints import SERVICE_NAME, endpoints, port_name
 
 
 class Nowhere(Exception):

@@ -5,7 +5,7 @@ from umiak.server import kubelet
 from umiak.server.call import Call
 from umiak.server.connecting import PROXY_METHODS, admit, proxied_path
 from umiak.server.part import SubresourceHandlers
-from umiak.server.subresources.proxy import is_reachable
+from umiak.server.service_endpoints import is_reachable
 from umiak.server.upstream import Place, forward, parsed_name, trusting
 
 

@@ -1,12 +1,11 @@
 """`pods/proxy`: HTTP straight to a port of a pod."""
 
-import ipaddress
-
 from umiak.api.core.pod import KIND as POD
 from umiak.objects.errors import bad_request
 from umiak.server.call import Call
 from umiak.server.connecting import PROXY_METHODS, admit, proxied_path
 from umiak.server.part import SubresourceHandlers
+from umiak.server.service_endpoints import is_reachable
 from umiak.server.upstream import Place, forward, parsed_name, trusting
 
 
@@ -25,15 +24,6 @@ async def connect(call: Call) -> None:
     if not (port.isascii() and port.isdigit()):
         raise bad_request(f'invalid pod request "{call.name}"')
     await forward(call, Place(address, int(port), trusting() if scheme == "https" else None), path, base)
-
-
-def is_reachable(address: str) -> bool:
-    """No loopback, link-local or multicast addresses: they would mean this machine, not the pod."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return not (found.is_loopback or found.is_link_local or found.is_multicast or found.is_unspecified)
 
 
 SUBRESOURCE = SubresourceHandlers(

@@ -18,7 +18,7 @@ from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
 from umiak.server.bodies import go_kind
 from umiak.server.contract import Objects
-from umiak.server.subresources.service_proxy import SERVICE_NAME, endpoints, port_name
+from umiak.server.service_endpoints import SERVICE_NAME, endpoints, port_name
 
 if TYPE_CHECKING:
     from umiak.kit.http.client import HttpClient
