@@ -155,7 +155,7 @@ class Cluster:
 
     def settle(self, timeout: float = 10.0) -> None:
         """Returns when all nodes take pods; pods created earlier just wait. Raises TimeoutError."""
-        self._run(self._running.settled.wait(), timeout)
+        self._run(self._running.settle(), timeout)
 
     def now(self) -> datetime:
         """By the cluster's clock."""

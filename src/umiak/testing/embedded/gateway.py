@@ -1,5 +1,6 @@
 """Stands before an API server: notes what clients ask, and has go wrong what a test wants to go wrong."""
 
+import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
@@ -20,12 +21,15 @@ class Gateway:
     def __init__(self) -> None:
         self.requests = Requests()
         self.faults = Faults()
+        self.asked = asyncio.Event()
+        """Set with the first request."""
         self._clock = RealClock()
 
     def handler(self, incoming: Any, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
         request = request_of(incoming)
         about = asked(request, route(request))
         self.requests.add(about)
+        self.asked.set()
         noting = Noting(exchange, about)
         fault = self.faults.next_for(about)
         if fault is None:

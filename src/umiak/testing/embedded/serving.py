@@ -4,7 +4,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from umiak.store.memory import MemoryStore
 from umiak.testing.embedded.credentials import Credentials, Files, credentials
 from umiak.testing.embedded.gateway import Gateway
 
+FIRST_REQUEST = 0.05
+"""Seconds after which controllers are loaded even if nobody asked for anything."""
 LAST_REQUESTS = 0.0
 """Seconds that clients get at the end."""
 US = User("umiak-testing", groups=(MASTERS,))
@@ -52,6 +54,11 @@ class Serving(msgspec.Struct, frozen=True):
     clock: Clock
     settled: asyncio.Event
     """Set once all nodes take pods."""
+
+    async def settle(self) -> None:
+        """Waits for nodes, which come at once then."""
+        self.gateway.asked.set()
+        await self.settled.wait()
 
 
 @asynccontextmanager
@@ -91,7 +98,7 @@ def _config(port: int, made: Credentials, token: str) -> Config:
 
 @asynccontextmanager
 async def _inhabited(cluster: Serving, wishes: Wishes, made: Credentials) -> AsyncIterator[None]:
-    """Controllers and nodes come while the first requests are answered already: importing them takes longest."""
+    """Controllers and nodes come after the first answer: loading them takes longest, and would hold it up."""
     if not wishes.controllers:
         cluster.settled.set()
         yield
@@ -113,6 +120,9 @@ def _population() -> Any:
 
 
 async def _live(cluster: Serving, wishes: Wishes, made: Credentials) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(FIRST_REQUEST):
+            await cluster.gateway.asked.wait()
     population = await asyncio.to_thread(_population)
     from umiak.reconcile.context import build
     from umiak.testing.simulated_nodes import Settings as Nodes
