@@ -129,10 +129,12 @@ def _add_missing(about: Object, field: str, wanted: dict[str, str]) -> bool:
 
 
 def _add_rules(stored: Object, wanted: list[Object]) -> bool:
-    owned = [parsed(r) for r in stored.get("rules") or ()]
-    missing = [r for r in wanted if not all(any(covers(o, a) for o in owned) for a in atoms(parsed(r)))]
+    have = stored.get("rules") or []
+    unlike = [rule for rule in wanted if rule not in have]  # at nearly every start, none
+    owned = [parsed(rule) for rule in have] if unlike else []
+    missing = [r for r in unlike if not all(any(covers(o, a) for o in owned) for a in atoms(parsed(r)))]
     if missing:
-        stored["rules"] = [*(stored.get("rules") or ()), *missing]
+        stored["rules"] = [*have, *missing]
     return bool(missing)
 
 
