@@ -67,6 +67,8 @@ def test_empty_parts_fit_nothing(path):
         ("metadata.namespace=n,metadata.name=a", "a"),
         ("metadata.name!=a", ""),
         ("metadata.name=a/b", ""),
+        pytest.param(r"metadata.namespace!=\,metadata.name=a", "", id="an escaped comma does not begin a term"),
+        pytest.param("metadata.name=a=b", "", id="not a selector"),
         ("", ""),
     ],
 )

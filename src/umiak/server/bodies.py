@@ -61,12 +61,18 @@ def _object(value: Any, kind: Kind, body: bytes) -> Object:
     if not isinstance(value, dict):
         why = f"couldn't get version/kind; json parse error: json: cannot unmarshal {go_kind(value)} into {HEAD_TYPE}"
         raise _unrecognized(kind, why, body)
-    for field in ("apiVersion", "kind"):
-        if not isinstance(value.get(field, ""), str | None):
-            found = go_kind(value[field])
-            why = f"couldn't get version/kind; json parse error: json: cannot unmarshal {found} into Go struct field "
-            raise _unrecognized(kind, f"{why}.{field} of type string", body)
+    if why := claim_fault(value):
+        raise _unrecognized(kind, why, body)
     return value
+
+
+def claim_fault(obj: Object) -> str:
+    """Go's words for an apiVersion or kind that is no text; empty when both are, or are not there."""
+    for field in ("apiVersion", "kind"):
+        if not isinstance(obj.get(field), str | None):
+            why = f"json: cannot unmarshal {go_kind(obj[field])} into Go struct field .{field} of type string"
+            return f"couldn't get version/kind; json parse error: {why}"
+    return ""
 
 
 def go_kind(value: Any) -> str:
@@ -151,7 +157,8 @@ def _not_the_custom_kind(obj: Object, kind: Kind) -> StatusError:
             f"the API version in the data ({api_version}) does not match the expected API version ({kind.api_version})"
         )
     fault = invalid_value("kind", name, f"must be {kind.kind}")
-    return invalid(kind.group, name, (obj.get("metadata") or {}).get("name") or "", [fault])
+    about = obj.get("metadata")
+    return invalid(kind.group, name, (about.get("name") if isinstance(about, dict) else "") or "", [fault])
 
 
 def _decoded(call: Call, kind: Kind, body: bytes, form: str, directive: str) -> Any:

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 import msgspec
 from msgspec.structs import replace
 
+from umiak.objects.selectors import InvalidSelector, parse_fields
 from umiak.server.contract import Attributes, Request, User
 
 VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -67,13 +68,14 @@ def truth(text: str) -> bool:
 
 
 def exact_name(fields: str) -> str:
-    """The name that a field selector demands, or empty."""
-    for term in fields.split(","):
-        for sign in ("==", "="):
-            left, found, right = term.partition(sign)
-            if found and left.strip() == "metadata.name":
-                return right if right and "/" not in right and right not in (".", "..") else ""
-    return ""
+    """The name that a field selector demands, or empty. Read by the parser that selects: what authorization takes for
+    a request about one name must not be one about others."""
+    try:
+        wanted = next((r for r in parse_fields(fields) if r.field == "metadata.name" and not r.negated), None)
+    except InvalidSelector:
+        return ""
+    name = wanted.value if wanted else ""
+    return "" if "/" in name or "%" in name or name in (".", "..") else name
 
 
 @lru_cache(4096)

@@ -32,6 +32,27 @@ FOR_CUSTOM = f"{JSON_PATCH}, {MERGE_PATCH}, {APPLY_PATCH}"
 MOST_OPERATIONS = 10000
 
 
+Claim = Callable[[Object, Kind], None]
+"""Checks apiVersion and kind of the outcome. Raises 400."""
+
+
+def claim_in_json(obj: Object, kind: Kind) -> None:
+    """What was patched as JSON is read like a body; without a version Go's decoder finds nothing in it."""
+    if fault := bodies.claim_fault(obj):
+        raise bad_request(fault)
+    bodies.check_claim(obj, kind)
+    if not obj.get("apiVersion"):
+        obj.clear()
+
+
+def claim_in_fields(obj: Object, kind: Kind) -> None:
+    """What was patched field by field is not asked what it is; apiVersion and kind need only be texts."""
+    for name in ("apiVersion", "kind"):
+        value = obj.get(name)
+        if not isinstance(value, str | None):
+            raise bad_request("cannot convert int64 to string" if type(value) is int else "unrecognized type: string")
+
+
 class Patched(msgspec.Struct):
     """The outcome of a patch before it is read as the kind: the object, how the reference would show it in an error,
     and strict faults of the patch itself."""
@@ -41,6 +62,7 @@ class Patched(msgspec.Struct):
     faults: list[str] = msgspec.field(default_factory=list)
     touched: schema.Touched | None = None
     """What the patch may have changed; None when that can be anything."""
+    claim: Claim = claim_in_json
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -105,7 +127,7 @@ def read(call: Call, kind: Kind, patch: Callable[[], Patched], options: WriteOpt
     patched = patch()
     obj = patched.obj
     try:
-        bodies.check_claim(obj, kind)
+        patched.claim(obj, kind)
         obj["kind"], obj["apiVersion"] = kind.kind, kind.api_version
         resets = metadata.resets_managers(obj)
         touched = patched.touched if kind is call.kind and stored.is_direct(kind) else None
@@ -213,7 +235,7 @@ def by_strategic_patch(asked: Asked, obj: Object) -> Patched:
     except strategic_merge.PatchError as error:
         failures = {400: bad_request(str(error)), 422: unprocessable()}
         raise failures.get(error.code) or unknown_failure(str(error)) from None
-    return Patched(outcome, lambda obj: go_text.plain(sent), repeated(asked.body), _touched(sent))
+    return Patched(outcome, lambda obj: go_text.plain(sent), repeated(asked.body), _touched(sent), claim_in_fields)
 
 
 def _touched(sent: Object) -> schema.Touched | None:
