@@ -3,7 +3,9 @@
 import pytest
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
-NOT_TOLD = "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go struct field .{} of type string"
+NOT_TOLD = (
+    "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go struct field .{} of type string"
+)
 UNNAMED = "the name of the object (cm based on URL) was undeterminable: name must be provided"
 
 
