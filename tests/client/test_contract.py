@@ -11,7 +11,7 @@ from umiak.api.core.configmap import KIND as CONFIG_MAP
 from umiak.api.core.namespace import KIND as NAMESPACE
 from umiak.api.core.node import KIND as NODE
 from umiak.client.contract import Client
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 
 def _rules() -> list[Any]:
@@ -28,11 +28,11 @@ def _rules() -> list[Any]:
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
     shop = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
     if request.param == "fake":
-        cluster = Cluster.fake(CONFIG_MAP, NAMESPACE, NODE)
+        cluster = Workbench.fake(CONFIG_MAP, NAMESPACE, NODE)
         await cluster.create(NAMESPACE, shop)
         yield cluster.client
         return
-    async with Cluster.real() as cluster:
+    async with Workbench.real() as cluster:
         await cluster.create(NAMESPACE, shop)
         yield cluster.client
 

@@ -11,11 +11,11 @@ from umiak.api.kind import Kind
 from umiak.objects import meta
 from umiak.objects.types import Object
 from umiak.testing.clock import VirtualClock
-from umiak.testing.cluster import Cluster
 from umiak.testing.fakeapi import FakeApi, merge
+from umiak.testing.workbench import Workbench
 
 
-class World(Cluster):
+class World(Workbench):
     """Notes every write, fills in defaults, and moves pods along when told to."""
 
     client: FakeApi

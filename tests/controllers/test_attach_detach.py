@@ -22,15 +22,15 @@ from umiak.controllers._attachable import (
 from umiak.controllers._pods import has_ended
 from umiak.controllers.attach_detach import CONTROLLER, MANAGED
 from umiak.objects.types import Object
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 NAME = csi_name("d.example.com", "vol-1")
 TO_ONE, TO_TWO = (attachment_name("d.example.com", "vol-1", node) for node in ("one", "two"))
 
 
 @pytest.fixture
-async def cluster() -> AsyncIterator[Cluster]:
-    async with Cluster.real() as cluster, cluster.running(CONTROLLER):
+async def cluster() -> AsyncIterator[Workbench]:
+    async with Workbench.real() as cluster, cluster.running(CONTROLLER):
         for name in ("one", "two"):
             about = {"name": name, "annotations": {MANAGED: "true"}}
             ready = {"conditions": [{"type": "Ready", "status": "True"}]}
@@ -38,7 +38,7 @@ async def cluster() -> AsyncIterator[Cluster]:
         yield cluster
 
 
-async def volume(cluster: Cluster, modes: tuple[str, ...] = ("ReadWriteOnce",)) -> None:
+async def volume(cluster: Workbench, modes: tuple[str, ...] = ("ReadWriteOnce",)) -> None:
     """A claim `data` bound to a volume `pv`."""
     wish = {"accessModes": list(modes), "resources": {"requests": {"storage": "1Gi"}}, "volumeName": "pv"}
     about = {"name": "data", "namespace": "default"}
@@ -54,33 +54,33 @@ async def volume(cluster: Cluster, modes: tuple[str, ...] = ("ReadWriteOnce",)) 
     await cluster.create(VOLUME, {"metadata": {"name": "pv"}, "spec": spec})
 
 
-async def pod(cluster: Cluster, name: str, node: str) -> None:
+async def pod(cluster: Workbench, name: str, node: str) -> None:
     source = {"name": "v", "persistentVolumeClaim": {"claimName": "data"}}
     spec = {"nodeName": node, "containers": [{"name": "c", "image": "c"}], "volumes": [source]}
     await cluster.create(POD, {"metadata": {"name": name, "namespace": "default"}, "spec": spec})
 
 
-async def attach(cluster: Cluster, name: str, **status: Any) -> None:
+async def attach(cluster: Workbench, name: str, **status: Any) -> None:
     """What an external attacher says."""
     await cluster.patch(ATTACHMENT, name, "", {"status": status or {"attached": True}}, subresource="status")
 
 
-async def reported(cluster: Cluster, node: str) -> list[str]:
+async def reported(cluster: Workbench, node: str) -> list[str]:
     found = await cluster.client.get(NODE, node)
     return [v["name"] for v in found["status"].get("volumesAttached") or ()]
 
 
-async def use(cluster: Cluster, node: str, *names: str) -> None:
+async def use(cluster: Workbench, node: str, *names: str) -> None:
     """What a kubelet says it has mounted."""
     await cluster.patch(NODE, node, "", {"status": {"volumesInUse": list(names)}}, subresource="status")
 
 
-async def end(cluster: Cluster, name: str) -> None:
+async def end(cluster: Workbench, name: str) -> None:
     await cluster.client.delete(POD, name, "default", grace_seconds=0)
     await cluster.clock.advance(1)
 
 
-async def test_from_pod_to_node_and_back(cluster: Cluster) -> None:
+async def test_from_pod_to_node_and_back(cluster: Workbench) -> None:
     await pod(cluster, "web", "one")
     assert await cluster.names(ATTACHMENT) == []
     await volume(cluster)
@@ -105,7 +105,7 @@ async def test_from_pod_to_node_and_back(cluster: Cluster) -> None:
     assert told in await cluster.events("default")
 
 
-async def test_one_node_after_the_other(cluster: Cluster) -> None:
+async def test_one_node_after_the_other(cluster: Workbench) -> None:
     await volume(cluster)
     await pod(cluster, "web", "one")
     await attach(cluster, TO_ONE)
@@ -118,14 +118,14 @@ async def test_one_node_after_the_other(cluster: Cluster) -> None:
     assert await cluster.names(ATTACHMENT) == [TO_TWO]
 
 
-async def test_shared_volumes_go_to_both(cluster: Cluster) -> None:
+async def test_shared_volumes_go_to_both(cluster: Workbench) -> None:
     await volume(cluster, ("ReadWriteMany",))
     await pod(cluster, "web", "one")
     await pod(cluster, "other", "two")
     assert await cluster.names(ATTACHMENT) == sorted([TO_ONE, TO_TWO])
 
 
-async def test_failures_are_told_less_and_less_often(cluster: Cluster) -> None:
+async def test_failures_are_told_less_and_less_often(cluster: Workbench) -> None:
     await volume(cluster)
     await pod(cluster, "web", "one")
     await attach(cluster, TO_ONE, attached=False, attachError={"message": "no such disk"})
@@ -136,7 +136,7 @@ async def test_failures_are_told_less_and_less_often(cluster: Cluster) -> None:
     assert await reported(cluster, "one") == [NAME]
 
 
-async def test_an_unwell_node_is_given_six_minutes(cluster: Cluster) -> None:
+async def test_an_unwell_node_is_given_six_minutes(cluster: Workbench) -> None:
     await volume(cluster)
     await pod(cluster, "web", "one")
     await attach(cluster, TO_ONE)
@@ -150,7 +150,7 @@ async def test_an_unwell_node_is_given_six_minutes(cluster: Cluster) -> None:
     assert await cluster.names(ATTACHMENT) == []
 
 
-async def test_out_of_service_needs_no_waiting(cluster: Cluster) -> None:
+async def test_out_of_service_needs_no_waiting(cluster: Workbench) -> None:
     await volume(cluster)
     await pod(cluster, "web", "one")
     await attach(cluster, TO_ONE)
@@ -161,7 +161,7 @@ async def test_out_of_service_needs_no_waiting(cluster: Cluster) -> None:
     assert await cluster.names(ATTACHMENT) == []
 
 
-async def test_a_node_that_went_away(cluster: Cluster) -> None:
+async def test_a_node_that_went_away(cluster: Workbench) -> None:
     await volume(cluster)
     await pod(cluster, "web", "one")
     await attach(cluster, TO_ONE)
@@ -170,7 +170,7 @@ async def test_a_node_that_went_away(cluster: Cluster) -> None:
     assert await cluster.names(ATTACHMENT) == []
 
 
-async def test_drivers_that_do_not_attach(cluster: Cluster) -> None:
+async def test_drivers_that_do_not_attach(cluster: Workbench) -> None:
     await cluster.create(DRIVER, {"metadata": {"name": "d.example.com"}, "spec": {"attachRequired": False}})
     await volume(cluster)
     await pod(cluster, "web", "one")
@@ -178,7 +178,7 @@ async def test_drivers_that_do_not_attach(cluster: Cluster) -> None:
     assert await cluster.names(ATTACHMENT) == []
 
 
-async def test_attachments_of_others_are_left_alone(cluster: Cluster) -> None:
+async def test_attachments_of_others_are_left_alone(cluster: Workbench) -> None:
     """As the conformance test of VolumeAttachments makes them."""
     spec = {"attacher": "a.example.com", "nodeName": "one", "source": {"persistentVolumeName": "none"}}
     await cluster.create(ATTACHMENT, {"metadata": {"name": "va"}, "spec": spec})

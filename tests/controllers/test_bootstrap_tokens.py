@@ -10,7 +10,7 @@ from umiak.controllers import bootstrap_signer, token_cleaner
 from umiak.objects.meta import format_time
 from umiak.objects.types import Object
 from umiak.testing.clock import NOON
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 
 def a_token(name: str = "abcdef", **data: str) -> Object:
@@ -38,7 +38,7 @@ def test_a_signature_is_a_jws_without_its_content() -> None:
 
 
 async def test_tokens_sign_as_they_come_and_go() -> None:
-    async with Cluster.real() as cluster, cluster.running(bootstrap_signer.CONTROLLER):
+    async with Workbench.real() as cluster, cluster.running(bootstrap_signer.CONTROLLER):
         await cluster.create(configmap.KIND, cluster_info())
         await cluster.create(secret.KIND, a_token())
         await cluster.create(secret.KIND, a_token("silent", **{"usage-bootstrap-signing": "false"}))
@@ -52,7 +52,7 @@ async def test_tokens_sign_as_they_come_and_go() -> None:
 @pytest.mark.parametrize(("end", "stays"), [(NOON + timedelta(seconds=10), 10), (NOON, 0), (None, None)])
 async def test_tokens_go_on_time(end: "object", stays: int | None) -> None:
     extra = {"expiration": format_time(end)} if end is not None else {}  # type: ignore[arg-type]
-    async with Cluster.real() as cluster, cluster.running(token_cleaner.CONTROLLER):
+    async with Workbench.real() as cluster, cluster.running(token_cleaner.CONTROLLER):
         await cluster.create(secret.KIND, a_token(**extra))
         for moment in range(12):
             there = await cluster.find(secret.KIND, "bootstrap-token-abcdef", "kube-system") is not None

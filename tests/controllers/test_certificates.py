@@ -22,7 +22,7 @@ from umiak.objects import meta
 from umiak.objects.types import Object
 from umiak.reconcile.contract import Options
 from umiak.testing.clock import NOON
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 AUTHORITY = pki.new_authority("test", 3650, NOON)
 CLIENT = ["digital signature", "client auth"]
@@ -49,15 +49,15 @@ def approved(condition: str = "Approved") -> Object:
 
 
 @pytest.fixture
-def cluster() -> Cluster:
-    return Cluster.fake(options=Options(signing_ca=AUTHORITY.certificate_pem, signing_key=AUTHORITY.key_pem))
+def cluster() -> Workbench:
+    return Workbench.fake(options=Options(signing_ca=AUTHORITY.certificate_pem, signing_key=AUTHORITY.key_pem))
 
 
-async def found(cluster: Cluster) -> Object:
+async def found(cluster: Workbench) -> Object:
     return (await cluster.find(CSR, "csr") or {}).get("status") or {}
 
 
-async def test_an_approved_request_is_signed(cluster: Cluster) -> None:
+async def test_an_approved_request_is_signed(cluster: Workbench) -> None:
     async with cluster.running(csr_signing.CONTROLLER):
         await cluster.create(CSR, csr(request(), expirationSeconds=86400), status=approved())
         pem = base64.b64decode((await found(cluster))["certificate"])
@@ -72,7 +72,7 @@ async def test_an_approved_request_is_signed(cluster: Cluster) -> None:
     certificate.verify_directly_issued_by(authority)
 
 
-async def test_what_is_not_approved_or_not_ours_is_left(cluster: Cluster) -> None:
+async def test_what_is_not_approved_or_not_ours_is_left(cluster: Workbench) -> None:
     async with cluster.running(csr_signing.CONTROLLER):
         await cluster.create(CSR, csr(request()))
         assert await found(cluster) == {}
@@ -81,7 +81,7 @@ async def test_what_is_not_approved_or_not_ours_is_left(cluster: Cluster) -> Non
         assert "certificate" not in await found(cluster)
 
 
-async def test_a_request_that_does_not_fit_its_signer_fails(cluster: Cluster) -> None:
+async def test_a_request_that_does_not_fit_its_signer_fails(cluster: Workbench) -> None:
     async with cluster.running(csr_signing.CONTROLLER):
         await cluster.create(CSR, csr(request(group="others")), status=approved())
         condition = (await found(cluster))["conditions"][-1]
@@ -90,7 +90,7 @@ async def test_a_request_that_does_not_fit_its_signer_fails(cluster: Cluster) ->
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-async def test_approval_asks_who_may(cluster: Cluster, allowed: bool) -> None:
+async def test_approval_asks_who_may(cluster: Workbench, allowed: bool) -> None:
     asked: list[Object] = []
 
     def note(verb: str, kind: Any, obj: Object) -> None:
@@ -146,7 +146,7 @@ def test_lifetime(asked: int | None, granted: timedelta) -> None:
 
 
 @pytest.mark.parametrize(("status", "hours"), [({}, 24), (approved(), 24), (approved("Denied"), 1)])
-async def test_cleaning_up(cluster: Cluster, status: Object, hours: int) -> None:
+async def test_cleaning_up(cluster: Workbench, status: Object, hours: int) -> None:
     async with cluster.running(csr_cleaner.CONTROLLER):
         await cluster.create(CSR, csr(request()), status=status)
         await cluster.clock.advance(hours * 3600)
@@ -161,7 +161,7 @@ def token_secret(**annotations: str) -> Object:
     return {"metadata": about, "type": serviceaccount_token.TYPE}
 
 
-async def test_a_lasting_token(cluster: Cluster) -> None:
+async def test_a_lasting_token(cluster: Workbench) -> None:
     from joserfc import jwk, jwt
 
     key = pki.new_signing_key()
@@ -179,7 +179,7 @@ async def test_a_lasting_token(cluster: Cluster) -> None:
         assert await cluster.names(SECRET) == []
 
 
-async def test_a_token_for_an_account_that_is_no_more_goes(cluster: Cluster) -> None:
+async def test_a_token_for_an_account_that_is_no_more_goes(cluster: Workbench) -> None:
     await cluster.create(SERVICE_ACCOUNT, {"metadata": {"name": "robot", "namespace": "shop"}})
     async with cluster.running(serviceaccount_token.CONTROLLER):
         await cluster.create(SECRET, token_secret(**{"kubernetes.io/service-account.uid": "older"}))

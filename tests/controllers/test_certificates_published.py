@@ -7,7 +7,7 @@ from umiak.controllers import clustertrustbundle_publisher, podcertificatereques
 from umiak.kit import pki
 from umiak.reconcile.contract import Options
 from umiak.testing.clock import NOON
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 SIGNER = "kubernetes.io/kube-apiserver-serving"
 PREFIX = "kubernetes.io:kube-apiserver-serving:"
@@ -18,13 +18,13 @@ def name(ca: str) -> str:
     return PREFIX + hashlib.sha256(ca.encode()).digest()[:12].hex()
 
 
-async def bundles(cluster: Cluster) -> dict[str, str]:
+async def bundles(cluster: Workbench) -> dict[str, str]:
     return {b["metadata"]["name"]: b["spec"]["trustBundle"] for b in await cluster.list(clustertrustbundle.KIND)}
 
 
 async def test_a_new_authority_takes_the_place_of_the_old() -> None:
     """`certificates/clustertrustbundlepublisher/publisher_test.go`: absent, there already, an old one, others'."""
-    async with Cluster.real(Options(root_ca=OLD)) as cluster:
+    async with Workbench.real(Options(root_ca=OLD)) as cluster:
         other = {"metadata": {"name": "mine"}, "spec": {"trustBundle": OLD}}
         await cluster.create(clustertrustbundle.KIND, other)
         async with cluster.running(clustertrustbundle_publisher.CONTROLLER):
@@ -35,7 +35,10 @@ async def test_a_new_authority_takes_the_place_of_the_old() -> None:
 
 
 async def test_what_others_did_to_the_bundle_is_mended() -> None:
-    async with Cluster.real(Options(root_ca=OLD)) as cluster, cluster.running(clustertrustbundle_publisher.CONTROLLER):
+    async with (
+        Workbench.real(Options(root_ca=OLD)) as cluster,
+        cluster.running(clustertrustbundle_publisher.CONTROLLER),
+    ):
         await cluster.patch(clustertrustbundle.KIND, name(OLD), "", {"spec": {"trustBundle": NEW}})
         assert await bundles(cluster) == {name(OLD): OLD}
         await cluster.delete(clustertrustbundle.KIND, name(OLD))
@@ -46,13 +49,13 @@ async def test_what_others_did_to_the_bundle_is_mended() -> None:
 
 
 async def test_without_an_authority_nothing_is_published() -> None:
-    async with Cluster.real() as cluster, cluster.running(clustertrustbundle_publisher.CONTROLLER):
+    async with Workbench.real() as cluster, cluster.running(clustertrustbundle_publisher.CONTROLLER):
         assert await bundles(cluster) == {}
 
 
 async def test_requests_of_pods_go_after_fifteen_minutes() -> None:
     """`certificates/cleaner/pcrcleaner_test.go`."""
-    cluster = Cluster.fake()
+    cluster = Workbench.fake()
     async with cluster.running(podcertificaterequest_cleaner.CONTROLLER):
         await cluster.create(podcertificaterequest.KIND, {"metadata": {"name": "r", "namespace": "default"}})
         await cluster.clock.advance(15 * 60 - 1)

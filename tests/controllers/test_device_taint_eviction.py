@@ -26,7 +26,7 @@ from umiak.controllers._pods import condition
 from umiak.controllers.device_taint_eviction import CONTROLLER
 from umiak.objects import meta
 from umiak.objects.types import Object
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 AT_NOON = meta.format_time(NOON)
@@ -192,9 +192,9 @@ def test_how_far_a_rule_is(effect: str, count: Count, evicted: int, status: str,
 
 
 @pytest.fixture
-async def cluster() -> AsyncIterator[Cluster]:
+async def cluster() -> AsyncIterator[Workbench]:
     """A pod `web` on a node, with the device `one`."""
-    async with Cluster.real() as cluster, cluster.running(CONTROLLER):
+    async with Workbench.real() as cluster, cluster.running(CONTROLLER):
         await cluster.create(SLICE, slice_of(one=[], two=[]))
         about = {"name": "web", "namespace": "default"}
         spec = {"containers": [{"name": "c", "image": "c"}], "nodeName": "n"}
@@ -210,18 +210,18 @@ async def cluster() -> AsyncIterator[Cluster]:
         yield cluster
 
 
-async def put_rule(cluster: Cluster, effect: str = "NoExecute") -> None:
+async def put_rule(cluster: Workbench, effect: str = "NoExecute") -> None:
     spec = {"deviceSelector": {"device": "one"}, "taint": {"key": "broken", "effect": effect}}
     await cluster.create(RULE, {"metadata": {"name": "r"}, "spec": spec})
 
 
-async def told_of_rule(cluster: Cluster) -> tuple[str, str, str]:
+async def told_of_rule(cluster: Workbench) -> tuple[str, str, str]:
     found = condition(await cluster.client.get(RULE, "r"), "EvictionInProgress")
     assert found is not None
     return found["status"], found["reason"], found["message"]
 
 
-async def test_a_rule_evicts_when_the_time_is_up(cluster: Cluster) -> None:
+async def test_a_rule_evicts_when_the_time_is_up(cluster: Workbench) -> None:
     await put_rule(cluster)
     assert await told_of_rule(cluster) == (
         "True",
@@ -243,7 +243,7 @@ async def test_a_rule_evicts_when_the_time_is_up(cluster: Cluster) -> None:
     assert await told_of_rule(cluster) == ("False", "Completed", "1 pod evicted since starting the controller.")
 
 
-async def test_a_rule_that_is_taken_back_evicts_nobody(cluster: Cluster) -> None:
+async def test_a_rule_that_is_taken_back_evicts_nobody(cluster: Workbench) -> None:
     await put_rule(cluster)
     await cluster.clock.advance(5)
     await cluster.delete(RULE, "r")
@@ -252,7 +252,7 @@ async def test_a_rule_that_is_taken_back_evicts_nobody(cluster: Cluster) -> None
     assert ("DeviceTaintManagerEviction", "web", "Cancelling deletion") in await cluster.events("default")
 
 
-async def test_a_rule_without_effect_tells_what_it_would_do(cluster: Cluster) -> None:
+async def test_a_rule_without_effect_tells_what_it_would_do(cluster: Workbench) -> None:
     await put_rule(cluster, "None")
     _, reason, message = await told_of_rule(cluster)
     assert reason == "NoEffect"
@@ -260,7 +260,7 @@ async def test_a_rule_without_effect_tells_what_it_would_do(cluster: Cluster) ->
     assert message.startswith(selected)
 
 
-async def test_a_driver_taints_its_device(cluster: Cluster) -> None:
+async def test_a_driver_taints_its_device(cluster: Workbench) -> None:
     devices = [{"name": "one", "taints": [{"key": "broken", "effect": "NoExecute"}]}, {"name": "two"}]
     await cluster.patch(SLICE, "s", "", {"spec": {"devices": devices}})
     await cluster.clock.advance(11)

@@ -4,7 +4,7 @@ from umiak.api.core import persistentvolumeclaim, pod
 from umiak.controllers.ephemeral_volume import CONTROLLER
 from umiak.objects import meta
 from umiak.objects.types import Object
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 SPEC = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 
@@ -17,7 +17,7 @@ def a_pod() -> Object:
 
 
 async def test_a_claim_is_made_and_made_again() -> None:
-    async with Cluster.real() as cluster, cluster.running(CONTROLLER):
+    async with Workbench.real() as cluster, cluster.running(CONTROLLER):
         made = await cluster.create(pod.KIND, a_pod())
         for _ in range(2):
             claim = await cluster.client.get(persistentvolumeclaim.KIND, "web-scratch", "default")
@@ -29,7 +29,7 @@ async def test_a_claim_is_made_and_made_again() -> None:
 
 
 async def test_a_claim_of_somebody_else_is_left_alone() -> None:
-    async with Cluster.real() as cluster, cluster.running(CONTROLLER):
+    async with Workbench.real() as cluster, cluster.running(CONTROLLER):
         about = {"name": "web-scratch", "namespace": "default"}
         await cluster.create(persistentvolumeclaim.KIND, {"metadata": about, "spec": SPEC})
         await cluster.create(pod.KIND, a_pod())

@@ -12,7 +12,7 @@ from umiak.api.core.secret import KIND as SECRET
 from umiak.controllers.garbage_collector import CONTROLLER
 from umiak.objects import meta
 from umiak.objects.types import Object
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 
 def owner_reference(owner: Object, *, blocks: bool = True) -> Object:
@@ -29,29 +29,29 @@ def owned(name: str, *owners: Object, blocks: bool = True, finalizers: tuple[str
 
 @pytest.fixture
 async def cluster() -> Any:
-    cluster = Cluster.fake(DEPLOYMENT, REPLICA_SET, CONFIG_MAP, NODE)
+    cluster = Workbench.fake(DEPLOYMENT, REPLICA_SET, CONFIG_MAP, NODE)
     async with cluster.running(CONTROLLER):
         yield cluster
 
 
-async def family(cluster: Cluster, **more: Any) -> None:
+async def family(cluster: Workbench, **more: Any) -> None:
     """Deployment web, ReplicaSet web-1, ConfigMap leaf: each owned by the one before."""
     top = await cluster.create(DEPLOYMENT, owned("web"))
     middle = await cluster.create(REPLICA_SET, owned("web-1", top, **more))
     await cluster.create(CONFIG_MAP, owned("leaf", middle, **more))
 
 
-async def everything(cluster: Cluster) -> list[str]:
+async def everything(cluster: Workbench) -> list[str]:
     return [n for kind in (DEPLOYMENT, REPLICA_SET, CONFIG_MAP) for n in await cluster.names(kind)]
 
 
-async def test_background(cluster: Cluster) -> None:
+async def test_background(cluster: Workbench) -> None:
     await family(cluster)
     await cluster.delete(DEPLOYMENT, "web", "default", propagation="Background")
     assert await everything(cluster) == []
 
 
-async def test_orphans_keep_all_but_the_reference(cluster: Cluster) -> None:
+async def test_orphans_keep_all_but_the_reference(cluster: Workbench) -> None:
     await family(cluster)
     await cluster.delete(DEPLOYMENT, "web", "default", propagation="Orphan")
     assert await everything(cluster) == ["web-1", "leaf"]
@@ -59,7 +59,7 @@ async def test_orphans_keep_all_but_the_reference(cluster: Cluster) -> None:
     assert meta.owners(orphan or {}) == []
 
 
-async def test_foreground_waits_for_blocking_dependents(cluster: Cluster) -> None:
+async def test_foreground_waits_for_blocking_dependents(cluster: Workbench) -> None:
     top = await cluster.create(DEPLOYMENT, owned("web"))
     await cluster.create(REPLICA_SET, owned("slow", top, finalizers=("test/wait",)))
     await cluster.create(REPLICA_SET, owned("free", top, blocks=False, finalizers=("test/wait",)))
@@ -70,13 +70,13 @@ async def test_foreground_waits_for_blocking_dependents(cluster: Cluster) -> Non
     assert await everything(cluster) == ["free"]
 
 
-async def test_foreground_goes_all_the_way_down(cluster: Cluster) -> None:
+async def test_foreground_goes_all_the_way_down(cluster: Workbench) -> None:
     await family(cluster)
     await cluster.delete(DEPLOYMENT, "web", "default", propagation="Foreground")
     assert await everything(cluster) == []
 
 
-async def test_one_living_owner_is_enough(cluster: Cluster) -> None:
+async def test_one_living_owner_is_enough(cluster: Workbench) -> None:
     first, second = [await cluster.create(DEPLOYMENT, owned(n)) for n in ("first", "second")]
     await cluster.create(CONFIG_MAP, owned("shared", first, second))
     await cluster.delete(DEPLOYMENT, "first", "default")
@@ -86,13 +86,13 @@ async def test_one_living_owner_is_enough(cluster: Cluster) -> None:
     assert await cluster.names(CONFIG_MAP) == []
 
 
-async def test_owners_that_never_were(cluster: Cluster) -> None:
+async def test_owners_that_never_were(cluster: Workbench) -> None:
     ghost = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "ghost", "uid": "no-such"}}
     await cluster.create(CONFIG_MAP, owned("haunted", ghost))
     assert await cluster.names(CONFIG_MAP) == []
 
 
-async def test_another_owner_of_the_same_name_does_not_count(cluster: Cluster) -> None:
+async def test_another_owner_of_the_same_name_does_not_count(cluster: Workbench) -> None:
     top = await cluster.create(DEPLOYMENT, owned("web"))
     top["metadata"]["uid"] = "an-older-one"
     await cluster.create(CONFIG_MAP, owned("late", top))
@@ -100,7 +100,7 @@ async def test_another_owner_of_the_same_name_does_not_count(cluster: Cluster) -
 
 
 async def test_existing_orphans_are_found_at_start() -> None:
-    cluster = Cluster.fake(DEPLOYMENT, REPLICA_SET, CONFIG_MAP)
+    cluster = Workbench.fake(DEPLOYMENT, REPLICA_SET, CONFIG_MAP)
     await family(cluster)
     await cluster.delete(DEPLOYMENT, "web", "default")
     assert await everything(cluster) == ["web-1", "leaf"]
@@ -108,14 +108,14 @@ async def test_existing_orphans_are_found_at_start() -> None:
         assert await everything(cluster) == []
 
 
-async def test_unknown_kinds_of_owners_delete_nothing(cluster: Cluster) -> None:
+async def test_unknown_kinds_of_owners_delete_nothing(cluster: Workbench) -> None:
     odd = {"apiVersion": "example.com/v1", "kind": "Odd", "metadata": {"name": "odd", "uid": "u"}}
     await cluster.create(CONFIG_MAP, owned("kept", odd))
     await cluster.clock.advance(100)
     assert await cluster.names(CONFIG_MAP) == ["kept"]
 
 
-async def test_kinds_that_come_later_are_followed(cluster: Cluster) -> None:
+async def test_kinds_that_come_later_are_followed(cluster: Workbench) -> None:
     client: Any = cluster.client
     client.kinds.append(SECRET)
     await cluster.clock.advance(31)
@@ -125,7 +125,7 @@ async def test_kinds_that_come_later_are_followed(cluster: Cluster) -> None:
     assert await cluster.names(CONFIG_MAP) == []
 
 
-async def test_an_owner_in_another_namespace_is_told_of(cluster: Cluster) -> None:
+async def test_an_owner_in_another_namespace_is_told_of(cluster: Workbench) -> None:
     elsewhere = await cluster.create(DEPLOYMENT, {"metadata": {"name": "far", "namespace": "elsewhere"}})
     await cluster.create(CONFIG_MAP, owned("near", elsewhere))
     assert await cluster.names(CONFIG_MAP) == []
@@ -134,7 +134,7 @@ async def test_an_owner_in_another_namespace_is_told_of(cluster: Cluster) -> Non
     assert await cluster.events("default") == [("OwnerRefInvalidNamespace", "near", message)]
 
 
-async def test_circles_in_foreground_end(cluster: Cluster) -> None:
+async def test_circles_in_foreground_end(cluster: Workbench) -> None:
     first = await cluster.create(CONFIG_MAP, owned("first"))
     second = await cluster.create(CONFIG_MAP, owned("second", first))
     await cluster.patch(CONFIG_MAP, "first", "default", {"metadata": {"ownerReferences": [owner_reference(second)]}})

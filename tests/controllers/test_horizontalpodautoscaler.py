@@ -21,7 +21,7 @@ from umiak.objects.errors import StatusError
 from umiak.objects.meta import format_time
 from umiak.objects.types import Object
 from umiak.testing.clock import NOON
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 MINUTE = timedelta(minutes=1)
 LONG_AGO = NOON - timedelta(hours=1)
@@ -196,7 +196,7 @@ def an_autoscaler(**spec: Any) -> Object:
     return {"metadata": {"name": "web", "namespace": "default"}, "spec": spec}
 
 
-async def prepared(cluster: Cluster, replicas: int = 2) -> Metered:
+async def prepared(cluster: Workbench, replicas: int = 2) -> Metered:
     cluster.client = client = Metered(cluster.client.transport)  # type: ignore[attr-defined]
     template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "web"}]}}
     spec = {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": template}
@@ -207,19 +207,19 @@ async def prepared(cluster: Cluster, replicas: int = 2) -> Metered:
     return client
 
 
-async def replicas_of(cluster: Cluster) -> int:
+async def replicas_of(cluster: Workbench) -> int:
     found: int = (await cluster.client.get(deployment.KIND, "web", "default"))["spec"]["replicas"]
     return found
 
 
-async def status_of(cluster: Cluster) -> tuple[Object, dict[str, str]]:
+async def status_of(cluster: Workbench) -> tuple[Object, dict[str, str]]:
     """(the status, reasons of its conditions)."""
     status = (await cluster.client.get(autoscalers.KIND, "web", "default"))["status"]
     return status, {c["type"]: c["reason"] for c in status["conditions"]}
 
 
 async def test_a_loaded_workload_grows_and_shrinks() -> None:
-    async with Cluster.real() as cluster:
+    async with Workbench.real() as cluster:
         client = await prepared(cluster)
         client.load = "1"
         async with cluster.running(CONTROLLER):
@@ -249,7 +249,7 @@ async def test_a_loaded_workload_grows_and_shrinks() -> None:
 
 
 async def test_bounds_need_no_metrics() -> None:
-    async with Cluster.real() as cluster:
+    async with Workbench.real() as cluster:
         client = await prepared(cluster)
         client.load = ""
         async with cluster.running(CONTROLLER):
@@ -268,7 +268,7 @@ async def test_bounds_need_no_metrics() -> None:
 
 
 async def test_a_target_that_is_not_there() -> None:
-    async with Cluster.real() as cluster, cluster.running(CONTROLLER):
+    async with Workbench.real() as cluster, cluster.running(CONTROLLER):
         await cluster.create(autoscalers.KIND, an_autoscaler())
         await cluster.clock.advance(1)
         _, reasons = await status_of(cluster)
@@ -276,7 +276,7 @@ async def test_a_target_that_is_not_there() -> None:
 
 
 async def test_a_workload_at_zero_is_left_alone() -> None:
-    async with Cluster.real() as cluster:
+    async with Workbench.real() as cluster:
         await prepared(cluster, replicas=0)
         async with cluster.running(CONTROLLER):
             await cluster.create(autoscalers.KIND, an_autoscaler())

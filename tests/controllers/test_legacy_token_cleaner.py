@@ -13,7 +13,7 @@ from umiak.controllers.legacy_token_cleaner import CONTROLLER, INVALID_SINCE, LA
 from umiak.objects.types import Object
 from umiak.reconcile.contract import Options
 from umiak.testing.clock import NOON
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 PERIOD = timedelta(days=30)
 
@@ -56,7 +56,7 @@ async def after_a_look(
     secret: Object, *, tracked: str | None = LONG_AGO, listed: bool = True, pod: Object | None = None, age: int = 60
 ) -> str:
     """What becomes of the secret, which was made `age` days ago."""
-    cluster = Cluster.fake(options=Options(legacy_token_clean_up=PERIOD))
+    cluster = Workbench.fake(options=Options(legacy_token_clean_up=PERIOD))
     account: Object = {"metadata": {"name": "robot", "namespace": "default"}}
     if listed:
         account["secrets"] = [{"name": "token"}]

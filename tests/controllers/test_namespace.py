@@ -14,7 +14,7 @@ from umiak.controllers.namespace import CONTROLLER
 from umiak.objects import errors
 from umiak.objects.types import Object
 from umiak.reconcile.contract import Options
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 
 def named(name: str, **about: Any) -> Object:
@@ -23,19 +23,19 @@ def named(name: str, **about: Any) -> Object:
 
 @pytest.fixture
 async def cluster() -> Any:
-    cluster = Cluster.fake(POD, CONFIG_MAP, SECRET, NAMESPACE)
+    cluster = Workbench.fake(POD, CONFIG_MAP, SECRET, NAMESPACE)
     await cluster.create(NAMESPACE, {"metadata": {"name": "shop"}})
     async with cluster.running(CONTROLLER):
         yield cluster
 
 
-async def conditions(cluster: Cluster) -> dict[str, tuple[str, str]]:
+async def conditions(cluster: Workbench) -> dict[str, tuple[str, str]]:
     found = await cluster.find(NAMESPACE, "shop") or {}
     true = [c for c in found["status"].get("conditions") or () if c["status"] == "True"]
     return {c["type"]: (c["reason"], c["message"]) for c in true}
 
 
-async def test_all_content_goes_after_five_seconds(cluster: Cluster) -> None:
+async def test_all_content_goes_after_five_seconds(cluster: Workbench) -> None:
     await cluster.create(CONFIG_MAP, named("a"))
     await cluster.create(SECRET, named("b"))
     await cluster.create(POD, named("c"))
@@ -47,7 +47,7 @@ async def test_all_content_goes_after_five_seconds(cluster: Cluster) -> None:
         assert await cluster.names(kind) == []
 
 
-async def test_a_finalizer_holds_it_up_and_is_named(cluster: Cluster) -> None:
+async def test_a_finalizer_holds_it_up_and_is_named(cluster: Workbench) -> None:
     await cluster.create(CONFIG_MAP, named("held", finalizers=["example.com/hold"]))
     await cluster.delete(NAMESPACE, "shop")
     await cluster.clock.advance(5)
@@ -66,7 +66,7 @@ async def test_a_finalizer_holds_it_up_and_is_named(cluster: Cluster) -> None:
     assert await cluster.names(NAMESPACE) == []
 
 
-async def test_pods_end_before_what_they_may_need(cluster: Cluster) -> None:
+async def test_pods_end_before_what_they_may_need(cluster: Workbench) -> None:
     await cluster.create(POD, {**named("slow"), "spec": {"nodeName": "n", "terminationGracePeriodSeconds": 10}})
     await cluster.create(CONFIG_MAP, named("settings"))
     await cluster.delete(NAMESPACE, "shop")
@@ -78,7 +78,7 @@ async def test_pods_end_before_what_they_may_need(cluster: Cluster) -> None:
     assert await cluster.names(NAMESPACE) == []
 
 
-async def test_failures_are_told_and_tried_again(cluster: Cluster) -> None:
+async def test_failures_are_told_and_tried_again(cluster: Workbench) -> None:
     client: Any = cluster.client
     await cluster.create(CONFIG_MAP, named("a"))
     full = errors.internal("disk")
@@ -93,7 +93,7 @@ async def test_failures_are_told_and_tried_again(cluster: Cluster) -> None:
 
 
 async def test_every_active_namespace_gets_account_and_authority() -> None:
-    cluster = Cluster.fake(options=Options(root_ca="PEM"))
+    cluster = Workbench.fake(options=Options(root_ca="PEM"))
     async with cluster.running(serviceaccount.CONTROLLER, root_ca_publisher.CONTROLLER):
         await cluster.create(NAMESPACE, {"metadata": {"name": "shop"}})
         assert await cluster.names(SERVICE_ACCOUNT, "shop") == ["default"]
@@ -107,7 +107,7 @@ async def test_every_active_namespace_gets_account_and_authority() -> None:
 
 
 async def test_ending_namespaces_get_nothing_new() -> None:
-    cluster = Cluster.fake(options=Options(root_ca="PEM"))
+    cluster = Workbench.fake(options=Options(root_ca="PEM"))
     await cluster.create(NAMESPACE, {"metadata": {"name": "shop"}})
     await cluster.delete(NAMESPACE, "shop")
     async with cluster.running(serviceaccount.CONTROLLER, root_ca_publisher.CONTROLLER):

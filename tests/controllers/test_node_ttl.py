@@ -4,7 +4,7 @@ import pytest
 
 from umiak.api.core.node import KIND as NODE
 from umiak.controllers.node_ttl import ANNOTATION, CONTROLLER, STEPS, next_step
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_steps_overlap(step: int, count: int, seconds: int) -> None:
 
 
 async def test_every_node_is_told() -> None:
-    cluster = Cluster.fake()
+    cluster = Workbench.fake()
 
     async def said() -> dict[str, str | None]:
         found = await cluster.list(NODE)

@@ -14,7 +14,7 @@ from umiak.controllers._zones import FULL, NORMAL, PARTIAL, Zones, zone_state
 from umiak.objects import meta
 from umiak.objects.types import Object
 from umiak.reconcile.contract import Options
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 NO_EXECUTE = {"key": "out", "effect": "NoExecute"}
 
@@ -23,21 +23,21 @@ def ready(status: str = "True", heartbeat: str = "2026-03-01T12:00:00Z") -> Obje
     return {"conditions": [{"type": "Ready", "status": status, "lastHeartbeatTime": heartbeat}]}
 
 
-async def add_node(cluster: Cluster, name: str, status: Object | None = None, **about: Any) -> Object:
+async def add_node(cluster: Workbench, name: str, status: Object | None = None, **about: Any) -> Object:
     return await cluster.create(NODE, {"metadata": {"name": name, **about}}, status=status or ready())
 
 
-async def add_pod(cluster: Cluster, name: str, node: str = "", phase: str = "Running", **spec: Any) -> Object:
+async def add_pod(cluster: Workbench, name: str, node: str = "", phase: str = "Running", **spec: Any) -> Object:
     pod = {"metadata": {"name": name, "namespace": "default"}, "spec": {"nodeName": node, **spec}}
     conditions = [{"type": "Ready", "status": "True" if phase == "Running" else "False"}]
     return await cluster.create(POD, pod, status={"phase": phase, "conditions": conditions})
 
 
-async def taint(cluster: Cluster, node: str, *taints: Object) -> None:
+async def taint(cluster: Workbench, node: str, *taints: Object) -> None:
     await cluster.patch(NODE, node, "", {"spec": {"taints": list(taints)}})
 
 
-async def taints_of(cluster: Cluster, node: str) -> set[tuple[str, str]]:
+async def taints_of(cluster: Workbench, node: str) -> set[tuple[str, str]]:
     found = await cluster.find(NODE, node) or {}
     taints = (found.get("spec") or {}).get("taints") or ()
     return {(t["key"].removeprefix("node.kubernetes.io/"), t["effect"]) for t in taints}
@@ -45,7 +45,7 @@ async def taints_of(cluster: Cluster, node: str) -> set[tuple[str, str]]:
 
 async def test_each_node_gets_its_own_range() -> None:
     options = Options(cluster_cidrs=("10.244.0.0/22", "fd00::/48"), service_cidrs=("10.244.1.0/24",))
-    cluster = Cluster.fake(options=options)
+    cluster = Workbench.fake(options=options)
     await cluster.create(NODE, {"metadata": {"name": "old"}, "spec": {"podCIDRs": ["10.244.0.0/24", "fd00::/64"]}})
     async with cluster.running(node_ipam.CONTROLLER):
         for name in ("a", "b", "c"):
@@ -64,7 +64,7 @@ async def test_each_node_gets_its_own_range() -> None:
 
 
 async def test_conditions_become_taints() -> None:
-    cluster = Cluster.fake()
+    cluster = Workbench.fake()
     async with cluster.running(node_taints.CONTROLLER):
         await add_node(cluster, "a", ready("False"), labels={"kubernetes.io/os": "linux"})
         assert await taints_of(cluster, "a") == {("not-ready", "NoSchedule")}
@@ -81,7 +81,7 @@ async def test_conditions_become_taints() -> None:
 @pytest.fixture
 async def watched() -> Any:
     """Three nodes with leases, renewed by calling `beat`."""
-    cluster = Cluster.fake()
+    cluster = Workbench.fake()
     for name in ("a", "b", "c"):
         await add_node(cluster, name)
         about = {"name": name, "namespace": "kube-node-lease"}
@@ -90,7 +90,7 @@ async def watched() -> Any:
         yield cluster
 
 
-async def beat(cluster: Cluster, *nodes: str, seconds: int) -> None:
+async def beat(cluster: Workbench, *nodes: str, seconds: int) -> None:
     """Lets time pass while only `nodes` are alive."""
     for _ in range(seconds // 10):
         await cluster.clock.advance(10)
@@ -99,7 +99,7 @@ async def beat(cluster: Cluster, *nodes: str, seconds: int) -> None:
             await cluster.patch(LEASE, name, "kube-node-lease", change)
 
 
-async def test_a_silent_node_becomes_unknown_and_is_tainted(watched: Cluster) -> None:
+async def test_a_silent_node_becomes_unknown_and_is_tainted(watched: Workbench) -> None:
     await add_pod(watched, "web", "a")
     await beat(watched, "b", "c", seconds=50)
     assert await taints_of(watched, "a") == set()
@@ -115,7 +115,7 @@ async def test_a_silent_node_becomes_unknown_and_is_tainted(watched: Cluster) ->
     assert ("NodeNotReady", "web", "Node is not ready") in await watched.events("default")
 
 
-async def test_a_node_that_comes_back_is_freed(watched: Cluster) -> None:
+async def test_a_node_that_comes_back_is_freed(watched: Workbench) -> None:
     await beat(watched, "b", "c", seconds=70)
     await watched.patch(NODE, "a", "", {"status": ready(heartbeat="2026-03-01T12:01:10Z")}, subresource="status")
     await beat(watched, "a", "b", "c", seconds=10)
@@ -123,7 +123,7 @@ async def test_a_node_that_comes_back_is_freed(watched: Cluster) -> None:
     assert (await watched.find(NODE, "b") or {})["status"] == ready()
 
 
-async def test_not_ready_is_swapped_for_unreachable(watched: Cluster) -> None:
+async def test_not_ready_is_swapped_for_unreachable(watched: Workbench) -> None:
     await watched.patch(NODE, "a", "", {"status": ready("False")}, subresource="status")
     await beat(watched, "b", "c", seconds=10)
     assert await taints_of(watched, "a") == {("not-ready", "NoExecute")}
@@ -131,12 +131,12 @@ async def test_not_ready_is_swapped_for_unreachable(watched: Cluster) -> None:
     assert await taints_of(watched, "a") == {("unreachable", "NoExecute")}
 
 
-async def test_when_all_are_silent_nobody_is_tainted(watched: Cluster) -> None:
+async def test_when_all_are_silent_nobody_is_tainted(watched: Workbench) -> None:
     await beat(watched, seconds=120)
     assert [await taints_of(watched, n) for n in "abc"] == [set(), set(), set()]
 
 
-async def test_coming_and_going_is_told(watched: Cluster) -> None:
+async def test_coming_and_going_is_told(watched: Workbench) -> None:
     await watched.delete(NODE, "b")
     await watched.clock.advance(5)
     events = await watched.events()
@@ -200,7 +200,7 @@ def test_a_zone_without_nodes_that_count_keeps_its_pace() -> None:
     assert taken(zones, "a", 0, 9) == [0]
 
 
-async def test_who_was_lost_first_is_tainted_first(watched: Cluster) -> None:
+async def test_who_was_lost_first_is_tainted_first(watched: Workbench) -> None:
     for name in ("c", "b"):
         await watched.patch(NODE, name, "", {"status": ready("False")}, subresource="status")
         await watched.clock.advance(0)
@@ -211,7 +211,7 @@ async def test_who_was_lost_first_is_tainted_first(watched: Cluster) -> None:
 
 
 async def test_eviction_waits_as_long_as_is_tolerated() -> None:
-    cluster = Cluster.fake()
+    cluster = Workbench.fake()
     tolerant = [{"key": "out", "operator": "Exists", "tolerationSeconds": 30}]
     await add_node(cluster, "a")
     await add_pod(cluster, "plain", "a")
@@ -234,7 +234,7 @@ async def test_eviction_waits_as_long_as_is_tolerated() -> None:
 
 
 async def test_taking_the_taint_away_cancels() -> None:
-    cluster = Cluster.fake()
+    cluster = Workbench.fake()
     await add_node(cluster, "a")
     await add_pod(cluster, "patient", "a", tolerations=[{"operator": "Exists", "tolerationSeconds": 30}])
     async with cluster.running(taint_eviction.CONTROLLER):
@@ -262,7 +262,7 @@ def test_tolerations(toleration: Object, seconds: int | None) -> None:
 
 
 async def test_pods_of_lost_nodes_go_after_quarantine() -> None:
-    cluster = Cluster.fake()
+    cluster = Workbench.fake()
     await add_node(cluster, "here")
     await add_pod(cluster, "safe", "here")
     await add_pod(cluster, "lost", "nowhere")
@@ -274,7 +274,7 @@ async def test_pods_of_lost_nodes_go_after_quarantine() -> None:
 
 
 async def test_out_of_service_ends_what_hangs() -> None:
-    cluster = Cluster.fake()
+    cluster = Workbench.fake()
     await add_node(cluster, "dead", ready("Unknown"))
     await taint(cluster, "dead", {"key": "node.kubernetes.io/out-of-service", "effect": "NoExecute"})
     await add_pod(cluster, "hangs", "dead")

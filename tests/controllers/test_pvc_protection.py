@@ -9,7 +9,7 @@ from umiak.api.core.pod import KIND as POD
 from umiak.controllers.pvc_protection import CONTROLLER, FINALIZER, has_ended, holds, uses
 from umiak.objects import meta
 from umiak.objects.types import Object
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 DATA = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
 SCRATCH = {"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}
@@ -60,14 +60,14 @@ def test_a_pod_that_is_not_deleted_ends_by_its_phase_alone() -> None:
     assert not has_ended(pod)
 
 
-async def unused(cluster: Cluster) -> tuple[str, str, str] | None:
+async def unused(cluster: Workbench) -> tuple[str, str, str] | None:
     """Status, reason and time of the condition."""
     found = await cluster.find(CLAIM, "data", "shop") or {}
     conditions = [c for c in (found.get("status") or {}).get("conditions") or () if c["type"] == "Unused"]
     return next(((c["status"], c["reason"], c["lastTransitionTime"]) for c in conditions), None)
 
 
-async def test_since_when_a_claim_is_unused(cluster: Cluster) -> None:
+async def test_since_when_a_claim_is_unused(cluster: Workbench) -> None:
     """KEP-5541: told of bound claims only, and the time stays while nothing changes."""
     await cluster.create(CLAIM, a_claim())
     assert await unused(cluster) is None
@@ -83,7 +83,7 @@ async def test_since_when_a_claim_is_unused(cluster: Cluster) -> None:
     assert await unused(cluster) == ("True", "NoPodsUsingPVC", "2026-03-01T12:02:00Z")
 
 
-async def test_a_claim_stays_while_a_pod_has_it(cluster: Cluster) -> None:
+async def test_a_claim_stays_while_a_pod_has_it(cluster: Workbench) -> None:
     await cluster.create(CLAIM, a_claim())
     await cluster.create(POD, a_pod())
     assert meta.metadata(await cluster.find(CLAIM, "data", "shop") or {})["finalizers"] == [FINALIZER]
@@ -97,6 +97,6 @@ async def test_a_claim_stays_while_a_pod_has_it(cluster: Cluster) -> None:
 
 @pytest.fixture
 async def cluster() -> Any:
-    cluster = Cluster.fake()
+    cluster = Workbench.fake()
     async with cluster.running(CONTROLLER):
         yield cluster

@@ -13,7 +13,7 @@ from umiak.controllers import resourceclaim, resourceclaim_template
 from umiak.controllers.resourceclaim import is_unneeded, released
 from umiak.objects import meta
 from umiak.objects.types import Object
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 REQUEST = {"name": "r", "exactly": {"deviceClassName": "gpu", "allocationMode": "ExactCount", "count": 1}}
 CLAIM_SPEC = {"devices": {"requests": [REQUEST]}}
@@ -143,31 +143,31 @@ def test_what_is_given_back(finalizers: list[str], remaining: list[Object], allo
 
 
 @pytest.fixture
-async def cluster() -> AsyncIterator[Cluster]:
+async def cluster() -> AsyncIterator[Workbench]:
     controllers = (resourceclaim.CONTROLLER, resourceclaim_template.CONTROLLER)
-    async with Cluster.real() as cluster, cluster.running(*controllers):
+    async with Workbench.real() as cluster, cluster.running(*controllers):
         yield cluster
 
 
-async def make_pod(cluster: Cluster, *entries: Object, name: str = "web", node: str = "") -> Object:
+async def make_pod(cluster: Workbench, *entries: Object, name: str = "web", node: str = "") -> Object:
     spec = {"containers": [{"name": "c", "image": "c"}], "resourceClaims": list(entries)}
     about = {"name": name, "namespace": "default"}
     return await cluster.create(POD, {"metadata": about, "spec": spec | ({"nodeName": node} if node else {})})
 
 
-async def make_template(cluster: Cluster) -> None:
+async def make_template(cluster: Workbench) -> None:
     about = {"name": "tpl", "namespace": "default"}
     await cluster.create(TEMPLATE, {"metadata": about, "spec": {"spec": CLAIM_SPEC}})
 
 
-async def make_claim(cluster: Cluster, *users: Object, finalizers: tuple[str, ...] = (rules.FINALIZER,)) -> None:
+async def make_claim(cluster: Workbench, *users: Object, finalizers: tuple[str, ...] = (rules.FINALIZER,)) -> None:
     """One that is allocated, and reserved for `users`."""
     about = {"name": "shared", "namespace": "default", "finalizers": list(finalizers)}
     status = {"allocation": ALLOCATION, "reservedFor": [rules.consumer(u) for u in users]}
     await cluster.create(CLAIM, {"metadata": about, "spec": CLAIM_SPEC}, status=status)
 
 
-async def test_from_template_to_the_end_of_the_pod(cluster: Cluster) -> None:
+async def test_from_template_to_the_end_of_the_pod(cluster: Workbench) -> None:
     await make_pod(cluster, FROM_TEMPLATE)
     await cluster.clock.advance(2)
     text = 'PodResourceClaim dev: resource claim template "tpl": resourceclaimtemplate.resource.k8s.io "tpl" not found'
@@ -183,7 +183,7 @@ async def test_from_template_to_the_end_of_the_pod(cluster: Cluster) -> None:
     assert await cluster.names(CLAIM, "default") == []
 
 
-async def test_a_lost_claim_is_made_anew(cluster: Cluster) -> None:
+async def test_a_lost_claim_is_made_anew(cluster: Workbench) -> None:
     await make_template(cluster)
     await make_pod(cluster, FROM_TEMPLATE)
     (first,) = await cluster.names(CLAIM, "default")
@@ -195,7 +195,7 @@ async def test_a_lost_claim_is_made_anew(cluster: Cluster) -> None:
     assert told == [{"name": "dev", "resourceClaimName": second}]
 
 
-async def test_a_pod_that_no_scheduler_saw_gets_its_reservation(cluster: Cluster) -> None:
+async def test_a_pod_that_no_scheduler_saw_gets_its_reservation(cluster: Workbench) -> None:
     await make_claim(cluster)
     made = await make_pod(cluster, BY_NAME, node="n")
     await cluster.clock.advance(2)
@@ -203,7 +203,7 @@ async def test_a_pod_that_no_scheduler_saw_gets_its_reservation(cluster: Cluster
     assert found["status"]["reservedFor"] == [rules.consumer(made)]
 
 
-async def test_the_last_pod_gives_the_devices_back(cluster: Cluster) -> None:
+async def test_the_last_pod_gives_the_devices_back(cluster: Workbench) -> None:
     users = [await make_pod(cluster, BY_NAME, name=name, node="n") for name in ("one", "two")]
     await make_claim(cluster, *users)
     await cluster.client.delete(POD, "one", "default", grace_seconds=0)
@@ -217,7 +217,7 @@ async def test_the_last_pod_gives_the_devices_back(cluster: Cluster) -> None:
     assert (found.get("status") or {}, found["metadata"].get("finalizers")) == ({}, None)
 
 
-async def test_a_claim_being_deleted_goes_with_its_last_user(cluster: Cluster) -> None:
+async def test_a_claim_being_deleted_goes_with_its_last_user(cluster: Workbench) -> None:
     user = await make_pod(cluster, BY_NAME, node="n")
     await make_claim(cluster, user)
     await cluster.delete(CLAIM, "shared", "default")
@@ -227,7 +227,7 @@ async def test_a_claim_being_deleted_goes_with_its_last_user(cluster: Cluster) -
     assert await cluster.names(CLAIM, "default") == []
 
 
-async def test_claims_of_extended_resources_are_given_back_too(cluster: Cluster) -> None:
+async def test_claims_of_extended_resources_are_given_back_too(cluster: Workbench) -> None:
     user = await make_pod(cluster, node="n")
     mapping = {"containerName": "c", "resourceName": "example.com/gpu", "requestName": "r"}
     status = {"extendedResourceClaimStatus": {"resourceClaimName": "shared", "requestMappings": [mapping]}}

@@ -12,7 +12,7 @@ from umiak.api.core.resourcequota import KIND as QUOTA
 from umiak.controllers.resourcequota import CONTROLLER
 from umiak.objects.types import Object
 from umiak.testing.clock import NOON
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 
 def quota(hard: dict[str, str], **spec: Any) -> Object:
@@ -31,12 +31,12 @@ def pod(*containers: Object, **spec: Any) -> Object:
     return {"spec": {"containers": list(containers), **spec}}
 
 
-async def used(cluster: Cluster) -> dict[str, str]:
+async def used(cluster: Workbench) -> dict[str, str]:
     return ((await cluster.find(QUOTA, "limits", "shop") or {}).get("status") or {}).get("used") or {}
 
 
 async def test_counts_at_first_and_when_things_go() -> None:
-    cluster = Cluster.fake(REPLICA_SET)
+    cluster = Workbench.fake(REPLICA_SET)
     await cluster.create(POD, named("a", **pod(container({"cpu": "500m"}))))
     await cluster.create(POD, named("b", **pod(container({"cpu": "1"}))))
     await cluster.create(CONFIG_MAP, named("c"))
@@ -49,7 +49,7 @@ async def test_counts_at_first_and_when_things_go() -> None:
 
 
 async def test_kinds_that_nobody_follows_are_counted_now_and_then() -> None:
-    cluster = Cluster.fake(REPLICA_SET)
+    cluster = Workbench.fake(REPLICA_SET)
     await cluster.create(REPLICA_SET, named("r"))
     async with cluster.running(CONTROLLER):
         await cluster.create(QUOTA, quota({"count/replicasets.apps": "4"}))
@@ -60,7 +60,7 @@ async def test_kinds_that_nobody_follows_are_counted_now_and_then() -> None:
 
 
 async def test_what_admission_wrote_of_unknown_names_is_kept() -> None:
-    cluster = Cluster.fake()
+    cluster = Workbench.fake()
     status = {"hard": {"odd": "1"}, "used": {"odd": "1", "old": "2"}}
     await cluster.create(QUOTA, quota({"odd": "1", "pods": "3"}), status=status)
     async with cluster.running(CONTROLLER):

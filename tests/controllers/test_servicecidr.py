@@ -6,7 +6,7 @@ from umiak.api.core import service
 from umiak.api.networking import servicecidr
 from umiak.controllers.servicecidr import CONTROLLER, is_covered, is_needed
 from umiak.objects.types import Object
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 
 def a_range(name: str, *cidrs: str) -> Object:
@@ -33,7 +33,7 @@ def test_is_needed() -> None:
     assert not is_needed(mine, [other], ["10.1.0.9", "10.2.0.1"])
 
 
-async def state(cluster: Cluster) -> tuple[str, str] | None:
+async def state(cluster: Workbench) -> tuple[str, str] | None:
     found = await cluster.find(servicecidr.KIND, "more")
     if found is None:
         return None
@@ -42,7 +42,7 @@ async def state(cluster: Cluster) -> tuple[str, str] | None:
 
 
 async def test_a_range_in_use_stays() -> None:
-    async with Cluster.real() as cluster, cluster.running(CONTROLLER):
+    async with Workbench.real() as cluster, cluster.running(CONTROLLER):
         await cluster.create(servicecidr.KIND, a_range("more", "10.200.0.0/24"))
         assert await state(cluster) == ("True", "")
         spec = {"clusterIP": "10.200.0.7", "ports": [{"port": 80}]}

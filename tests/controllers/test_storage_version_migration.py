@@ -14,7 +14,7 @@ from umiak.controllers._pods import condition
 from umiak.controllers.storage_version_migration import CONTROLLER
 from umiak.objects import meta
 from umiak.objects.types import Object
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER = datetime(2026, 1, 1, 13, tzinfo=UTC)
@@ -107,18 +107,18 @@ def test_what_the_definition_is_told(given: Object, observed: int | None, stored
     assert (told["message"], status.get("storedVersions")) == (message, stored)
 
 
-async def start(cluster: Cluster, plural: str, group: str = "", name: str = "m") -> None:
+async def start(cluster: Workbench, plural: str, group: str = "", name: str = "m") -> None:
     spec = {"resource": {"resource": plural} | ({"group": group} if group else {})}
     await cluster.create(MIGRATION, {"metadata": {"name": name}, "spec": spec})
 
 
-async def conditions(cluster: Cluster, name: str = "m") -> list[tuple[str, str, str]]:
+async def conditions(cluster: Workbench, name: str = "m") -> list[tuple[str, str, str]]:
     found = await cluster.client.get(MIGRATION, name)
     return [(c["type"], c["status"], c["message"]) for c in found["status"].get("conditions") or ()]
 
 
 async def test_built_in_objects() -> None:
-    async with Cluster.real() as cluster, cluster.running(CONTROLLER):
+    async with Workbench.real() as cluster, cluster.running(CONTROLLER):
         await cluster.create(CONFIG_MAP, {"metadata": {"name": "c", "namespace": "default"}})
         before = await cluster.client.get(CONFIG_MAP, "c", "default")
         await start(cluster, "configmaps")
@@ -139,7 +139,7 @@ def versions(*stored: bool) -> list[Object]:
 
 
 async def test_custom_objects_leave_an_old_version() -> None:
-    async with Cluster.real() as cluster, cluster.running(CONTROLLER):
+    async with Workbench.real() as cluster, cluster.running(CONTROLLER):
         names = {"plural": "things", "kind": "Thing", "singular": "thing", "listKind": "ThingList"}
         spec = {"group": "g.example.com", "scope": "Cluster", "names": names, "versions": versions(True, False)}
         await cluster.create(DEFINITION, {"metadata": {"name": "things.g.example.com"}, "spec": spec})
@@ -162,7 +162,7 @@ async def test_custom_objects_leave_an_old_version() -> None:
 
 
 async def test_a_resource_that_never_comes() -> None:
-    async with Cluster.real() as cluster, cluster.running(CONTROLLER):
+    async with Workbench.real() as cluster, cluster.running(CONTROLLER):
         await start(cluster, "ghosts")
         await cluster.clock.advance(50)
         assert [c[0] for c in await conditions(cluster)] == ["Running"]
@@ -171,7 +171,7 @@ async def test_a_resource_that_never_comes() -> None:
 
 
 async def test_a_resource_that_cannot_be_migrated() -> None:
-    async with Cluster.real() as cluster, cluster.running(CONTROLLER):
+    async with Workbench.real() as cluster, cluster.running(CONTROLLER):
         await start(cluster, "bindings")
         await cluster.clock.advance(1)
         text = 'resource "/v1, Resource=bindings" does not support discovery operations: [update patch list]'

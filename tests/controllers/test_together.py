@@ -18,8 +18,8 @@ from umiak.cli.controllers import chosen
 from umiak.objects import meta
 from umiak.objects.types import Object
 from umiak.reconcile.contract import DONE, Context, Controller, Options, Outcome
-from umiak.testing.cluster import Cluster
 from umiak.testing.simulated_nodes import Nodes, Settings
+from umiak.testing.workbench import Workbench
 
 LABELS = {"app": "web"}
 POD_SPEC = {"containers": [{"name": "web", "image": "web"}]}
@@ -40,7 +40,7 @@ BINDER = Controller(name="binder", watches=POD, reconcile=_bind)
 
 @pytest.fixture
 async def cluster() -> Any:
-    async with Cluster.real(Options(root_ca="PEM", local_path_root="/local")) as cluster:
+    async with Workbench.real(Options(root_ca="PEM", local_path_root="/local")) as cluster:
         nodes = Nodes(Settings(count=2)).controllers()
         async with cluster.running(*chosen(), *nodes, BINDER):
             await cluster.clock.advance(1)
@@ -58,7 +58,7 @@ def deployment(replicas: int) -> Object:
     return workload("Deployment", replicas=replicas, selector={"matchLabels": LABELS})
 
 
-async def test_a_fresh_cluster_settles(cluster: Cluster) -> None:
+async def test_a_fresh_cluster_settles(cluster: Workbench) -> None:
     accounts = {meta.namespace(a) for a in await cluster.list(SERVICE_ACCOUNT)}
     assert accounts == {"default", "kube-system", "kube-public", "kube-node-lease"}
     assert await cluster.names(CONFIG_MAP, "default") == ["kube-root-ca.crt"]
@@ -69,7 +69,7 @@ async def test_a_fresh_cluster_settles(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("propagation", ["Background", "Foreground"])
-async def test_a_deployment_comes_and_goes(cluster: Cluster, propagation: str) -> None:
+async def test_a_deployment_comes_and_goes(cluster: Workbench, propagation: str) -> None:
     await cluster.create(DEPLOYMENT, deployment(3))
     await cluster.clock.advance(1)
     found = await cluster.find(DEPLOYMENT, "web", "default") or {}
@@ -80,7 +80,7 @@ async def test_a_deployment_comes_and_goes(cluster: Cluster, propagation: str) -
         assert await cluster.names(kind) == []
 
 
-async def test_orphaned_pods_are_found_again(cluster: Cluster) -> None:
+async def test_orphaned_pods_are_found_again(cluster: Workbench) -> None:
     await cluster.create(DEPLOYMENT, deployment(2))
     await cluster.clock.advance(1)
     pods = await cluster.names(POD)
@@ -92,7 +92,7 @@ async def test_orphaned_pods_are_found_again(cluster: Cluster) -> None:
     assert await cluster.names(POD) == pods
 
 
-async def test_a_job_runs_to_its_end(cluster: Cluster) -> None:
+async def test_a_job_runs_to_its_end(cluster: Workbench) -> None:
     await cluster.create(JOB, workload("Job", pod={"restartPolicy": "Never"}, completions=2))
     await cluster.clock.advance(20)
     found = await cluster.find(JOB, "web", "default") or {}
@@ -100,7 +100,7 @@ async def test_a_job_runs_to_its_end(cluster: Cluster) -> None:
     assert [c["type"] for c in found["status"]["conditions"] if c["status"] == "True"][-1] == "Complete"
 
 
-async def test_a_namespace_goes_with_all_that_is_in_it(cluster: Cluster) -> None:
+async def test_a_namespace_goes_with_all_that_is_in_it(cluster: Workbench) -> None:
     await cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
     web = deployment(2)
     web["metadata"]["namespace"] = "shop"
@@ -113,7 +113,7 @@ async def test_a_namespace_goes_with_all_that_is_in_it(cluster: Cluster) -> None
     assert await cluster.names(POD, "shop") == []
 
 
-async def test_a_claim_waits_for_its_pod(cluster: Cluster) -> None:
+async def test_a_claim_waits_for_its_pod(cluster: Workbench) -> None:
     spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     about = {"name": "data", "namespace": "default"}
     claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": about, "spec": spec}
@@ -127,7 +127,7 @@ async def test_a_claim_waits_for_its_pod(cluster: Cluster) -> None:
     assert found["status"]["phase"] == "Bound"
 
 
-async def test_an_idle_cluster_writes_nothing_but_leases(cluster: Cluster) -> None:
+async def test_an_idle_cluster_writes_nothing_but_leases(cluster: Workbench) -> None:
     await cluster.clock.advance(120)
     before = int((await cluster.client.list(NODE)).resource_version)
     await cluster.clock.advance(60)

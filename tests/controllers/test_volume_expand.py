@@ -11,7 +11,7 @@ from umiak.controllers._volumes import BEFORE_RESIZE
 from umiak.controllers.volume_expand import CONTROLLER, RESIZER, WAITING, grows, message_of, wants_more
 from umiak.objects import meta
 from umiak.objects.types import Object
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 CSI = {"csi": {"driver": "d.example.com", "volumeHandle": "h"}}
 EBS = {"awsElasticBlockStore": {"volumeID": "vol-1"}}
@@ -65,7 +65,7 @@ def test_what_wakes(old: Object | None, new: Object | None, wakes: bool) -> None
 )
 async def test_it_says_who_will_do_it(source: Object, text: str, annotation: str | None) -> None:
     assert message_of(moved_of(source)) == text
-    async with Cluster.real() as cluster:
+    async with Workbench.real() as cluster:
         wanted = claim("2Gi", "1Gi")
         status: dict[str, Any] = wanted.pop("status")
         made = await cluster.create(CLAIM, wanted, status=status)

@@ -15,7 +15,7 @@ from umiak.controllers._volumes import SELECTED_NODE, best_match, mismatch
 from umiak.objects import meta
 from umiak.objects.types import Object
 from umiak.reconcile.contract import Options
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 ROOT = "/var/lib/umiak/local"
 
@@ -46,22 +46,22 @@ def storage_class(name: str, mode: str = "Immediate", provisioner: str = "exampl
 
 @pytest.fixture
 async def cluster() -> Any:
-    cluster = Cluster.fake(options=Options(local_path_root=ROOT))
+    cluster = Workbench.fake(options=Options(local_path_root=ROOT))
     controllers = [m.CONTROLLER for m in (persistentvolume, local_path, pvc_protection, pv_protection)]
     async with cluster.running(*controllers):
         yield cluster
 
 
-async def phases(cluster: Cluster) -> dict[str, str]:
+async def phases(cluster: Workbench) -> dict[str, str]:
     objects = [*await cluster.list(VOLUME), *await cluster.list(CLAIM)]
     return {meta.name(o): o["status"]["phase"] for o in objects}
 
 
-async def messages(cluster: Cluster) -> list[tuple[str, str]]:
+async def messages(cluster: Workbench) -> list[tuple[str, str]]:
     return [(reason, message) for reason, _, message in await cluster.events("shop")]
 
 
-async def test_the_smallest_that_suffices_is_bound(cluster: Cluster) -> None:
+async def test_the_smallest_that_suffices_is_bound(cluster: Workbench) -> None:
     for name, size in (("small", "1Gi"), ("medium", "5Gi"), ("large", "50Gi")):
         await cluster.create(VOLUME, volume(name, size))
     made = await cluster.create(CLAIM, claim("data", "2Gi"))
@@ -76,7 +76,7 @@ async def test_the_smallest_that_suffices_is_bound(cluster: Cluster) -> None:
     assert (ref["namespace"], ref["name"], ref["uid"]) == ("shop", "data", meta.uid(made))
 
 
-async def test_two_claims_do_not_share(cluster: Cluster) -> None:
+async def test_two_claims_do_not_share(cluster: Workbench) -> None:
     await cluster.create(CLAIM, claim("first"))
     await cluster.create(CLAIM, claim("second"))
     await cluster.create(VOLUME, volume("only"))
@@ -88,7 +88,7 @@ async def test_two_claims_do_not_share(cluster: Cluster) -> None:
     assert set((await phases(cluster)).values()) == {"Bound"}
 
 
-async def test_a_released_volume_is_kept_or_failed(cluster: Cluster) -> None:
+async def test_a_released_volume_is_kept_or_failed(cluster: Workbench) -> None:
     for name, policy in (("retain", "Retain"), ("delete", "Delete")):
         await cluster.create(VOLUME, volume(name, persistentVolumeReclaimPolicy=policy))
         await cluster.create(CLAIM, claim(f"for-{name}", volumeName=name))
@@ -99,7 +99,7 @@ async def test_a_released_volume_is_kept_or_failed(cluster: Cluster) -> None:
     assert failed["status"]["message"] == text
 
 
-async def test_a_wanted_volume_must_suit(cluster: Cluster) -> None:
+async def test_a_wanted_volume_must_suit(cluster: Workbench) -> None:
     await cluster.create(VOLUME, volume("small"))
     await cluster.create(CLAIM, claim("big", "2Gi", volumeName="small"))
     assert (await phases(cluster))["big"] == "Pending"
@@ -107,7 +107,7 @@ async def test_a_wanted_volume_must_suit(cluster: Cluster) -> None:
     assert expected in await messages(cluster)
 
 
-async def test_a_lost_volume_is_told(cluster: Cluster) -> None:
+async def test_a_lost_volume_is_told(cluster: Workbench) -> None:
     await cluster.create(VOLUME, volume("v"))
     await cluster.create(CLAIM, claim("data"))
     await cluster.client.patch(VOLUME, "v", "", {"metadata": {"finalizers": None}})
@@ -117,7 +117,7 @@ async def test_a_lost_volume_is_told(cluster: Cluster) -> None:
     assert ("ClaimLost", persistentvolume.LOST_VOLUME) in await messages(cluster)
 
 
-async def test_others_provisioners_are_asked(cluster: Cluster) -> None:
+async def test_others_provisioners_are_asked(cluster: Workbench) -> None:
     await cluster.create(STORAGE_CLASS, storage_class("fast"))
     await cluster.create(CLAIM, claim("data", storageClassName="fast"))
     found = await cluster.find(CLAIM, "data", "shop") or {}
@@ -127,21 +127,21 @@ async def test_others_provisioners_are_asked(cluster: Cluster) -> None:
     assert message.startswith("Waiting for a volume to be created either by the external provisioner 'example.com/x'")
 
 
-async def test_provisioners_that_would_be_built_in_are_missed(cluster: Cluster) -> None:
+async def test_provisioners_that_would_be_built_in_are_missed(cluster: Workbench) -> None:
     await cluster.create(STORAGE_CLASS, storage_class("none", provisioner="kubernetes.io/no-provisioner"))
     await cluster.create(CLAIM, claim("data", storageClassName="none"))
     text = "no volume plugin matched name: kubernetes.io/no-provisioner"
     assert await messages(cluster) == [("ProvisioningFailed", text)]
 
 
-async def test_provisioners_that_moved_are_asked_under_their_new_name(cluster: Cluster) -> None:
+async def test_provisioners_that_moved_are_asked_under_their_new_name(cluster: Workbench) -> None:
     await cluster.create(STORAGE_CLASS, storage_class("old", provisioner="kubernetes.io/cinder"))
     await cluster.create(CLAIM, claim("data", storageClassName="old"))
     found = await cluster.find(CLAIM, "data", "shop") or {}
     assert meta.annotations(found)["volume.kubernetes.io/storage-provisioner"] == "cinder.csi.openstack.org"
 
 
-async def test_the_default_class_is_given_later_too(cluster: Cluster) -> None:
+async def test_the_default_class_is_given_later_too(cluster: Workbench) -> None:
     wish = claim("data")
     del wish["spec"]["storageClassName"]
     await cluster.create(CLAIM, wish)
@@ -150,7 +150,7 @@ async def test_the_default_class_is_given_later_too(cluster: Cluster) -> None:
     assert (await cluster.find(CLAIM, "data", "shop") or {})["spec"]["storageClassName"] == "standard"
 
 
-async def provisioned(cluster: Cluster) -> Object:
+async def provisioned(cluster: Workbench) -> Object:
     """A node, a claim of class local-path scheduled to it; answers the volume."""
     await cluster.create(NODE, {"metadata": {"name": "one", "labels": {"kubernetes.io/hostname": "one.example"}}})
     await cluster.create(CLAIM, claim("data", storageClassName="local-path"))
@@ -162,7 +162,7 @@ async def provisioned(cluster: Cluster) -> Object:
     return made
 
 
-async def test_local_path(cluster: Cluster) -> None:
+async def test_local_path(cluster: Workbench) -> None:
     made = await provisioned(cluster)
     classes = {meta.name(c): meta.annotations(c) for c in await cluster.list(STORAGE_CLASS)}
     assert classes == {"local-path": {"storageclass.kubernetes.io/is-default-class": "true"}}
@@ -173,7 +173,7 @@ async def test_local_path(cluster: Cluster) -> None:
     assert term["matchExpressions"][0]["values"] == ["one.example"]
 
 
-async def test_local_path_waits_for_the_node_to_clean_up(cluster: Cluster) -> None:
+async def test_local_path_waits_for_the_node_to_clean_up(cluster: Workbench) -> None:
     made = await provisioned(cluster)
     await cluster.delete(CLAIM, "data", "shop")
     left = await cluster.find(VOLUME, meta.name(made)) or {}
@@ -184,14 +184,14 @@ async def test_local_path_waits_for_the_node_to_clean_up(cluster: Cluster) -> No
     assert await cluster.list(VOLUME) == []
 
 
-async def test_local_path_of_a_lost_node_is_let_go(cluster: Cluster) -> None:
+async def test_local_path_of_a_lost_node_is_let_go(cluster: Workbench) -> None:
     await provisioned(cluster)
     await cluster.delete(CLAIM, "data", "shop")
     await cluster.delete(NODE, "one")
     assert await cluster.list(VOLUME) == []
 
 
-async def test_local_path_says_what_it_cannot(cluster: Cluster) -> None:
+async def test_local_path_says_what_it_cannot(cluster: Workbench) -> None:
     await cluster.create(NODE, {"metadata": {"name": "one"}})
     wish = claim("shared", storageClassName="local-path", accessModes=["ReadWriteMany"])
     wish["metadata"]["annotations"] = {SELECTED_NODE: "one"}
@@ -201,7 +201,7 @@ async def test_local_path_says_what_it_cannot(cluster: Cluster) -> None:
     assert ("ProvisioningFailed", text) in await messages(cluster)
 
 
-async def test_a_claim_in_use_stays_until_the_pod_is_gone(cluster: Cluster) -> None:
+async def test_a_claim_in_use_stays_until_the_pod_is_gone(cluster: Workbench) -> None:
     await cluster.create(VOLUME, volume("v"))
     await cluster.create(CLAIM, claim("data"))
     spec = {"nodeName": "n", "volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]}

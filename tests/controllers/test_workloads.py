@@ -18,8 +18,8 @@ from umiak.controllers import statefulset as statefulsets
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
-from umiak.testing.cluster import Cluster
 from umiak.testing.simulated_nodes import Nodes, Settings
+from umiak.testing.workbench import Workbench
 
 CONTROLLERS = (deployments, replicasets, endpointslices, daemonsets, statefulsets, jobs, job_orphans)
 LABELS = {"app": "web"}
@@ -33,7 +33,7 @@ def named(name: str, spec: Object) -> Object:
     return {"metadata": {"name": name, "namespace": "default"}, "spec": spec}
 
 
-async def bind(cluster: Cluster) -> None:
+async def bind(cluster: Workbench) -> None:
     """What a scheduler would do."""
     for found in await cluster.list(pod.KIND, "default"):
         if found["spec"].get("nodeName") or meta.is_being_deleted(found):
@@ -52,7 +52,7 @@ async def bind(cluster: Cluster) -> None:
 
 @pytest.mark.slow
 async def test_workloads_of_all_sorts() -> None:
-    async with Cluster.real() as cluster:
+    async with Workbench.real() as cluster:
         nodes = Nodes(Settings(count=1)).controllers()
         async with cluster.running(*(module.CONTROLLER for module in CONTROLLERS), *nodes):
             for kind, obj in (
@@ -68,7 +68,7 @@ async def test_workloads_of_all_sorts() -> None:
             await _job(cluster)
 
 
-async def _deployment(cluster: Cluster) -> None:
+async def _deployment(cluster: Workbench) -> None:
     await cluster.create(service.KIND, named("web", {"selector": LABELS, "ports": [{"port": 80}]}))
     spec = {"replicas": 3, "selector": {"matchLabels": LABELS}, "template": a_template()}
     await cluster.create(deployment.KIND, named("web", spec))
@@ -89,7 +89,7 @@ async def _deployment(cluster: Cluster) -> None:
     assert meta.annotations(found)["deployment.kubernetes.io/revision"] == "2"
 
 
-async def _statefulset(cluster: Cluster) -> None:
+async def _statefulset(cluster: Workbench) -> None:
     labels = {"app": "db"}
     claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
     claim["spec"]["resources"] = {"requests": {"storage": "1Gi"}}
@@ -103,7 +103,7 @@ async def _statefulset(cluster: Cluster) -> None:
     assert await cluster.names(persistentvolumeclaim.KIND, "default") == ["data-db-0", "data-db-1"]
 
 
-async def _job(cluster: Cluster) -> None:
+async def _job(cluster: Workbench) -> None:
     template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "c"}]}}
     await cluster.create(job.KIND, named("work", {"completions": 2, "completionMode": "Indexed", "template": template}))
     for _ in range(4):

@@ -7,7 +7,7 @@ import pytest
 from umiak.api.certificates import clustertrustbundle
 from umiak.node.bundles import certificates
 from umiak.node.volume import CannotMount
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 ONE, TWO = ("-----BEGIN CERTIFICATE-----\n" + text + "\n-----END CERTIFICATE-----\n" for text in ("AA==", "BB=="))
 SIGNER = "a.example/b"
@@ -15,7 +15,7 @@ SIGNER = "a.example/b"
 
 @pytest.fixture
 async def tools():
-    async with Cluster.real() as cluster:
+    async with Workbench.real() as cluster:
         for name, labels, text in (("one", {"n": "1"}, ONE), ("two", {"n": "2"}, TWO + ONE)):
             about = {"name": f"a.example:b:{name}", "labels": labels}
             spec = {"signerName": SIGNER, "trustBundle": text}

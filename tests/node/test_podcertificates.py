@@ -16,7 +16,7 @@ from umiak.node.podkey import Made
 from umiak.node.volume import CannotMount
 from umiak.objects import meta
 from umiak.testing.clock import settle
-from umiak.testing.cluster import Cluster
+from umiak.testing.workbench import Workbench
 
 POD = {
     "metadata": {"name": "p", "namespace": "d", "uid": "u"},
@@ -66,7 +66,7 @@ class House:
 
 @pytest.fixture
 async def house():
-    async with Cluster.real() as cluster:
+    async with Workbench.real() as cluster:
         await cluster.create(NODE, {"metadata": {"name": "n"}})
         await cluster.create(NAMESPACE, {"metadata": {"name": "d"}})
         await cluster.create(SERVICE_ACCOUNT, {"metadata": {"name": "default", "namespace": "d"}})

@@ -10,8 +10,8 @@ from umiak.objects import errors, meta
 from umiak.objects.meta import Key
 from umiak.reconcile.contract import DONE, Also, Controller, Loop, RetryAfter
 from umiak.testing.clock import VirtualClock, settle
-from umiak.testing.cluster import Cluster
 from umiak.testing.fakeapi import FakeApi
+from umiak.testing.workbench import Workbench
 
 
 def config_map(name: str, **data: str):
@@ -29,7 +29,7 @@ async def test_existing_and_new_objects_wake_it(api: FakeApi, clock: VirtualCloc
         seen.append((key.name, ctx.cache.get(CONFIG_MAP, key) is not None))
         return DONE
 
-    cluster = Cluster(api, clock)
+    cluster = Workbench(api, clock)
     await cluster.create(CONFIG_MAP, config_map("old"))
     async with cluster.running(controller(reconcile)):
         await cluster.create(CONFIG_MAP, config_map("new"))
@@ -44,7 +44,7 @@ async def test_retry_after(api: FakeApi, clock: VirtualClock):
         times.append(ctx.clock.monotonic())
         return RetryAfter(timedelta(seconds=10)) if len(times) < 3 else DONE
 
-    cluster = Cluster(api, clock)
+    cluster = Workbench(api, clock)
     async with cluster.running(controller(reconcile)):
         await cluster.create(CONFIG_MAP, config_map("a"))
         await clock.advance(60)
@@ -60,7 +60,7 @@ async def test_failures_come_again_and_are_logged_once(api: FakeApi, clock: Virt
             raise errors.internal("no luck")
         return DONE
 
-    cluster = Cluster(api, clock)
+    cluster = Workbench(api, clock)
     with caplog.at_level(logging.ERROR):
         async with cluster.running(controller(reconcile)):
             await cluster.create(CONFIG_MAP, config_map("a"))
@@ -73,7 +73,7 @@ async def test_conflicts_are_quiet(api: FakeApi, clock: VirtualClock, caplog):
     async def reconcile(ctx, key):
         raise errors.conflict("", "configmaps", key.name, errors.MODIFIED)
 
-    cluster = Cluster(api, clock)
+    cluster = Workbench(api, clock)
     with caplog.at_level(logging.ERROR):
         async with cluster.running(controller(reconcile)):
             await cluster.create(CONFIG_MAP, config_map("a"))
@@ -91,7 +91,7 @@ async def test_a_write_shows_in_the_cache_at_once(api: FakeApi, clock: VirtualCl
             return RetryAfter(timedelta(0))
         return DONE
 
-    cluster = Cluster(api, clock)
+    cluster = Workbench(api, clock)
     async with cluster.running(controller(reconcile, workers=1)):
         await cluster.create(CONFIG_MAP, config_map("a"))
         assert len(await cluster.names(CONFIG_MAP)) == 10
@@ -106,7 +106,7 @@ async def test_a_deletion_shows_in_the_cache_at_once(api: FakeApi, clock: Virtua
             shown.append(ctx.cache.get(CONFIG_MAP, key))
         return DONE
 
-    cluster = Cluster(api, clock)
+    cluster = Workbench(api, clock)
     async with cluster.running(controller(reconcile)):
         await cluster.create(CONFIG_MAP, config_map("a"))
         await cluster.create(CONFIG_MAP, config_map("a"))
@@ -127,7 +127,7 @@ async def test_other_kinds_wake_it(api: FakeApi, clock: VirtualClock):
     def labelled(old, new):
         return bool(new and meta.labels(new))
 
-    cluster = Cluster(api, clock)
+    cluster = Workbench(api, clock)
     async with cluster.running(controller(reconcile, also=[Also(NAMESPACE, keys, should_wake=labelled)])):
         await cluster.create(NAMESPACE, {"metadata": {"name": "plain"}})
         await cluster.create(NAMESPACE, {"metadata": {"name": "labelled", "labels": {"a": "b"}}})
@@ -142,7 +142,7 @@ async def test_should_wake_and_resync(api: FakeApi, clock: VirtualClock):
         return DONE
 
     only_new = controller(reconcile, should_wake=lambda old, new: old is None, resync=timedelta(minutes=1))
-    cluster = Cluster(api, clock)
+    cluster = Workbench(api, clock)
     async with cluster.running(only_new):
         await cluster.create(CONFIG_MAP, config_map("a"))
         await cluster.patch(CONFIG_MAP, "a", "default", {"data": {"b": "c"}})
@@ -161,7 +161,7 @@ async def test_one_key_is_not_worked_on_twice_at_once(api: FakeApi, clock: Virtu
         now.remove(key)
         return DONE
 
-    cluster = Cluster(api, clock)
+    cluster = Workbench(api, clock)
     async with cluster.running(controller(reconcile, workers=2)):
         for name in "abc":
             await cluster.create(CONFIG_MAP, config_map(name))
@@ -178,7 +178,7 @@ async def test_loops_are_started_again(api: FakeApi, clock: VirtualClock):
         starts.append(ctx.clock.monotonic())
         raise errors.internal("broken")
 
-    async with Cluster(api, clock).running(Loop(name="loop", run=work)):
+    async with Workbench(api, clock).running(Loop(name="loop", run=work)):
         await clock.advance(4)
     assert starts == [0, 1, 3]
 
@@ -189,7 +189,7 @@ async def test_cancelling_leaves_nothing_behind(api: FakeApi, clock: VirtualCloc
         return DONE
 
     before = asyncio.all_tasks()
-    cluster = Cluster(api, clock)
+    cluster = Workbench(api, clock)
     async with cluster.running(controller(reconcile)):
         await cluster.create(CONFIG_MAP, config_map("a"))
     await settle()

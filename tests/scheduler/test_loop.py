@@ -13,8 +13,8 @@ from umiak.scheduler.extender import Extender
 from umiak.scheduler.loop import Scheduler
 from umiak.scheduler.profile import Profile, default_plugins, default_profile
 from umiak.testing.clock import VirtualClock
-from umiak.testing.cluster import Cluster
 from umiak.testing.fakeapi import FakeApi
+from umiak.testing.workbench import Workbench
 
 
 @pytest.fixture
@@ -23,12 +23,12 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture
-def cluster(clock) -> Cluster:
-    return Cluster(FakeApi(clock), clock)
+def cluster(clock) -> Workbench:
+    return Workbench(FakeApi(clock), clock)
 
 
 @asynccontextmanager
-async def scheduling(cluster: Cluster, profiles=None, extenders=()):
+async def scheduling(cluster: Workbench, profiles=None, extenders=()):
     runtime = context.build(cluster.client, clock=cluster.clock, chance=random.Random(1))
 
     async def everything() -> None:
@@ -45,7 +45,7 @@ async def scheduling(cluster: Cluster, profiles=None, extenders=()):
         await asyncio.wait([task])
 
 
-async def where(cluster: Cluster, name: str) -> str:
+async def where(cluster: Workbench, name: str) -> str:
     return (await cluster.client.get(pod.KIND, name, "default"))["spec"].get("nodeName", "")
 
 
@@ -160,7 +160,7 @@ async def test_every_profile_schedules_its_own(cluster, node_of, pod_of):
 class Binder(Extender):
     """Leaves only n2, and binds by itself, as one that keeps devices would."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Workbench) -> None:
         told = {"urlPrefix": "http://b", "filterVerb": "f", "bindVerb": "b", "nodeCacheCapable": True}
         super().__init__({**told, "managedResources": [{"name": "example.com/gpu"}]})
         self.cluster = cluster

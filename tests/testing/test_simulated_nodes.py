@@ -11,8 +11,8 @@ from umiak.api.core.pod import KIND as POD
 from umiak.objects import meta
 from umiak.objects.types import Object
 from umiak.testing.clock import NOON
-from umiak.testing.cluster import Cluster
 from umiak.testing.simulated_nodes import EXIT_CODE, RUN_SECONDS, Nodes, Settings, next_step
+from umiak.testing.workbench import Workbench
 
 
 def pod(name: str = "web", node: str = "node-0", about: Object | None = None, **spec: Any) -> Object:
@@ -20,7 +20,7 @@ def pod(name: str = "web", node: str = "node-0", about: Object | None = None, **
     return {"metadata": {"name": name, "namespace": "default", **(about or {})}, "spec": full}
 
 
-async def state(cluster: Cluster, name: str = "web") -> tuple[str, bool]:
+async def state(cluster: Workbench, name: str = "web") -> tuple[str, bool]:
     """Phase, and whether it is ready."""
     found = await cluster.find(POD, name, "default") or {}
     status = found.get("status") or {}
@@ -30,7 +30,7 @@ async def state(cluster: Cluster, name: str = "web") -> tuple[str, bool]:
 
 
 async def test_nodes_register_and_renew() -> None:
-    cluster = Cluster.fake()
+    cluster = Workbench.fake()
     async with cluster.running(*Nodes(Settings(count=3, zones=("a", "b"))).controllers()):
         assert await cluster.names(NODE) == ["node-0", "node-1", "node-2"]
         zones = [meta.labels(n)["topology.kubernetes.io/zone"] for n in await cluster.list(NODE)]
@@ -44,7 +44,7 @@ async def test_nodes_register_and_renew() -> None:
 
 
 async def test_nodes_that_are_there_already_are_taken_over() -> None:
-    cluster = Cluster.fake()
+    cluster = Workbench.fake()
     await cluster.create(NODE, {"metadata": {"name": "node-0", "labels": {"kept": "yes"}}})
     async with cluster.running(*Nodes(Settings()).controllers()):
         found = await cluster.find(NODE, "node-0") or {}
@@ -52,7 +52,7 @@ async def test_nodes_that_are_there_already_are_taken_over() -> None:
 
 
 async def test_a_pod_starts_gets_ready_and_goes() -> None:
-    cluster = Cluster.fake()
+    cluster = Workbench.fake()
     settings = Settings(start_delay=2, ready_delay=3, stop_delay=1)
     async with cluster.running(*Nodes(settings).controllers()):
         await cluster.create(POD, pod())
@@ -82,7 +82,7 @@ async def test_a_pod_starts_gets_ready_and_goes() -> None:
     ],
 )
 async def test_pods_that_may_end(policy: str, annotations: Object, phase: str, restarts: int) -> None:
-    cluster = Cluster.fake()
+    cluster = Workbench.fake()
     async with cluster.running(*Nodes(Settings()).controllers()):
         await cluster.create(POD, pod(about={"annotations": annotations}, restartPolicy=policy))
         await cluster.clock.advance(10)
@@ -92,7 +92,7 @@ async def test_pods_that_may_end(policy: str, annotations: Object, phase: str, r
 
 
 async def test_who_holds_a_pod_by_a_finalizer_sees_its_end() -> None:
-    cluster = Cluster.fake()
+    cluster = Workbench.fake()
     async with cluster.running(*Nodes(Settings()).controllers()):
         await cluster.create(POD, pod(about={"finalizers": ["test/hold"]}, restartPolicy="Never"))
         await cluster.delete(POD, "web", "default")

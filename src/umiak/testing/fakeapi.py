@@ -1,7 +1,7 @@
 """A small stand-in for client and API server, in memory: objects, versions, finalizers, watches.
 
 Its lies: no validation, defaulting, admission, authorization or field selectors beyond `metadata.name`; strategic
-patches know only the merge keys below. Where these matter use `umiak.testing.cluster`, which has the real server.
+patches know only the merge keys below. Where these matter use `umiak.testing.workbench`, which has the real server.
 `tests/client/contract.py` holds what both have in common.
 """
 

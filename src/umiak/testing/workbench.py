@@ -46,7 +46,7 @@ def _signing_key() -> str:
     return new_signing_key()
 
 
-class Cluster:
+class Workbench:
     """One API with its clock. Every method that writes lets everything that follows from it happen first."""
 
     def __init__(self, client: Client, clock: VirtualClock, options: Options | None = None) -> None:
@@ -57,14 +57,14 @@ class Cluster:
         """Of the controllers that run now."""
 
     @classmethod
-    def fake(cls, *kinds: Kind, options: Options | None = None) -> "Cluster":
+    def fake(cls, *kinds: Kind, options: Options | None = None) -> "Workbench":
         """With the small fake API; `kinds` are what its discovery tells of."""
         clock = VirtualClock()
         return cls(FakeApi(clock, kinds), clock, options)
 
     @classmethod
     @asynccontextmanager
-    async def real(cls, options: Options | None = None) -> AsyncIterator["Cluster"]:
+    async def real(cls, options: Options | None = None) -> AsyncIterator["Workbench"]:
         """With the real API server over a store in memory, spoken to as system:masters."""
         clock = VirtualClock()
         store, app = await api_server(clock)
@@ -78,7 +78,7 @@ class Cluster:
             await store.close()
 
     @asynccontextmanager
-    async def running(self, *controllers: Controller | Loop) -> AsyncIterator["Cluster"]:
+    async def running(self, *controllers: Controller | Loop) -> AsyncIterator["Workbench"]:
         """Runs the controllers meanwhile. What they raised comes out at the end."""
         self.runtime = build(self.client, clock=self.clock, chance=random.Random(1), options=self.options)
         task = asyncio.create_task(run(controllers, self.runtime))
