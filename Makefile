@@ -1,7 +1,7 @@
 # Two commands for a clone on a fresh machine: `make up` and `make test`.
 UMIAK = .venv/bin/umiak
 
-.PHONY: up down test lint check bench install packages
+.PHONY: up down test lint check bench bench-scale install packages
 
 packages:
 	@scripts/packages

@@ -18,7 +18,7 @@ from umiak.cli.controllers import chosen
 from umiak.objects import meta
 from umiak.objects.types import Object
 from umiak.reconcile.contract import DONE, Context, Controller, Options, Outcome
-from umiak.testing.simulated_nodes import Nodes, Settings
+from umiak.testing.simulation import Nodes, Settings
 from umiak.testing.workbench import Workbench
 
 LABELS = {"app": "web"}

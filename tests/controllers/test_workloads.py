@@ -18,7 +18,7 @@ from umiak.controllers import statefulset as statefulsets
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
-from umiak.testing.simulated_nodes import Nodes, Settings
+from umiak.testing.simulation import Nodes, Settings
 from umiak.testing.workbench import Workbench
 
 CONTROLLERS = (deployments, replicasets, endpointslices, daemonsets, statefulsets, jobs, job_orphans)

@@ -1,5 +1,6 @@
 """Simulated nodes register, renew, run pods to their end, and let them go."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,9 @@ from umiak.api.core.pod import KIND as POD
 from umiak.objects import meta
 from umiak.objects.types import Object
 from umiak.testing.clock import NOON
-from umiak.testing.simulated_nodes import EXIT_CODE, RUN_SECONDS, Nodes, Settings, next_step
+from umiak.testing.simulation import Life, Nodes, Outages, Settings
+from umiak.testing.simulation.lives import EXIT_CODE, RUN_SECONDS, next_step
+from umiak.testing.simulation.settings import Wrong, read
 from umiak.testing.workbench import Workbench
 
 
@@ -53,7 +56,7 @@ async def test_nodes_that_are_there_already_are_taken_over() -> None:
 
 async def test_a_pod_starts_gets_ready_and_goes() -> None:
     cluster = Workbench.fake()
-    settings = Settings(start_delay=2, ready_delay=3, stop_delay=1)
+    settings = Settings(life=Life(start_delay=2, ready_delay=3, stop_delay=1))
     async with cluster.running(*Nodes(settings).controllers()):
         await cluster.create(POD, pod())
         await cluster.create(POD, pod("elsewhere", node="real"))
@@ -105,4 +108,78 @@ async def test_who_holds_a_pod_by_a_finalizer_sees_its_end() -> None:
 def test_readiness_gates_are_waited_for() -> None:
     gated = pod(readinessGates=[{"conditionType": "lb"}])
     gated["status"] = {"phase": "Running", "conditions": [{"type": "ContainersReady", "status": "True"}]}
-    assert next_step(gated, Settings(), NOON + timedelta(hours=1)) is None
+    assert next_step(gated, Life(), NOON + timedelta(hours=1)) is None
+
+
+async def test_lives_are_chosen_by_labels() -> None:
+    settings = Settings(life=Life(stuck=1.0), lives=(Life(selector="app in (web)", start_delay=5),))
+    cluster = Workbench.fake()
+    async with cluster.running(*Nodes(settings).controllers()):
+        await cluster.create(POD, pod("web", about={"labels": {"app": "web"}}))
+        await cluster.create(POD, pod("other"))
+        await cluster.clock.advance(5)
+        found = await cluster.find(POD, "other", "default") or {}
+        (container,) = found["status"]["containerStatuses"]
+        assert container["state"]["waiting"]["reason"] == "ImagePullBackOff"
+        assert await state(cluster) == ("Running", True)
+        assert (await state(cluster, "other"))[1] is False
+
+
+async def test_a_failing_pod_crashes_again_and_again() -> None:
+    """As the kubelet has it: ten seconds of waiting, then twenty."""
+    cluster = Workbench.fake()
+    async with cluster.running(*Nodes(Settings(life=Life(failing=1.0))).controllers()):
+        await cluster.create(POD, pod())
+        seen = []
+        for seconds in (0, 1, 10, 1, 19, 1):
+            await cluster.clock.advance(seconds)
+            (container,) = (await cluster.find(POD, "web", "default") or {})["status"]["containerStatuses"]
+            seen.append((*container["state"], container["restartCount"]))
+        assert seen == [
+            ("running", 0),
+            ("waiting", 1),
+            ("running", 1),
+            ("waiting", 2),
+            ("waiting", 2),
+            ("running", 2),
+        ]
+
+
+async def test_a_node_falls_silent() -> None:
+    outages = Outages(share=1.0, every=100, lasts=100)
+    assert outages.left("node-0", 0) > 0
+    cluster = Workbench.fake()
+    async with cluster.running(*Nodes(Settings(outages=outages)).controllers()):
+        await cluster.create(POD, pod())
+        await cluster.clock.advance(30)
+        assert await cluster.list(LEASE) == []
+        assert await state(cluster) == ("", False)
+
+
+async def test_a_pod_that_rests_is_forgotten() -> None:
+    nodes, cluster = Nodes(Settings()), Workbench.fake()
+    async with cluster.running(*nodes.controllers()):
+        await cluster.create(POD, pod())
+        await cluster.clock.advance(1)
+        assert await state(cluster) == ("Running", True)
+        assert nodes.moving is not None and len(nodes.moving) == 0
+
+
+@pytest.mark.parametrize(
+    ("found", "fault"),
+    [
+        pytest.param({"nodes": "many"}, "Expected `int`, got `str` - at `$.nodes`", id="type"),
+        pytest.param({"node": 1}, "Object contains unknown field `node`", id="name"),
+        pytest.param({"nodes": -1}, "nodes and pods must not be negative", id="negative"),
+        pytest.param({"lives": [{"selector": "a=("}]}, "selector 'a=('", id="selector"),
+    ],
+)
+def test_settings_that_mean_nothing(found: Object, fault: str) -> None:
+    with pytest.raises(Wrong, match=re.escape(fault)):
+        read(found)
+
+
+def test_settings_are_read() -> None:
+    lives = [{"selector": "a=b", "failing": 0.5}]
+    found = read({"nodes": 3, "zones": ["a"], "life": {"startDelay": 2}, "lives": lives})
+    assert (found.count, found.zones, found.life.start_delay, found.lives[0].failing) == (3, ("a",), 2, 0.5)

@@ -120,7 +120,7 @@ async def work(wishes: Wishes) -> None:
     """Until cancelled. Raises CommandError when it can not start."""
     from umiak.cli.main import parser_of
     from umiak.testing.population import populate
-    from umiak.testing.simulated_nodes import Settings
+    from umiak.testing.simulation import Settings
 
     words = ["--data-dir", str(wishes.data_dir), "--port", str(wishes.port)]
     settings = settings_of(parser_of(SERVER).parse_args(words))

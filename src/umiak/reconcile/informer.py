@@ -50,7 +50,9 @@ class Informer:
         chance: random.Random,
         *,
         metadata_only: bool = False,
+        fields: str = "",
     ) -> None:
+        """`fields` selects which objects to follow."""
         self.kind = kind
         self.table = table
         self.synced = asyncio.Event()
@@ -59,6 +61,7 @@ class Informer:
         """Why the last list or watch failed; empty while all is well."""
         self._client, self._clock, self._random = client, clock, chance
         self._metadata_only = metadata_only
+        self._fields = fields
         self._version = ""
         self._failures = 0
 
@@ -72,7 +75,7 @@ class Informer:
                 await self._recover(error)
 
     async def _list(self) -> None:
-        listed = await self._client.raw_list(self.kind, metadata_only=self._metadata_only)
+        listed = await self._client.raw_list(self.kind, fields=self._fields, metadata_only=self._metadata_only)
         self.table.replace(listed.items, int(listed.resource_version or 0))
         self._version = listed.resource_version
         self.failing = ""
@@ -87,6 +90,7 @@ class Informer:
             resource_version=self._version,
             timeout=int(SHORTEST_WATCH * (1 + self._random.random())),
             metadata_only=self._metadata_only,
+            fields=self._fields,
         )
         async for event in events:
             some = True

@@ -1,7 +1,8 @@
 """A small stand-in for client and API server, in memory: objects, versions, finalizers, watches.
 
-Its lies: no validation, defaulting, admission, authorization or field selectors beyond `metadata.name`; strategic
-patches know only the merge keys below. Where these matter use `umiak.testing.workbench`, which has the real server.
+Its lies: no validation, defaulting, admission or authorization; an object whose fields stop matching a watch is not
+told of as deleted; strategic patches know only the merge keys below. Where these matter use `umiak.testing.workbench`,
+which has the real server.
 `tests/client/contract.py` holds what both have in common.
 """
 
@@ -156,7 +157,8 @@ class FakeApi:
                 item = await feed.get()
                 if isinstance(item, Exception):
                     raise item
-                if namespace in ("", meta.namespace(item.object)) and _has_labels(item.object, labels):
+                chosen = _has_labels(item.object, labels) and _has_fields(item.object, fields)
+                if chosen and namespace in ("", meta.namespace(item.object)):
                     yield WatchEvent(item.type, copy.deepcopy(item.object))
         finally:
             self._watchers.remove(watcher)
@@ -172,7 +174,7 @@ class FakeApi:
         timeout: int = 0,
         metadata_only: bool = False,
     ) -> AsyncIterator[RawEvent]:
-        async for event in self.watch(kind, namespace, labels=labels, resource_version=resource_version):
+        async for event in self.watch(kind, namespace, labels=labels, fields=fields, resource_version=resource_version):
             yield RawEvent(event.type, _encode(event.object, metadata_only))
 
     # writing
@@ -387,8 +389,14 @@ def _has_labels(obj: Object, selector: str) -> bool:
 
 
 def _has_fields(obj: Object, selector: str) -> bool:
-    wanted = dict(part.split("=", 1) for part in selector.split(",") if part)
-    return all(path == "metadata.name" and meta.name(obj) == value for path, value in wanted.items())
+    for part in filter(None, selector.split(",")):
+        path, equal, value = part.partition("!=" if "!=" in part else "=")
+        found: Any = obj
+        for name in path.split("."):
+            found = (found or {}).get(name)
+        if ((found or "") == value) is (equal == "!="):
+            return False
+    return True
 
 
 def _encode(obj: Object, metadata_only: bool) -> bytes:

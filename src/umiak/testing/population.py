@@ -11,7 +11,7 @@ from umiak.reconcile.context import Runtime
 from umiak.reconcile.contract import Cache, Context, Controller, Loop, Options
 from umiak.reconcile.loop import run
 from umiak.scheduler.loop import Scheduler
-from umiak.testing.simulated_nodes import Nodes, Settings
+from umiak.testing.simulation import Nodes, Settings
 
 LOCAL_PATH_ROOT = "/var/lib/umiak/simulated"
 """Where volumes of class local-path seem to be; nothing is ever written there."""

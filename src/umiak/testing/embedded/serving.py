@@ -125,7 +125,7 @@ async def _live(cluster: Serving, wishes: Wishes, made: Credentials) -> None:
             await cluster.gateway.asked.wait()
     population = await asyncio.to_thread(_population)
     from umiak.reconcile.context import build
-    from umiak.testing.simulated_nodes import Settings as Nodes
+    from umiak.testing.simulation import Settings as Nodes
 
     settings = cluster.app.settings
     options = population.options(
