@@ -1,0 +1,134 @@
+"""A whole cluster drawn by hypothesis: nodes, what runs on them, and pods that wait for a place."""
+
+from hypothesis import strategies as st
+
+import generated_storage as storage
+from generated_pods import APPS, HOSTNAME, NAMESPACES, REGION, ZONE, Draw, Object, chance, one, placed, some, waiting
+
+MEGABYTE = 1000 * 1000
+
+
+def node_labels(draw: Draw, name: str) -> dict[str, str]:
+    found = {HOSTNAME: name}
+    if chance(draw, 8):
+        found[ZONE] = one(draw, "a", "b", "c")
+    if chance(draw, 3):
+        found[REGION] = "r"
+    if chance(draw, 6):
+        found["disk"] = one(draw, "ssd", "hdd")
+    if chance(draw, 5):
+        found["rack"] = one(draw, "r1", "r2")
+    if chance(draw, 5):
+        found["size"] = one(draw, "2", "5", "8", "large")
+    if chance(draw, 1):
+        del found[HOSTNAME]
+    return found
+
+
+def taint(draw: Draw) -> Object:
+    found: Object = {"key": one(draw, "dedicated", "gpu", "slow")}
+    found["effect"] = one(draw, "NoSchedule", "NoExecute", "PreferNoSchedule", "PreferNoSchedule", "PreferNoSchedule")
+    if chance(draw, 6):
+        found["value"] = one(draw, "x", "y")
+    return found
+
+
+def offered(draw: Draw) -> dict[str, str]:
+    found = {"cpu": one(draw, "2", "4", "8", "3500m", "16"), "memory": one(draw, "2Gi", "8Gi", "8Gi", "16000M")}
+    found["pods"] = one(draw, "3", "6", "110", "110")
+    found["ephemeral-storage"] = one(draw, "5Gi", "50Gi")
+    if chance(draw, 6):
+        found["example.com/gpu"] = one(draw, "1", "4")
+    if chance(draw, 6):
+        found["hugepages-2Mi"] = "8Mi"
+    return found
+
+
+def images(draw: Draw) -> list[Object]:
+    known = (
+        {"names": ["web:1"], "sizeBytes": 90 * MEGABYTE},
+        {"names": ["registry.example/db:2", "registry.example/db@sha256:" + "1" * 64], "sizeBytes": 1500 * MEGABYTE},
+        {"names": ["cache:latest"], "sizeBytes": 30 * MEGABYTE},
+        {"names": ["tools@sha256:" + "0" * 64], "sizeBytes": 700 * MEGABYTE},
+    )
+    return [known[n] for n in some(draw, (0, 1, 2, 3), 4)]
+
+
+def node(draw: Draw, name: str) -> Object:
+    spec: Object = {}
+    taints = [taint(draw) for _ in range(one(draw, 0, 0, 0, 0, 1, 2))]
+    if one(draw, *range(20)) == 19:
+        spec["unschedulable"] = True
+        taints.append({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"})
+    if taints:
+        spec["taints"] = taints
+    amounts = offered(draw)
+    status = {"allocatable": amounts, "capacity": amounts, "images": images(draw)}
+    about = {"name": name, "labels": node_labels(draw, name)}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": about, "spec": spec, "status": status}
+
+
+def budget(draw: Draw, number: int, app: str) -> Object:
+    """For one app each: a pod under two budgets is judged in the order of a Go map."""
+    about = {"name": f"budget{number}", "namespace": one(draw, *NAMESPACES)}
+    status: Object = {"disruptionsAllowed": one(draw, 0, 0, 1, 2)}
+    if chance(draw, 1):
+        status["disruptedPods"] = {"p1": "2026-01-01T00:00:00Z"}
+    spec: Object = {"selector": {"matchLabels": {"app": app}}}
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": about,
+        "spec": spec,
+        "status": status,
+    }
+
+
+def service(draw: Draw, number: int) -> Object:
+    about = {"name": f"service{number}", "namespace": one(draw, *NAMESPACES)}
+    selector = one(draw, {"app": "web"}, {"app": "db"}, {"tier": "front"}, {"app": "web", "tier": "back"}, {})
+    return {"apiVersion": "v1", "kind": "Service", "metadata": about, "spec": {"selector": selector}}
+
+
+def replica_set(draw: Draw, app: str) -> Object:
+    about = {"name": f"set-{app}", "namespace": "default", "uid": f"set-{app}"}
+    spec = {"selector": {"matchLabels": {"app": app}}}
+    return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": about, "spec": spec}
+
+
+def own(pod: Object) -> None:
+    """Makes the ReplicaSet of its app the controller of a pod."""
+    app = (pod["metadata"].get("labels") or {}).get("app")
+    if app and pod["metadata"]["namespace"] == "default":
+        owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"set-{app}", "uid": f"set-{app}"}
+        pod["metadata"]["ownerReferences"] = [{**owner, "controller": True}]
+
+
+def namespaces() -> list[Object]:
+    teams = {"default": {}, "red": {"team": "red"}, "blue": {"team": "blue"}}
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": found}}
+        for name, found in teams.items()
+    ]
+
+
+@st.composite
+def clusters(draw: Draw) -> list[Object]:
+    """All objects of one cluster."""
+    count = one(draw, 3, 4, 5, 6, 8, 10)
+    nodes = [node(draw, f"n{number}") for number in range(count)]
+    has_storage = chance(draw, 5)
+    claims, stored = storage.everything(draw, count) if has_storage else ([], [])
+    running = []
+    for number in range(one(draw, 4, 8, 12, 16, 24)):
+        running.append(placed(draw, number, f"n{one(draw, *range(count + (1 if chance(draw, 1) else 0)))}"))
+    pods = [waiting(draw, number, count) for number in range(one(draw, 3, 4, 5))]
+    for pod in [*running, *pods]:
+        if has_storage and chance(draw, 3 if pod in running else 5):
+            storage.use(draw, pod, claims)
+        if chance(draw, 3):
+            own(pod)
+    budgets = [budget(draw, number, app) for number, app in enumerate(APPS) if chance(draw, 4)]
+    services = [service(draw, number) for number in range(one(draw, 0, 0, 1, 2))]
+    sets = [replica_set(draw, app) for app in APPS if chance(draw, 6)]
+    return [*namespaces(), *nodes, *stored, *claims, *running, *pods, *budgets, *services, *sets]

@@ -1,0 +1,104 @@
+"""What our scheduler decides about the waiting pods of a cluster, told as the oracle tells it. No server, no clock."""
+
+import json
+import random
+from typing import Any
+
+from umiak.api.registry import kinds
+from umiak.objects import meta
+from umiak.reconcile.cache import Tables
+from umiak.scheduler import preemption
+from umiak.scheduler.cluster import ClusterState
+from umiak.scheduler.contract import Cycle, Plugin
+from umiak.scheduler.decide import Decider, Placement, Refusal, find_feasible, prefilter, score_all
+from umiak.scheduler.loop import _READ, default_plugins
+from umiak.scheduler.nominations import Nominations
+from umiak.scheduler.plugins.scheduling_gates import is_gated
+from umiak.scheduler.pods import PodView, view
+from umiak.testing.clock import NOON
+
+Object = dict[str, Any]
+PLUGINS = default_plugins()
+_KINDS = {(kind.api_version, kind.kind): kind for kind in kinds()}
+
+
+class World:
+    """A scheduler's knowledge of one cluster."""
+
+    def __init__(self, objects: list[Object]) -> None:
+        self.tables = Tables()
+        for kind in _READ:
+            self.tables.ensure(kind)
+        self.state = ClusterState(lambda event: None)
+        self.nominations = Nominations()
+        self.waiting: list[PodView] = []
+        self.budgets = [each for each in objects if each["kind"] == "PodDisruptionBudget"]
+        for each in objects:
+            self._see(each)
+
+    def _see(self, each: Object) -> None:
+        table = self.tables.find(_KINDS[each["apiVersion"], each["kind"]])
+        if table is not None:
+            table.saw(json.dumps(each).encode())
+        if each["kind"] == "Node":
+            self.state.node_changed(None, each, meta.name(each))
+        elif each["kind"] == "Pod" and each["spec"].get("nodeName"):
+            self.state.pod_changed(each, meta.uid(each))
+        elif each["kind"] == "Pod":
+            self.waiting.append(view(each))
+            if self.waiting[-1].nominated:
+                self.nominations.add(self.waiting[-1], self.waiting[-1].nominated)
+
+    def cycle(self, pod: PodView) -> Cycle:
+        return Cycle(pod, self.state.nodes, self.tables, NOON, nominated=self.nominations.by_node)
+
+
+def answers(objects: list[Object]) -> list[Object]:
+    world = World(objects)
+    return [_answer(world, pod) for pod in world.waiting]
+
+
+def _answer(world: World, pod: PodView) -> Object:
+    found: Object = {"pod": f"{pod.namespace}/{pod.name}", "feasible": []}
+    if is_gated(pod):
+        return {**found, "gated": True}
+    cycle = world.cycle(pod)
+    decision = Decider(PLUGINS, random.Random(1)).decide(cycle)
+    if isinstance(decision, Placement):
+        found["feasible"] = sorted(decision.feasible)
+        found["best"] = best(decision.scores)
+        if decision.scores:
+            found["scores"] = _scores(world, pod)
+        return found
+    found["message"] = decision.reasons()
+    found["preempts"] = _preemption(world, cycle, decision)
+    return found
+
+
+def best(totals: Any) -> list[str]:
+    return sorted(name for name, total in totals.items() if total == max(totals.values()))
+
+
+def _scores(world: World, pod: PodView) -> Object:
+    """By node, what each plugin adds; the total under the empty name."""
+    cycle = world.cycle(pod)
+    feasible, _, _ = find_feasible(cycle, prefilter(cycle, PLUGINS), 0)
+    scoring: list[Plugin] = [plugin for plugin in PLUGINS if plugin.score]
+    each = {plugin.name: score_all(cycle, [plugin], feasible) for plugin in scoring}
+    total = score_all(world.cycle(pod), PLUGINS, feasible)
+    return {
+        node.name: {"": total[node.name], **{name: given[node.name] for name, given in each.items() if given[node.name]}}
+        for node in feasible
+    }
+
+
+def _preemption(world: World, cycle: Cycle, refusal: Refusal) -> Object:
+    outcome = preemption.decide(cycle, PLUGINS, refusal, world.budgets)
+    if outcome.victims is None:
+        return {"message": outcome.message}
+    candidates = preemption.candidates(cycle, PLUGINS, refusal, world.budgets)
+    least = min(preemption.harm(c) for c in candidates)
+    told = {
+        c.node: {"pods": [f"{p.namespace}/{p.name}" for p in c.pods], "violations": c.violations} for c in candidates
+    }
+    return {"candidates": told, "best": sorted(c.node for c in candidates if preemption.harm(c) == least)}
