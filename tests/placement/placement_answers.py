@@ -8,13 +8,15 @@ from umiak.api.registry import kinds
 from umiak.objects import meta
 from umiak.reconcile.cache import Tables
 from umiak.scheduler import preemption
+from umiak.scheduler.alike import Marks
 from umiak.scheduler.cluster import ClusterState
 from umiak.scheduler.contract import Cycle, Plugin
-from umiak.scheduler.decide import Decider, Placement, Refusal, find_feasible, prefilter, score_all
-from umiak.scheduler.loop import _READ, default_plugins
+from umiak.scheduler.decide import Decider, Placement, Refusal, score_all
+from umiak.scheduler.loop import _READ
 from umiak.scheduler.nominations import Nominations
 from umiak.scheduler.plugins.scheduling_gates import is_gated
 from umiak.scheduler.pods import PodView, view
+from umiak.scheduler.profile import default_plugins
 from umiak.testing.clock import NOON
 
 Object = dict[str, Any]
@@ -32,6 +34,7 @@ class World:
         self.state = ClusterState(lambda event: None)
         self.nominations = Nominations()
         self.waiting: list[PodView] = []
+        self.decider = Decider(PLUGINS, random.Random(1))
         self.budgets = [each for each in objects if each["kind"] == "PodDisruptionBudget"]
         for each in objects:
             self._see(each)
@@ -63,12 +66,12 @@ def _answer(world: World, pod: PodView) -> Object:
     if is_gated(pod):
         return {**found, "gated": True}
     cycle = world.cycle(pod)
-    decision = Decider(PLUGINS, random.Random(1)).decide(cycle)
+    decision = world.decider.decide(cycle)
     if isinstance(decision, Placement):
         found["feasible"] = sorted(decision.feasible)
         found["best"] = best(decision.scores)
         if decision.scores:
-            found["scores"] = _scores(world, pod)
+            found["scores"] = _scores(world, cycle, decision)
         return found
     found["message"] = decision.reasons()
     found["preempts"] = _preemption(world, cycle, decision)
@@ -79,24 +82,23 @@ def best(totals: Any) -> list[str]:
     return sorted(name for name, total in totals.items() if total == max(totals.values()))
 
 
-def _scores(world: World, pod: PodView) -> Object:
+def _scores(world: World, cycle: Cycle, decision: Placement) -> Object:
     """By node, what each plugin adds; the total under the empty name."""
-    cycle = world.cycle(pod)
-    feasible, _, _ = find_feasible(cycle, prefilter(cycle, PLUGINS), 0)
+    nodes = [world.state.nodes[name] for name in decision.feasible]
     scoring: list[Plugin] = [plugin for plugin in PLUGINS if plugin.score]
-    each = {plugin.name: score_all(cycle, [plugin], feasible) for plugin in scoring}
-    total = score_all(world.cycle(pod), PLUGINS, feasible)
+    each = {plugin.name: score_all(cycle, [plugin], nodes, Marks()) for plugin in scoring}
     return {
-        node.name: {"": total[node.name], **{name: given[node.name] for name, given in each.items() if given[node.name]}}
-        for node in feasible
+        name: {"": total, **{plugin: given[name] for plugin, given in each.items() if given[name]}}
+        for name, total in decision.scores.items()
     }
 
 
 def _preemption(world: World, cycle: Cycle, refusal: Refusal) -> Object:
-    outcome = preemption.decide(cycle, PLUGINS, refusal, world.budgets)
+    outcome = preemption.decide(cycle, PLUGINS, refusal, world.budgets, world.decider.chance)
     if outcome.victims is None:
         return {"message": outcome.message}
-    candidates = preemption.candidates(cycle, PLUGINS, refusal, world.budgets)
+    found = preemption.dry_run(cycle, PLUGINS, preemption.hopeful(cycle, refusal), world.budgets)
+    candidates = [each for each in found.values() if isinstance(each, preemption.Victims)]
     least = min(preemption.harm(c) for c in candidates)
     told = {
         c.node: {"pods": [f"{p.namespace}/{p.name}" for p in c.pods], "violations": c.violations} for c in candidates

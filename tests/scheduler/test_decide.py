@@ -161,7 +161,7 @@ def test_a_missing_claim_is_named(world, node_of, pod_of):
 
 
 def test_init_containers_count_at_their_peak(pod_of):
-    from umiak.scheduler.pods import requests_of
+    from umiak.scheduler.requests import requested
 
     def container(cpu, **more):
         return {"resources": {"requests": {"cpu": cpu}}, **more}
@@ -171,4 +171,4 @@ def test_init_containers_count_at_their_peak(pod_of):
         "initContainers": [container("1"), container("50m", restartPolicy="Always"), container("500m")],
         "overhead": {"cpu": "10m"},
     }
-    assert requests_of(spec) == {"cpu": 1010}
+    assert requested(spec) == {"cpu": 1010}

@@ -57,6 +57,12 @@ class Event(Enum):
     CLASS_CHANGED = auto()
     CSINODE_ADDED = auto()
     CSINODE_CHANGED = auto()
+    CSIDRIVER_CHANGED = auto()
+    STORAGE_ROOM_ADDED = auto()
+    """A CSIStorageCapacity appeared."""
+    STORAGE_ROOM_CHANGED = auto()
+    ATTACHMENT_REMOVED = auto()
+    """A VolumeAttachment went."""
 
 
 class Reject(msgspec.Struct, frozen=True):

@@ -27,7 +27,7 @@ class Placement(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct):
-    """Why no node fits. `rejected` by node name; nodes not looked at are in neither."""
+    """Why no node fits. `rejected` by node name; nodes that are not there were not looked at."""
 
     nodes: int
     message: str = ""
@@ -36,6 +36,8 @@ class Refusal(msgspec.Struct):
     rejected: dict[str, Reject] = msgspec.field(default_factory=dict)
     plugins: set[str] = msgspec.field(default_factory=set)
     """Those that rejected a node: events they listen for may help."""
+    unnamed: str = ""
+    """What is said of the nodes that were not looked at since the pod may only go to others."""
 
     def reasons(self) -> str:
         """`0/3 nodes are available: 1 Insufficient cpu, 2 node(s) were unschedulable.`"""
@@ -43,8 +45,21 @@ class Refusal(msgspec.Struct):
         if self.message:
             return f"{head} {self.message}."
         counted = Counter(reason for verdict in self.rejected.values() for reason in verdict.reasons)
-        listed = ", ".join(sorted(f"{count} {reason}" for reason, count in counted.items()))
-        return f"{head} {listed}." if listed else head
+        if self.unnamed and self.nodes > len(self.rejected):
+            counted[self.unnamed] += self.nodes - len(self.rejected)
+        return f"{head} {listed(counted)}." if counted else head
+
+    def is_hopeless_on(self, node: str) -> bool:
+        """Whether the pod would not fit there even if nothing else were there."""
+        if self.message:
+            return self.hopeless
+        reject = self.rejected.get(node)
+        return reject is None or reject.hopeless
+
+
+def listed(counted: Mapping[str, int]) -> str:
+    """Reasons with how many nodes each holds for, as messages have them."""
+    return ", ".join(sorted(f"{count} {reason}" for reason, count in counted.items()))
 
 
 class Found(msgspec.Struct):
@@ -72,6 +87,8 @@ class Filters(msgspec.Struct):
 
     plugins: list[Plugin]
     only: frozenset[str] | None = None
+    named_by: set[str] = msgspec.field(default_factory=set)
+    """Plugins that say which nodes are `only` to be looked at."""
     refusal: Refusal | None = None
     mark: object = None
     """Under which nodes keep what the first of the plugins, as far as they are `local`, say about alike pods."""
@@ -84,7 +101,6 @@ class Filters(msgspec.Struct):
 
 def prefilter(cycle: Cycle, plugins: Sequence[Plugin]) -> Filters:
     found = Filters([])
-    named_by: set[str] = set()
     for plugin in plugins:
         verdict = plugin.prefilter(cycle) if plugin.prefilter else None
         if verdict is SKIP:
@@ -94,13 +110,23 @@ def prefilter(cycle: Cycle, plugins: Sequence[Plugin]) -> Filters:
             return found
         if isinstance(verdict, OnlyNodes):
             found.only = verdict.names if found.only is None else found.only & verdict.names
-            named_by.add(plugin.name)
+            found.named_by.add(plugin.name)
+            if not found.only:
+                found.refusal = Refusal(len(cycle.nodes), _contradiction(found.named_by), True, plugins=found.named_by)
+                return found
         if plugin.filter or plugin.prebind:
             found.plugins.append(plugin)
-    if found.only is not None and not found.only:
-        names = ", ".join(sorted(named_by))
-        found.refusal = Refusal(len(cycle.nodes), f"node(s) didn't satisfy plugin(s) [{names}]", True, plugins=named_by)
     return found
+
+
+def _contradiction(named_by: set[str]) -> str:
+    """Said when no node is left that all these plugins named."""
+    names = sorted(named_by)
+    return f"node(s) didn't satisfy plugin {names[0]}" if len(names) == 1 else f"{_unnamed(named_by)} simultaneously"
+
+
+def _unnamed(named_by: set[str]) -> str:
+    return f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(named_by))}]"
 
 
 def move(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView, pod: PodView, sign: int) -> None:
@@ -163,9 +189,6 @@ def remembering(cycle: Cycle, filters: Filters) -> Callable[[NodeView], tuple[Ve
     return judge_one
 
 
-UNNAMED = Reject(("node(s) didn't match Pod's node affinity/selector",), hopeless=True)
-
-
 def find_feasible(
     cycle: Cycle, filters: Filters, start: int, percentage: int = 0
 ) -> tuple[list[NodeView], Refusal, int]:
@@ -173,7 +196,7 @@ def find_feasible(
     everyone = list(cycle.nodes.values())
     if filters.only is not None:
         chosen = [node for node in everyone if node.name in filters.only]
-        refusal = Refusal(len(everyone), rejected={n.name: UNNAMED for n in everyone if n.name not in filters.only})
+        refusal = Refusal(len(everyone), plugins=set(filters.named_by), unnamed=_unnamed(filters.named_by))
     else:
         turn = start % len(everyone)
         chosen = everyone[turn:] + everyone[:turn]

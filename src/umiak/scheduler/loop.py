@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from umiak.api.apps import replicaset, statefulset
 from umiak.api.core import namespace, node, persistentvolume, persistentvolumeclaim, pod, replicationcontroller, service
 from umiak.api.policy import poddisruptionbudget
-from umiak.api.storage import csinode, storageclass
+from umiak.api.storage import csidriver, csinode, csistoragecapacity, storageclass, volumeattachment
 from umiak.client.contract import Preconditions, Unreachable
 from umiak.kit.backoff import Backoff
 from umiak.objects import meta
@@ -46,8 +46,11 @@ _TOLD_OF = {
     persistentvolumeclaim.KIND: (Event.CLAIM_ADDED, Event.CLAIM_CHANGED),
     storageclass.KIND: (Event.CLASS_ADDED, Event.CLASS_CHANGED),
     csinode.KIND: (Event.CSINODE_ADDED, Event.CSINODE_CHANGED),
+    csidriver.KIND: (None, Event.CSIDRIVER_CHANGED),
+    csistoragecapacity.KIND: (Event.STORAGE_ROOM_ADDED, Event.STORAGE_ROOM_CHANGED),
+    volumeattachment.KIND: (None, None, Event.ATTACHMENT_REMOVED),
 }
-"""Kinds whose objects may help pods that wait: what it is called when one appears and when one changes."""
+"""Kinds whose objects may help pods that wait: what it is called when one appears, changes or goes."""
 _READ = (
     pod.KIND,
     node.KIND,
@@ -123,9 +126,10 @@ class Scheduler:
         self._work.set()
 
     def _object_changed(self, change: Change) -> None:
-        added, changed = _TOLD_OF[change.kind]
-        if change.new is not None:
-            self._happened(News(added if change.old is None else changed, change.old, change.new))
+        added, changed, removed = (*_TOLD_OF[change.kind], None)[:3]
+        event = removed if change.new is None else added if change.old is None else changed
+        if event is not None:
+            self._happened(News(event, change.old, change.new))
 
     def _cycle(self, about: PodView) -> Cycle:
         way, now = self._ways[about.scheduler], self._runtime.clock.now()

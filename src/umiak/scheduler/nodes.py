@@ -7,7 +7,8 @@ import msgspec
 from umiak.objects import meta
 from umiak.objects.types import Object
 from umiak.scheduler.census import Census
-from umiak.scheduler.pods import HostPort, PodView, resource_amount
+from umiak.scheduler.pods import HostPort, PodView
+from umiak.scheduler.requests import amounts
 
 ZONE = "topology.kubernetes.io/zone"
 HOSTNAME = "kubernetes.io/hostname"
@@ -58,7 +59,7 @@ class NodeView(msgspec.Struct, eq=False):
         self.labels = meta.labels(node)
         self.taints = tuple(spec.get("taints") or ())
         self.unschedulable = bool(spec.get("unschedulable"))
-        self.allocatable = {name: resource_amount(name, text) for name, text in offered.items()}
+        self.allocatable = amounts(offered)
         self.images = {
             name: image.get("sizeBytes") or 0
             for image in status.get("images") or ()

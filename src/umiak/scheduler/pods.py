@@ -1,17 +1,15 @@
 """A pod as the scheduler sees it: read once from the object, small enough to keep for every pod of the cluster."""
 
-from typing import Any
+from collections.abc import Iterable
 
 import msgspec
 
-from umiak.objects import meta, quantity
+from umiak.objects import meta
 from umiak.objects.selectors import Selector, from_label_selector
 from umiak.objects.types import Object
+from umiak.scheduler import requests
 from umiak.scheduler.alike import shape
 
-NONZERO_CPU = 100
-"""Milli-cores that a container without a request counts for when nodes are scored."""
-NONZERO_MEMORY = 200 * 1024 * 1024
 ANY_ADDRESS = "0.0.0.0"
 
 
@@ -51,11 +49,13 @@ class Spread(msgspec.Struct, frozen=True):
     honor_taints: bool = False
 
 
+DISKS = frozenset({"gcePersistentDisk", "awsElasticBlockStore", "rbd", "iscsi"})
 NO_TERMS: tuple[AffinityTerm, ...] = ()
 
 
 class PodView(msgspec.Struct, eq=False):
-    """`requests` maps resource names to integers: milli-cores for cpu, bytes or counts for the rest."""
+    """`requests` maps resource names to integers: milli-cores for cpu, bytes or counts for the rest. Of a pod on a
+    node it is what it holds there."""
 
     uid: str
     namespace: str
@@ -68,15 +68,26 @@ class PodView(msgspec.Struct, eq=False):
     started: str
     scheduler: str
     being_deleted: bool
+    preempted: bool
+    """Whether it is being deleted to make room for a more important pod."""
     requests: dict[str, int]
     nonzero_cpu: int
     nonzero_memory: int
+    """What it counts for, once on a node, when that node is rated."""
+    rated_cpu: int
+    rated_memory: int
+    """What it counts for when a node is rated for it."""
     host_ports: tuple[HostPort, ...]
     affinity: tuple[AffinityTerm, ...]
     anti_affinity: tuple[AffinityTerm, ...]
     preferred_affinity: tuple[AffinityTerm, ...]
     preferred_anti_affinity: tuple[AffinityTerm, ...]
     claims: tuple[str, ...]
+    """Names of the PersistentVolumeClaims it uses, those of generic ephemeral volumes included."""
+    ephemeral_claims: frozenset[str]
+    """Those of `claims` that are made for it alone."""
+    disks: tuple[Object, ...]
+    """Volumes of the kinds that several pods may not always share, as the spec has them."""
     resource_claims: tuple[tuple[str, str], ...]
     """Of ResourceClaims that were made for it: their names in the pod, and their own."""
     finished: bool
@@ -106,56 +117,6 @@ class PodView(msgspec.Struct, eq=False):
         """Lets go of what is only needed to choose a node."""
         self.spec = {}
         self._shape = b""
-
-
-def resource_amount(name: str, text: Any) -> int:
-    amount = quantity.parse(text)
-    return amount.milli() if name == "cpu" else amount.value()
-
-
-def _amounts(requests: Object | None) -> dict[str, int]:
-    return {name: resource_amount(name, text) for name, text in (requests or {}).items()}
-
-
-def _add(total: dict[str, int], more: dict[str, int]) -> None:
-    for name, amount in more.items():
-        total[name] = total.get(name, 0) + amount
-
-
-def _raise(total: dict[str, int], floor: dict[str, int]) -> None:
-    for name, amount in floor.items():
-        if amount > total.get(name, 0):
-            total[name] = amount
-
-
-def _container_amounts(container: Object, *, nonzero: bool) -> dict[str, int]:
-    amounts = _amounts((container.get("resources") or {}).get("requests"))
-    if nonzero:
-        amounts = {"cpu": amounts.get("cpu", NONZERO_CPU), "memory": amounts.get("memory", NONZERO_MEMORY)}
-    return amounts
-
-
-def requests_of(spec: Object, *, nonzero: bool = False) -> dict[str, int]:
-    """What the pod needs at its neediest: containers and sidecars together, or the largest init container on top of
-    the sidecars started before it (KEP-753), plus overhead; pod-level requests override (KEP-2837)."""
-    total: dict[str, int] = {}
-    for container in spec.get("containers") or ():
-        _add(total, _container_amounts(container, nonzero=nonzero))
-    sidecars: dict[str, int] = {}
-    peak: dict[str, int] = {}
-    for container in spec.get("initContainers") or ():
-        amounts = _container_amounts(container, nonzero=nonzero)
-        if container.get("restartPolicy") == "Always":
-            _add(sidecars, amounts)
-            _add(total, amounts)
-            _raise(peak, sidecars)
-        else:
-            _add(amounts, sidecars)
-            _raise(peak, amounts)
-    _raise(total, peak)
-    total |= _amounts((spec.get("resources") or {}).get("requests"))
-    _add(total, _amounts(spec.get("overhead")))
-    return total
 
 
 def _host_ports(spec: Object) -> tuple[HostPort, ...]:
@@ -206,21 +167,26 @@ def _preferred(affinity: Object, name: str, namespace: str, labels: dict[str, st
     return tuple(_term(t["podAffinityTerm"], namespace, labels, t["weight"]) for t in raw) if raw else NO_TERMS
 
 
+def _makes_room(status: Object) -> bool:
+    wanted = [c for c in status.get("conditions") or () if c.get("type") == "DisruptionTarget"]
+    return bool(wanted) and (wanted[0].get("status"), wanted[0].get("reason")) == ("True", "PreemptionByScheduler")
+
+
 def _resource_claims(status: Object) -> tuple[tuple[str, str], ...]:
     made = tuple((s["name"], s.get("resourceClaimName") or "") for s in status.get("resourceClaimStatuses") or ())
     extended = status.get("extendedResourceClaimStatus")
     return (*made, ("", extended.get("resourceClaimName") or "")) if extended else made
 
 
-def _claims(pod: Object, spec: Object) -> tuple[str, ...]:
-    """Names of the PersistentVolumeClaims it uses, those of generic ephemeral volumes included."""
-    names = []
-    for volume in spec.get("volumes") or ():
+def _claims(pod: Object, volumes: Iterable[Object]) -> dict[str, bool]:
+    """Names of PersistentVolumeClaims, in order, and whether each is a generic ephemeral volume's."""
+    found = {}
+    for volume in volumes:
         if "persistentVolumeClaim" in volume:
-            names.append(volume["persistentVolumeClaim"]["claimName"])
+            found[volume["persistentVolumeClaim"]["claimName"]] = False
         elif "ephemeral" in volume:
-            names.append(f"{meta.name(pod)}-{volume['name']}")
-    return tuple(names)
+            found[f"{meta.name(pod)}-{volume['name']}"] = True
+    return found
 
 
 def view(pod: Object) -> PodView:
@@ -228,7 +194,11 @@ def view(pod: Object) -> PodView:
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
     namespace, labels = meta.namespace(pod), meta.labels(pod)
     affinity = spec.get("affinity") or {}
-    nonzero = requests_of(spec, nonzero=True)
+    volumes = spec.get("volumes") or ()
+    claims = _claims(pod, volumes)
+    held = requests.held(spec, status)
+    nonzero_cpu, nonzero_memory = requests.counted(spec, status, held)
+    rated_cpu, rated_memory = requests.rated(spec)
     return PodView(
         uid=meta.uid(pod),
         namespace=namespace,
@@ -241,15 +211,20 @@ def view(pod: Object) -> PodView:
         started=status.get("startTime") or "",
         scheduler=spec.get("schedulerName") or "default-scheduler",
         being_deleted=meta.is_being_deleted(pod),
-        requests=requests_of(spec),
-        nonzero_cpu=nonzero.get("cpu", 0),
-        nonzero_memory=nonzero.get("memory", 0),
+        preempted=meta.is_being_deleted(pod) and _makes_room(status),
+        requests=held,
+        nonzero_cpu=nonzero_cpu,
+        nonzero_memory=nonzero_memory,
+        rated_cpu=rated_cpu,
+        rated_memory=rated_memory,
         host_ports=_host_ports(spec),
         affinity=_required(affinity, "podAffinity", namespace, labels),
         anti_affinity=_required(affinity, "podAntiAffinity", namespace, labels),
         preferred_affinity=_preferred(affinity, "podAffinity", namespace, labels),
         preferred_anti_affinity=_preferred(affinity, "podAntiAffinity", namespace, labels),
-        claims=_claims(pod, spec),
+        claims=tuple(claims),
+        ephemeral_claims=frozenset(name for name, ephemeral in claims.items() if ephemeral),
+        disks=tuple(v for v in volumes if not v.keys().isdisjoint(DISKS)),
         resource_claims=_resource_claims(status),
         finished=status.get("phase") in ("Succeeded", "Failed"),
         owner=meta.controller_of(pod),

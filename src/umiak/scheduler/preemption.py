@@ -5,6 +5,7 @@ possible are put back, those under a PodDisruptionBudget first. Of several nodes
 """
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -12,8 +13,8 @@ import msgspec
 from umiak.objects import meta
 from umiak.objects.selectors import from_label_selector
 from umiak.objects.types import Object
-from umiak.scheduler.contract import Cycle, Plugin
-from umiak.scheduler.decide import Refusal, judge, move, prefilter
+from umiak.scheduler.contract import Cycle, Plugin, Reject
+from umiak.scheduler.decide import Refusal, judge, listed, move, prefilter
 from umiak.scheduler.nodes import NodeView
 from umiak.scheduler.plugins import default_preemption
 from umiak.scheduler.pods import PodView
@@ -48,8 +49,9 @@ def importance(pod: PodView) -> tuple[int, str]:
 
 
 def is_protected(pod: PodView, budgets: Sequence[Object], allowed: dict[str, int]) -> bool:
-    """Whether evicting the pod goes beyond a budget; uses the budget up otherwise."""
-    protected = False
+    """Whether evicting the pod goes beyond a budget; uses up those before it otherwise."""
+    if not pod.labels:
+        return False
     for budget in budgets:
         spec, status = budget.get("spec") or {}, budget.get("status") or {}
         selector = from_label_selector(spec.get("selector"))
@@ -59,22 +61,27 @@ def is_protected(pod: PodView, budgets: Sequence[Object], allowed: dict[str, int
             continue
         name = str(meta.key(budget))
         allowed[name] = allowed.get(name, status.get("disruptionsAllowed") or 0) - 1
-        protected = protected or allowed[name] < 0
-    return protected
+        if allowed[name] < 0:
+            return True
+    return False
 
 
-def victims_on(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView, budgets: Sequence[Object]) -> Victims | None:
-    """The fewest pods whose removal lets the pod fit; None when even all of them do not. Leaves the node as it was."""
+def victims_on(
+    cycle: Cycle, plugins: Sequence[Plugin], node: NodeView, budgets: Sequence[Object]
+) -> Victims | Reject:
+    """The fewest pods whose removal lets the pod fit, or why even without all of them it does not. Leaves the node as
+    it was."""
     lower = sorted((p for p in node.pods.values() if p.priority < cycle.pod.priority), key=importance)
     if not lower:
-        return None
+        return Reject((NO_VICTIMS,))
     removed: list[PodView] = []
     try:
         for pod in lower:
             move(cycle, plugins, node, pod, -1)
             removed.append(pod)
-        if judge(cycle, plugins, node)[0] is not None:
-            return None
+        verdict, _ = judge(cycle, plugins, node)
+        if verdict is not None:
+            return verdict
         allowed: dict[str, int] = {}
         split = {pod.uid: is_protected(pod, budgets, allowed) for pod in lower}
         protected = [p for p in lower if split[p.uid]]
@@ -108,13 +115,22 @@ def harm(candidate: Victims) -> tuple[int, int, int, int, str]:
     return (candidate.violations, top, total, len(candidate.pods), inverted)
 
 
-def may_preempt(pod: PodView, nominated: NodeView | None) -> str:
-    """Empty, or why the pod must not preempt: policy Never, or its victims are still leaving."""
+def may_preempt(cycle: Cycle, refusal: Refusal) -> str:
+    """Empty, or why the pod must not preempt: policy Never, or its victims are still leaving. It does not wait for
+    them on a node where it could not stay."""
+    pod = cycle.pod
     if pod.spec.get("preemptionPolicy") == "Never":
         return NEVER
-    if nominated is not None and any(p.being_deleted and p.priority < pod.priority for p in nominated.pods.values()):
-        return TERMINATING
-    return ""
+    nominated = cycle.nodes.get(pod.nominated)
+    if nominated is None or refusal.is_hopeless_on(nominated.name):
+        return ""
+    leaving = any(p.preempted and p.priority < pod.priority for p in nominated.pods.values())
+    return TERMINATING if leaving else ""
+
+
+def hopeful(cycle: Cycle, refusal: Refusal) -> list[str]:
+    """Nodes that refused the pod for what is on them."""
+    return [name for name in cycle.nodes if not refusal.is_hopeless_on(name)]
 
 
 def decide(
@@ -133,37 +149,39 @@ def look(
     cycle: Cycle, plugins: Sequence[Plugin], refusal: Refusal, budgets: Iterable[Object], chance: random.Random
 ) -> list[Victims] | Outcome:
     """Who might have to leave, on each node that comes into question; or that nobody would help."""
-    reason = may_preempt(cycle.pod, cycle.nodes.get(cycle.pod.nominated))
+    reason = may_preempt(cycle, refusal)
     if reason:
         return Outcome(None, f"preemption: {reason}", keeps_nomination=True)
-    hopeful = [] if refusal.hopeless else [name for name, r in refusal.rejected.items() if not r.hopeless]
-    known = list(budgets)
-    filters = prefilter(cycle, plugins)
-    candidates = []
-    if filters.refusal is None and hopeful:
-        turn = chance.randrange(len(hopeful))
-        candidates = candidates_on(cycle, filters.plugins, hopeful[turn:] + hopeful[:turn], known)
-    return candidates or Outcome(None, _unhelpful(refusal.nodes, len(hopeful)))
+    nodes = hopeful(cycle, refusal)
+    turn = chance.randrange(len(nodes)) if nodes else 0
+    tried = dry_run(cycle, plugins, nodes[turn:] + nodes[:turn], list(budgets))
+    candidates = [found for found in tried.values() if isinstance(found, Victims)]
+    rejects = [found for found in tried.values() if isinstance(found, Reject)]
+    return candidates or Outcome(None, _unhelpful(refusal.nodes, rejects))
 
 
-def candidates_on(
+def dry_run(
     cycle: Cycle, plugins: Sequence[Plugin], nodes: Sequence[str], budgets: Sequence[Object]
-) -> list[Victims]:
-    """Who would have to leave each node. Looks no further once there are enough, one of them without harm to a
-    budget."""
+) -> dict[str, Victims | Reject]:
+    """Who would have to leave each node, or why that would not help. Looks no further once there are enough, one of
+    them without harm to a budget."""
+    filters = prefilter(cycle, plugins)
+    if filters.refusal is not None:
+        return {}
     enough = cycle.settings.get(default_preemption.NAME, default_preemption.DEFAULTS).candidates(len(nodes))
-    found: list[Victims] = []
+    tried: dict[str, Victims | Reject] = {}
+    count, harmless = 0, False
     for name in nodes:
-        victims = victims_on(cycle, plugins, cycle.nodes[name], budgets)
-        if victims is not None and victims.pods:
-            found.append(victims)
-            if len(found) >= enough and any(not each.violations for each in found):
+        found = tried[name] = victims_on(cycle, filters.plugins, cycle.nodes[name], budgets)
+        if isinstance(found, Victims):
+            count, harmless = count + 1, harmless or not found.violations
+            if count >= enough and harmless:
                 break
-    return found
+    return tried
 
 
-def _unhelpful(nodes: int, tried: int) -> str:
-    counted = [f"{tried} {NO_VICTIMS}"] if tried else []
-    if nodes - tried:
-        counted.append(f"{nodes - tried} {NOT_HELPFUL}")
-    return f"preemption: 0/{nodes} nodes are available: {', '.join(sorted(counted))}."
+def _unhelpful(nodes: int, tried: Sequence[Reject]) -> str:
+    counted = Counter(reason for reject in tried for reason in reject.reasons)
+    if nodes > len(tried):
+        counted[NOT_HELPFUL] += nodes - len(tried)
+    return f"preemption: 0/{nodes} nodes are available: {listed(counted)}."

@@ -61,9 +61,9 @@ def use_of(node: NodeView, pod: PodView, name: str) -> tuple[int, int]:
     resource of its kind. Containers without requests count for a little cpu and memory, so that they spread, too."""
     offered = node.allocatable.get(name, 0)
     if name == "cpu":
-        return node.nonzero_cpu + pod.nonzero_cpu, offered
+        return node.nonzero_cpu + pod.rated_cpu, offered
     if name == "memory":
-        return node.nonzero_memory + pod.nonzero_memory, offered
+        return node.nonzero_memory + pod.rated_memory, offered
     asked = pod.requests.get(name, 0)
     if not asked and name not in CORE:
         return 0, 0

@@ -35,6 +35,8 @@ NAME = "PodTopologySpread"
 UNEVEN = "node(s) didn't match pod topology spread constraints"
 NO_LABEL = UNEVEN + " (missing required label)"
 SCORE_NOTE = NAME + "/score"
+NOBODY = from_label_selector(None)
+"""Selects no pod."""
 _SYSTEM = (
     {"maxSkew": 3, "topologyKey": HOSTNAME, "whenUnsatisfiable": "ScheduleAnyway"},
     {"maxSkew": 5, "topologyKey": ZONE, "whenUnsatisfiable": "ScheduleAnyway"},
@@ -160,8 +162,10 @@ def has_all_keys(node: NodeView, constraints: Sequence[Spread]) -> bool:
 
 
 def matching(cycle: Cycle, constraint: Spread, key: str, having: Sequence[Spread] = ()) -> dict[str, int]:
-    """How many pods the constraint is about, by the values of `key`, on nodes with the keys of all of `having`."""
-    who = ((frozenset([cycle.pod.namespace]), constraint.selector),)
+    """How many pods the constraint is about, by the values of `key`, on nodes with the keys of all of `having`. None
+    for an empty selector, though it matches the newcomer itself (countPodsMatchSelector)."""
+    selector = NOBODY if constraint.selector.is_empty else constraint.selector
+    who = ((frozenset([cycle.pod.namespace]), selector),)
     keys = tuple(c.topology_key for c in having)
     return cycle.census.count(Question(key, who, leaving=False, having=keys), cycle.nodes)
 

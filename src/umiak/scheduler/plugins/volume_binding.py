@@ -1,196 +1,179 @@
-"""Place a pod where its volumes are, or can be made; bind or have made what waits for its first consumer (KEP-1495)."""
+"""Place a pod where its volumes are, or can be made; bind or have made what waits for its first consumer (KEP-1495).
 
-from collections.abc import Iterable
+Source: `plugins/volumebinding/volume_binding.go`.
+"""
+
+from math import floor
 
 import msgspec
 
 from umiak.api.core import persistentvolume, persistentvolumeclaim
-from umiak.api.storage import storageclass
-from umiak.objects import meta, quantity
+from umiak.api.storage import csidriver, csistoragecapacity
+from umiak.objects import meta
 from umiak.objects.meta import Key
-from umiak.objects.selectors import from_label_selector
 from umiak.objects.types import Object
 from umiak.reconcile.contract import Context
-from umiak.scheduler.contract import FITS, SKIP, Before, Cycle, Event, Plugin, Reject, RejectAll, Verdict, always
-from umiak.scheduler.node_affinity import terms_match
+from umiak.scheduler.contract import (
+    FITS,
+    MAX_SCORE,
+    SKIP,
+    Before,
+    Cycle,
+    Event,
+    Plugin,
+    Reject,
+    RejectAll,
+    Verdict,
+    Word,
+    always,
+)
 from umiak.scheduler.nodes import NodeView
-from umiak.scheduler.volumes import is_its_claim
+from umiak.scheduler.strategies import Shape, shape_of
+from umiak.scheduler.volume_plan import (
+    SELECTED_NODE,
+    Needs,
+    Plan,
+    Waiting,
+    amount,
+    asked,
+    capacity,
+    has_room,
+    plan,
+    serves,
+)
+from umiak.scheduler.volumes import (
+    claim_not_found,
+    claim_of,
+    class_name,
+    class_named,
+    is_its_claim,
+    volume_name,
+    volume_named,
+)
 
 NAME = "VolumeBinding"
-NOTHING_TO_BIND = "node(s) didn't find available persistent volumes to bind"
-WRONG_NODE = "node(s) didn't match PersistentVolume's node affinity"
-LOST = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)"
 UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
 MIGRATED = "storage.alpha.kubernetes.io/migrated-plugins"
-SELECTED_NODE = "volume.kubernetes.io/selected-node"
 BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
 BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
-NO_PROVISIONER = "kubernetes.io/no-provisioner"
 LOOK_SECONDS = 0.02
 LOOK_LIMIT = 1.0
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """How many seconds a pod waits for its volumes once a node is chosen."""
+    """How many seconds a pod waits for its volumes once a node is chosen, and what nodes are worth by how much of
+    their storage is then used."""
 
     wait_seconds: float = 600
+    shape: Shape = Shape(((0, MAX_SCORE), (100, 0)))
 
 
 DEFAULTS = Settings()
 
 
 def settings(args: Object) -> Settings:
-    return Settings(args["bindTimeoutSeconds"])
+    return Settings(args["bindTimeoutSeconds"], shape_of(args["shape"]))
 
 
 class BindingFailed(Exception):
     """The volumes could not be had on the chosen node; the pod is tried again."""
 
 
-class Needs(msgspec.Struct):
-    """A pod's claims, sorted by what must be done about them."""
-
-    bound: list[Object] = msgspec.field(default_factory=list)
-    """PersistentVolumes of claims that are bound."""
-    lost: bool = False
-    """A bound claim's volume does not exist."""
-    waiting: list[tuple[Object, Object]] = msgspec.field(default_factory=list)
-    """Claims that wait for their first consumer, with their storage class."""
-    volumes: list[Object] = msgspec.field(default_factory=list)
-    """Every PersistentVolume that might serve a waiting claim."""
-
-
 def is_bound(claim: Object) -> bool:
-    return bool((claim.get("spec") or {}).get("volumeName")) and BIND_COMPLETED in meta.annotations(claim)
-
-
-def class_name(obj: Object) -> str:
-    """The storage class of a claim or volume; the old annotation wins."""
-    old = meta.annotations(obj).get("volume.beta.kubernetes.io/storage-class")
-    return (old if old is not None else (obj.get("spec") or {}).get("storageClassName")) or ""
+    return bool(volume_name(claim)) and BIND_COMPLETED in meta.annotations(claim)
 
 
 def prefilter(cycle: Cycle) -> Before:
     if not cycle.pod.claims:
         return SKIP
-    needs = Needs()
-    for name in cycle.pod.claims:
-        claim = cycle.cache.get(persistentvolumeclaim.KIND, Key(cycle.pod.namespace, name))
-        problem = _problem(cycle, needs, name, claim)
+    found = [(name, claim_of(cycle, name)) for name in cycle.pod.claims]
+    for name, claim in found:
+        problem = _unusable(cycle, name, claim)
         if problem:
             return RejectAll(problem)
-    if needs.waiting:
-        volumes = cycle.cache.list(persistentvolume.KIND)
-        needs.volumes = sorted(volumes, key=lambda v: (_capacity(v), meta.name(v)))
+    claims = [claim for _, claim in found if claim is not None]
+    needs = Needs([volume_named(cycle, volume_name(claim)) for claim in claims if is_bound(claim)])
+    open_claims = [claim for claim in claims if not is_bound(claim)]
+    if not all(_waits_for_consumer(cycle, claim) for claim in open_claims):
+        return RejectAll(UNBOUND)
+    if open_claims:
+        needs.waiting = _waiting(cycle, open_claims)
     cycle.notes[NAME] = needs
     return None
 
 
-def _problem(cycle: Cycle, needs: Needs, name: str, claim: Object | None) -> str:
-    """Sorts one claim into `needs`, or says why the pod must wait."""
+def _unusable(cycle: Cycle, name: str, claim: Object | None) -> str:
+    """Why the pod must wait for one of its claims, if so."""
+    pod, ephemeral = cycle.pod, name in cycle.pod.ephemeral_claims
     if claim is None:
-        ephemeral = name not in [
-            v["persistentVolumeClaim"]["claimName"]
-            for v in cycle.pod.spec.get("volumes") or ()
-            if "persistentVolumeClaim" in v
-        ]
-        if ephemeral:
-            return f'waiting for ephemeral volume controller to create the persistentvolumeclaim "{name}"'
-        return f'persistentvolumeclaim "{name}" not found'
+        controller = "waiting for ephemeral volume controller to create the persistentvolumeclaim"
+        return f'{controller} "{name}"' if ephemeral else claim_not_found(name)
     if (claim.get("status") or {}).get("phase") == "Lost":
-        return f'persistentvolumeclaim "{name}" bound to non-existent persistentvolume "{claim["spec"]["volumeName"]}"'
+        return f'persistentvolumeclaim "{name}" bound to non-existent persistentvolume "{volume_name(claim)}"'
     if meta.is_being_deleted(claim):
         return f'persistentvolumeclaim "{name}" is being deleted'
-    if is_bound(claim):
-        volume = cycle.cache.get(persistentvolume.KIND, Key("", claim["spec"]["volumeName"]))
-        if volume is None:
-            needs.lost = True
-        else:
-            needs.bound.append(volume)
-        return ""
-    found = cycle.cache.get(storageclass.KIND, Key("", class_name(claim))) if class_name(claim) else None
-    waits = found is not None and found.get("volumeBindingMode") == "WaitForFirstConsumer"
-    if found is None or not waits or claim["spec"].get("volumeName"):
-        return UNBOUND
-    needs.waiting.append((claim, found))
+    if ephemeral and (meta.controller_of(claim) or {}).get("uid") != pod.uid:
+        about = f"{pod.namespace}/{name} was not created for pod {pod.namespace}/{pod.name}"
+        return f"PVC {about} (pod is not owner)"
     return ""
 
 
-def reaches(volume: Object, node: NodeView) -> bool:
-    """Whether a volume's node affinity allows the node."""
-    required = ((volume.get("spec") or {}).get("nodeAffinity") or {}).get("required")
-    return required is None or terms_match(required.get("nodeSelectorTerms") or (), node.labels, node.name)
+def _waits_for_consumer(cycle: Cycle, claim: Object) -> bool:
+    found = class_named(cycle, class_name(claim))
+    waits = found is not None and found.get("volumeBindingMode") == "WaitForFirstConsumer"
+    return waits and not volume_name(claim)
+
+
+def _waiting(cycle: Cycle, claims: list[Object]) -> list[Waiting]:
+    volumes = sorted(cycle.cache.list(persistentvolume.KIND), key=lambda v: (capacity(v), meta.name(v)))
+    found = []
+    for claim in claims:
+        storage_class = class_named(cycle, class_name(claim)) or {}
+        rooms = _rooms(cycle, claim, storage_class)
+        found.append(Waiting(claim, storage_class, [v for v in volumes if serves(v, claim)], rooms))
+    return found
+
+
+def _rooms(cycle: Cycle, claim: Object, storage_class: Object) -> list[Object] | None:
+    """Where a new volume for a claim would fit; None when the driver does not say what room it has, or the claim
+    not what it needs."""
+    driver = cycle.cache.get(csidriver.KIND, Key("", storage_class.get("provisioner") or "")) or {}
+    sized = "storage" in (((claim.get("spec") or {}).get("resources") or {}).get("requests") or {})
+    if not sized or not (driver.get("spec") or {}).get("storageCapacity"):
+        return None
+    every, name = cycle.cache.list(csistoragecapacity.KIND), meta.name(storage_class)
+    return [room for room in every if has_room(room, claim, name)]
 
 
 def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
     needs: Needs = cycle.notes[NAME]
-    if needs.lost:
-        return Reject((LOST,), hopeless=True)
-    if not all(reaches(volume, node) for volume in needs.bound):
-        return Reject((WRONG_NODE,), hopeless=True)
-    if plan(needs, node) is None:
-        return Reject((NOTHING_TO_BIND,), hopeless=True)
+    found = plan(needs, node)
+    if found.reasons:
+        return Reject(tuple(found.reasons), hopeless=True)
+    needs.plans[node.name] = found
     return FITS
 
 
-def plan(needs: Needs, node: NodeView) -> list[tuple[Object, Object | None]] | None:
-    """For each waiting claim the volume to bind, or None to have one made; None altogether when neither goes."""
-    chosen: list[tuple[Object, Object | None]] = []
-    taken: set[str] = set()
-    for claim, storage_class in needs.waiting:
-        picked = meta.annotations(claim).get(SELECTED_NODE)
-        if picked and picked != node.name:
-            return None
-        volume = None if picked else best_volume(claim, needs.volumes, node, taken)
-        if volume is not None:
-            taken.add(meta.name(volume))
-        elif not can_provision(storage_class, node):
-            return None
-        chosen.append((claim, volume))
-    return chosen
+def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
+    return None if NAME in cycle.notes else SKIP
 
 
-def can_provision(storage_class: Object, node: NodeView) -> bool:
-    if storage_class.get("provisioner") in (None, "", NO_PROVISIONER):
-        return False
-    topologies = storage_class.get("allowedTopologies")
-    return not topologies or any(_in_topology(term, node) for term in topologies)
-
-
-def _in_topology(term: Object, node: NodeView) -> bool:
-    return all(node.labels.get(e["key"]) in (e.get("values") or ()) for e in term.get("matchLabelExpressions") or ())
-
-
-def _capacity(volume: Object) -> int:
-    return quantity.parse(((volume.get("spec") or {}).get("capacity") or {}).get("storage", "0")).value()
-
-
-def best_volume(claim: Object, volumes: Iterable[Object], node: NodeView, taken: set[str]) -> Object | None:
-    """The smallest free volume that serves the claim on the node; one already meant for it comes first."""
-    usable = [v for v in volumes if meta.name(v) not in taken and serves(v, claim) and reaches(v, node)]
-    meant = [v for v in usable if (v["spec"].get("claimRef") or {})]
-    return next(iter(meant or usable), None)
-
-
-def serves(volume: Object, claim: Object) -> bool:
-    spec, wanted = volume.get("spec") or {}, claim.get("spec") or {}
-    reference = spec.get("claimRef")
-    if reference:
-        same = (reference.get("namespace"), reference.get("name")) == tuple(meta.key(claim))
-        if not same or reference.get("uid") not in (None, "", meta.uid(claim)):
-            return False
-    elif (volume.get("status") or {}).get("phase") not in ("Available", None):
-        return False
-    asked = ((wanted.get("resources") or {}).get("requests") or {}).get("storage", "0")
-    selector = wanted.get("selector")
-    return (
-        class_name(volume) == class_name(claim)
-        and not meta.is_being_deleted(volume)
-        and (spec.get("volumeMode") or "Filesystem") == (wanted.get("volumeMode") or "Filesystem")
-        and set(wanted.get("accessModes") or ()) <= set(spec.get("accessModes") or ())
-        and _capacity(volume) >= quantity.parse(asked).value()
-        and (selector is None or from_label_selector(selector).matches(meta.labels(volume)))
-    )
+def score(cycle: Cycle, node: NodeView) -> int:
+    """How well the storage fits what is asked of it, by storage class: of the volumes to bind, or else of the room
+    for new ones (KEP-4049)."""
+    found: Plan = cycle.notes[NAME].plans.get(node.name) or Plan()
+    used: dict[str, tuple[int, int]] = {}
+    for claim, volume in found.bindings:
+        wanted, offered = used.get(class_name(volume), (0, 0))
+        used[class_name(volume)] = (wanted + asked(claim), offered + capacity(volume))
+    if not found.bindings:
+        for claim, room in found.provisions:
+            if room is not None:
+                wanted, _ = used.get(class_name(claim), (0, 0))
+                used[class_name(claim)] = (wanted + asked(claim), amount(room.get("capacity")))
+    shape = cycle.settings.get(NAME, DEFAULTS).shape
+    rates = [shape.rate(wanted, offered) if offered else shape.at(100) for wanted, offered in used.values()]
+    return floor(sum(rates) / len(rates) + 0.5) if rates else 0
 
 
 async def prebind(ctx: Context, cycle: Cycle, node: NodeView) -> None:
@@ -199,13 +182,12 @@ async def prebind(ctx: Context, cycle: Cycle, node: NodeView) -> None:
     if not needs.waiting:
         return
     chosen = plan(needs, node)
-    if chosen is None:
-        raise BindingFailed(NOTHING_TO_BIND)
-    for claim, volume in chosen:
-        if volume is None:
-            await _ask_provisioner(ctx, claim, node)
-        else:
-            await _promise(ctx, claim, volume)
+    if chosen.reasons:
+        raise BindingFailed(chosen.reasons[0])
+    for claim, volume in chosen.bindings:
+        await _promise(ctx, claim, volume)
+    for claim, _ in chosen.provisions:
+        await _ask_provisioner(ctx, claim, node)
     await _wait(ctx, cycle, cycle.settings.get(NAME, DEFAULTS).wait_seconds)
 
 
@@ -258,11 +240,29 @@ def other_plugins_migrated(cycle: Cycle, old: Object, new: Object) -> bool:
     return meta.annotations(old).get(MIGRATED) != meta.annotations(new).get(MIGRATED)
 
 
+def limit_of(room: Object) -> int:
+    return amount(room.get("maximumVolumeSize", room.get("capacity")))
+
+
+def made_room(cycle: Cycle, old: Object, new: Object) -> bool:
+    return limit_of(new) > limit_of(old)
+
+
+def stopped_telling(cycle: Cycle, old: Object, new: Object) -> bool:
+    """Whether a driver whose room was too small no longer says so; only of inline volumes, as in the reference."""
+    mine = any((v.get("csi") or {}).get("driver") == meta.name(new) for v in cycle.pod.spec.get("volumes") or ())
+    told, tells = ((each.get("spec") or {}).get("storageCapacity") for each in (old, new))
+    return mine and bool(told) and not tells
+
+
 PLUGIN = Plugin(
     name=NAME,
     order=90,
     prefilter=prefilter,
+    weight=1,
     filter=filter_node,
+    prescore=prescore,
+    score=score,
     prebind=prebind,
     settings=settings,
     points=frozenset({"reserve"}),
@@ -277,5 +277,8 @@ PLUGIN = Plugin(
         Event.NODE_LABELS: always,
         Event.CSINODE_ADDED: always,
         Event.CSINODE_CHANGED: other_plugins_migrated,
+        Event.CSIDRIVER_CHANGED: stopped_telling,
+        Event.STORAGE_ROOM_ADDED: always,
+        Event.STORAGE_ROOM_CHANGED: made_room,
     },
 )
