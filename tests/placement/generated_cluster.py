@@ -1,9 +1,8 @@
 """A whole cluster drawn by hypothesis: nodes, what runs on them, and pods that wait for a place."""
 
-from hypothesis import strategies as st
-
 import generated_storage as storage
 from generated_pods import APPS, HOSTNAME, NAMESPACES, REGION, ZONE, Draw, Object, chance, one, placed, some, waiting
+from hypothesis import strategies as st
 
 MEGABYTE = 1000 * 1000
 

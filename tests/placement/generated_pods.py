@@ -132,7 +132,11 @@ def node_term(draw: Draw, nodes: int) -> Object:
     kind = one(draw, *range(10))
     if kind == 0:
         return {}
-    named = {"key": "metadata.name", "operator": one(draw, "In", "In", "NotIn"), "values": [f"n{one(draw, *range(nodes))}"]}
+    named = {
+        "key": "metadata.name",
+        "operator": one(draw, "In", "In", "NotIn"),
+        "values": [f"n{one(draw, *range(nodes))}"],
+    }
     if kind < 3:
         return {"matchFields": [named]}
     term: Object = {"matchExpressions": [node_expression(draw) for _ in range(one(draw, 1, 1, 2))]}

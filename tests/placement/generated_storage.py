@@ -93,7 +93,12 @@ def csi_node(draw: Draw, node: str) -> Object:
     if chance(draw, 8):
         driver["allocatable"] = {"count": one(draw, 1, 2, 3)}
     drivers = [driver] if chance(draw, 9) else []
-    return {"apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "metadata": {"name": node}, "spec": {"drivers": drivers}}
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "CSINode",
+        "metadata": {"name": node},
+        "spec": {"drivers": drivers},
+    }
 
 
 def csi_driver(draw: Draw) -> Object:

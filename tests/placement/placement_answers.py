@@ -53,7 +53,8 @@ class World:
                 self.nominations.add(self.waiting[-1], self.waiting[-1].nominated)
 
     def cycle(self, pod: PodView) -> Cycle:
-        return Cycle(pod, self.state.nodes, self.tables, NOON, nominated=self.nominations.by_node)
+        nodes, promised = self.state.nodes, self.nominations.by_node
+        return Cycle(pod, nodes, self.tables, NOON, nominated=promised, census=self.state.census)
 
 
 def answers(objects: list[Object]) -> list[Object]:

@@ -301,6 +301,36 @@ def test_volume_binding_after_a_class_change(helps, pod_of, old, new, want):
     assert helps("VolumeBinding", Event.CLASS_CHANGED, pod_of("p"), *sides) is want
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "want"),
+    [
+        pytest.param({"capacity": "1Gi"}, {"capacity": "2Gi"}, YES, id="more room"),
+        pytest.param({"capacity": "2Gi"}, {"capacity": "1Gi"}, NO, id="less"),
+        pytest.param({}, {"capacity": "1Gi"}, YES, id="room where none was told of"),
+        pytest.param({"capacity": "1Gi"}, {"capacity": "9Gi", "maximumVolumeSize": "1Gi"}, NO, id="no larger volume"),
+    ],
+)
+def test_volume_binding_after_room_for_volumes_changed(helps, pod_of, old, new, want):
+    sides = an_object("c", **old), an_object("c", **new)
+    assert helps("VolumeBinding", Event.STORAGE_ROOM_CHANGED, pod_of("p"), *sides) is want
+
+
+@pytest.mark.parametrize(
+    ("driver", "tells", "want"), [("d", False, YES), ("d", True, NO), ("other", False, NO), ("", False, NO)]
+)
+def test_volume_binding_after_a_driver_no_longer_tells_its_room(helps, pod_of, driver, tells, want):
+    """isSchedulableAfterCSIDriverChange looks at inline volumes only."""
+    sides = [an_object("d", spec={"storageCapacity": told}) for told in (True, tells)]
+    volumes = [{"name": "v", "csi": {"driver": driver}}] if driver else []
+    assert helps("VolumeBinding", Event.CSIDRIVER_CHANGED, pod_of("p", volumes=volumes), *sides) is want
+
+
+@pytest.mark.parametrize(("spec", "want"), [(using("c"), YES), ({}, NO)])
+def test_node_volume_limits_after_a_volume_was_detached(helps, pod_of, spec, want):
+    gone = an_object("a", spec={"attacher": "d", "nodeName": "n"})
+    assert helps("NodeVolumeLimits", Event.ATTACHMENT_REMOVED, pod_of("p", **spec), gone) is want
+
+
 @pytest.mark.parametrize(("mode", "want"), [("WaitForFirstConsumer", YES), ("Immediate", NO), (None, NO)])
 def test_volume_zone_after_a_new_class(helps, pod_of, mode, want):
     assert helps("VolumeZone", Event.CLASS_ADDED, pod_of("p"), None, an_object("c", volumeBindingMode=mode)) is want
@@ -323,14 +353,14 @@ EVENTS = {
     "NodeResourcesBalancedAllocation": "",
     "NodeResourcesFit": "POD_REMOVED POD_SHRANK OWN_SHRANK NODE_ADDED NODE_ROOM",
     "NodeUnschedulable": "NODE_ADDED NODE_TAINTS OWN_TOLERATIONS",
-    "NodeVolumeLimits": "CSINODE_ADDED CSINODE_CHANGED POD_REMOVED CLAIM_ADDED",
+    "NodeVolumeLimits": "CSINODE_ADDED CSINODE_CHANGED POD_REMOVED CLAIM_ADDED ATTACHMENT_REMOVED",
     "PodTopologySpread": "POD_ADDED POD_REMOVED POD_LABELS OWN_LABELS OWN_TOLERATIONS NODE_ADDED NODE_REMOVED "
     "NODE_LABELS NODE_TAINTS",
     "PrioritySort": "",
     "SchedulingGates": "OWN_GATES",
     "TaintToleration": "NODE_ADDED NODE_TAINTS OWN_TOLERATIONS",
     "VolumeBinding": "CLASS_ADDED CLASS_CHANGED CLAIM_ADDED CLAIM_CHANGED VOLUME_ADDED VOLUME_CHANGED NODE_ADDED "
-    "NODE_LABELS CSINODE_ADDED CSINODE_CHANGED",
+    "NODE_LABELS CSINODE_ADDED CSINODE_CHANGED CSIDRIVER_CHANGED STORAGE_ROOM_ADDED STORAGE_ROOM_CHANGED",
     "VolumeRestrictions": "POD_REMOVED NODE_ADDED CLAIM_ADDED",
     "VolumeZone": "CLASS_ADDED NODE_ADDED NODE_LABELS CLAIM_ADDED CLAIM_CHANGED VOLUME_ADDED VOLUME_CHANGED",
 }

@@ -76,6 +76,8 @@ def test_a_promise_stays_while_victims_leave(world, node_of, pod_of):
     world.add_nodes(node_of("a", cpu="1"))
     leaving = pod_of("x", node="a", cpu="1", priority=1)
     leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    reason = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}
+    leaving["status"] = {"conditions": [reason]}
     world.add_pods(leaving)
     newcomer = pod_of("p", cpu="1", priority=10)
     newcomer["status"] = {"nominatedNodeName": "a"}

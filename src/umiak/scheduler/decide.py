@@ -201,7 +201,7 @@ def find_feasible(
         turn = start % len(everyone)
         chosen = everyone[turn:] + everyone[:turn]
         refusal = Refusal(len(everyone))
-    enough, feasible, seen = wanted_count(len(everyone), percentage), [], 0
+    enough, feasible, seen = wanted_count(len(chosen), percentage), [], 0
     judge_one = remembering(cycle, filters)
     for node in chosen:
         seen += 1

@@ -66,9 +66,7 @@ def is_protected(pod: PodView, budgets: Sequence[Object], allowed: dict[str, int
     return False
 
 
-def victims_on(
-    cycle: Cycle, plugins: Sequence[Plugin], node: NodeView, budgets: Sequence[Object]
-) -> Victims | Reject:
+def victims_on(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView, budgets: Sequence[Object]) -> Victims | Reject:
     """The fewest pods whose removal lets the pod fit, or why even without all of them it does not. Leaves the node as
     it was."""
     lower = sorted((p for p in node.pods.values() if p.priority < cycle.pod.priority), key=importance)

@@ -114,7 +114,7 @@ def can_provision(storage_class: Object, node: NodeView) -> bool:
 
 def _in_topology(term: Object, node: NodeView) -> bool:
     """A term without expressions is no place (MatchTopologySelectorTerms)."""
-    expressions = term.get("matchLabelExpressions")
+    expressions = term.get("matchLabelExpressions") or ()
     return bool(expressions) and all(node.labels.get(e["key"]) in (e.get("values") or ()) for e in expressions)
 
 
