@@ -171,7 +171,25 @@ async def test_raw_list_keeps_bytes() -> None:
 async def test_errors(status: int, body: object, want: tuple[int, str, str]) -> None:
     with pytest.raises(StatusError) as caught:
         await ApiClient(Script(body, status=status)).get(PODS, "a", "ns")
-    assert (caught.value.code, caught.value.reason, caught.value.message) == want
+    code, reason, message = want
+    asked = "" if isinstance(body, dict) else " (get pods a)"  # client-go says so where the server said nothing
+    assert (caught.value.code, caught.value.reason, caught.value.message) == (code, reason, message + asked)
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/apis/metrics.k8s.io/v1beta1/namespaces/ns/pods?labelSelector=a", " (get pods.metrics.k8s.io)"),
+        ("/api/v1/namespaces/ns", " (get namespaces ns)"),
+        ("/apis/apps/v1/namespaces/ns/deployments/web/scale", " (get deployments.apps web)"),
+        ("/readyz", ""),
+    ],
+)
+async def test_what_was_asked_for_is_said(path: str, asked: str) -> None:
+    """apimachinery's NewGenericServerResponse."""
+    with pytest.raises(StatusError) as caught:
+        await ApiClient(Script(b"404 page not found", status=404)).raw("GET", path)
+    assert caught.value.message == f"the server could not find the requested resource{asked}"
 
 
 EVENTS = b'{"type":"ADDED","object":{"n": 1}}\n{"type":"BOOKMARK","object":{"n":2}}\n'

@@ -255,7 +255,7 @@ class ApiClient:
             headers = {**JSON, **(headers or {})}
         response = await self.transport.request(method, target, headers, data)
         if not 200 <= response.status < 300:
-            raise error_of(response, method)
+            raise error_of(response, method, target)
         return response
 
     async def _send(

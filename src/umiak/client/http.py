@@ -54,7 +54,7 @@ class HttpTransport:
         try:
             async with await self._http.stream(method, target, self._headers(headers), body) as answer:
                 if not 200 <= answer.status < 300:
-                    raise error_of(Response(answer.status, answer.headers, await answer.read()), method)
+                    raise error_of(Response(answer.status, answer.headers, await answer.read()), method, target)
                 async for piece in answer:
                     yield piece
         except HttpError as error:
@@ -70,7 +70,7 @@ class HttpTransport:
             body = b"".join([piece async for piece in _all_of(duplex)])
         except HttpError as error:
             raise Unreachable(str(error)) from error
-        raise error_of(Response(status, answer_headers, body), method)
+        raise error_of(Response(status, answer_headers, body), method, target)
 
     async def close(self) -> None:
         await self._http.close()
@@ -130,13 +130,13 @@ _GENERIC = {
 """Reason and message for answers without a Status, as apimachinery's NewGenericServerResponse gives them."""
 
 
-def error_of(response: Response, method: str = "GET") -> StatusError:
-    """The error that an answer other than 2xx stands for."""
+def error_of(response: Response, method: str = "GET", target: str = "") -> StatusError:
+    """The error that an answer other than 2xx stands for; `target` is what was asked for, path and query."""
     try:
         status: Any = msgspec.json.decode(response.body)
     except msgspec.DecodeError:
         status = None
-    error = _generic(response, method)
+    error = _generic(response, method, target)
     if isinstance(status, dict) and status.get("kind") == "Status":
         error = StatusError.from_status(status, response.status)
     after = response.headers.get("retry-after", "")
@@ -145,7 +145,18 @@ def error_of(response: Response, method: str = "GET") -> StatusError:
     return error
 
 
-def _generic(response: Response, method: str) -> StatusError:
+def _asked_for(target: str) -> tuple[str, str, str]:
+    """(group, resource, name) in a path of the API, each "" when it is not there."""
+    parts = target.partition("?")[0].strip("/").split("/")
+    if parts[0] not in ("api", "apis"):
+        return "", "", ""
+    group, rest = ("", parts[2:]) if parts[0] == "api" else (parts[1] if parts[1:] else "", parts[3:])
+    if rest[:1] == ["namespaces"] and len(rest) > 2:
+        rest = rest[2:]
+    return group, rest[0] if rest else "", rest[1] if rest[1:] else ""
+
+
+def _generic(response: Response, method: str, target: str) -> StatusError:
     said = response.body.decode(errors="replace").strip() or "unknown"
     code = response.status
     if code in _GENERIC:
@@ -161,4 +172,9 @@ def _generic(response: Response, method: str) -> StatusError:
         message = f"the server responded with the status code {code} but did not return more information"
     if code == 409 and method == "POST":
         reason = "AlreadyExists"
-    return StatusError(code, reason, message or said)
+    group, resource, name = _asked_for(target)
+    if not resource:
+        return StatusError(code, reason, message or said)
+    wanted = " ".join(filter(None, (method.lower(), f"{resource}.{group}" if group else resource, name)))
+    details = {k: v for k, v in {"group": group, "kind": resource, "name": name}.items() if v}
+    return StatusError(code, reason, f"{message or said} ({wanted})", details)

@@ -217,7 +217,6 @@ def identity_matches(sts: Object, pod: Object) -> bool:
 
 def new_pod(sts: Object, number: int, revision: str) -> Object:
     pod = pod_from_template(sts["spec"]["template"], sts)
-    del pod["metadata"]["generateName"]
     pod["metadata"]["name"] = f"{meta.name(sts)}-{number}"
     pod = with_storage(sts, with_identity(sts, pod))
     pod["metadata"]["labels"][REVISION_LABEL] = revision

@@ -71,6 +71,8 @@ class Observed(msgspec.Struct, frozen=True):
     name: str
     since: datetime
     count: int = 1
+    combined: bool = False
+    """Whether it stands for several with different messages; client-go does not say who reports those."""
 
     @property
     def source(self) -> Parts:
@@ -103,8 +105,8 @@ class Observed(msgspec.Struct, frozen=True):
             "count": self.count,
             "type": self.type,
             "eventTime": None,
-            "reportingComponent": self.component,
-            "reportingInstance": self.host,
+            "reportingComponent": "" if self.combined else self.component,
+            "reportingInstance": "" if self.combined else self.host,
         }
 
     def as_patch(self) -> Object:
@@ -195,7 +197,8 @@ class Correlator:
             return event, event.same
         del group.messages[next(iter(group.messages))]
         name = event_name(event.about.get("name", ""), self._stamps.next(now))
-        return replace(event, message=COMBINED + event.message, name=name, at=now, since=now), event.similar
+        combined = replace(event, message=COMBINED + event.message, name=name, at=now, since=now, combined=True)
+        return combined, event.similar
 
 
 class Source(msgspec.Struct, frozen=True):

@@ -101,7 +101,7 @@ class LocalTransport:
         if response.status >= 300:
             from umiak.client.http import error_of  # not every refusal is a Status
 
-            raise error_of(response, method)
+            raise error_of(response, method, target)
         if exchange.stream is None:
             yield response.body
             return
