@@ -5,7 +5,7 @@ Decisions are made one after the other without awaiting anything; binding happen
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 
 from umiak.api.apps import replicaset, statefulset
 from umiak.api.core import namespace, node, persistentvolume, persistentvolumeclaim, pod, replicationcontroller, service
@@ -19,14 +19,16 @@ from umiak.objects.meta import Key
 from umiak.objects.types import Object
 from umiak.reconcile.cache import Change
 from umiak.reconcile.context import Runtime
-from umiak.scheduler import consult, preemption
+from umiak.scheduler import conditions, consult, preemption
 from umiak.scheduler.cluster import ClusterState
+from umiak.scheduler.conditions import ERROR, UNSCHEDULABLE
 from umiak.scheduler.contract import Cycle, Event, Hint, always
 from umiak.scheduler.decide import NO_NODES, Decider, Placement, Refusal
 from umiak.scheduler.extender import NAME as EXTENDER
 from umiak.scheduler.extender import Asked, Extender, ExtenderFailed
 from umiak.scheduler.news import News
 from umiak.scheduler.nominations import Nominations
+from umiak.scheduler.plugins.default_binder import NAME as BINDER
 from umiak.scheduler.plugins.default_preemption import NAME as PREEMPTION
 from umiak.scheduler.plugins.scheduling_gates import NAME as GATES
 from umiak.scheduler.plugins.scheduling_gates import is_gated
@@ -62,6 +64,25 @@ _READ = (
     poddisruptionbudget.KIND,
     *_TOLD_OF,
 )
+
+
+class PluginFailed(Exception):
+    """A plugin could not do its part; the text names it and says why."""
+
+
+async def _named(point: str, plugin: str, work: Awaitable[None]) -> None:
+    """Does what a plugin has to do. Raises PluginFailed."""
+    try:
+        await work
+    except (StatusError, Unreachable, BindingFailed) as error:
+        raise PluginFailed(f'running {point} plugin "{plugin}": {error}') from error
+
+
+def why(refusal: Refusal, outcome: preemption.Outcome) -> str:
+    """Why a pod found no node, and what preemption did about it."""
+    if refusal.message == NO_NODES:
+        return NO_NODES
+    return " ".join(filter(None, (refusal.reasons(), outcome.message)))
 
 
 async def _raising(error: Exception) -> None:
@@ -253,30 +274,36 @@ class Scheduler:
     async def _on_the_side(self, waiting: Waiting, work: Coroutine[None, None, None]) -> None:
         try:
             await work
-        except (StatusError, Unreachable, BindingFailed, ExtenderFailed) as error:
-            self._give_back(waiting, error)
+        except (StatusError, Unreachable, PluginFailed, ExtenderFailed) as error:
+            await self._give_back(waiting, error)
         except Exception as error:  # one odd pod must not stop the scheduling of all others
             log.exception("scheduling %s", waiting.pod.key)
-            self._give_back(waiting, error)
+            await self._give_back(waiting, error)
         finally:
             self._slots.release()
 
-    def _give_back(self, waiting: Waiting, error: Exception) -> None:
+    async def _give_back(self, waiting: Waiting, error: Exception) -> None:
         self._cluster.forget(waiting.pod.uid)
-        gone = isinstance(error, StatusError) and error.code == 404
-        if gone:
-            self._queue.remove(waiting.pod.key)
-        else:
-            self._event(waiting.pod, "Warning", "FailedScheduling", str(error))
-            self._queue.failed(waiting, (), self._runtime.clock.monotonic())
         self._happened(News(Event.POD_REMOVED, waiting.pod, None))
+        if self._known(waiting.pod) is None:
+            self._queue.remove(waiting.pod.key)
+            return
+        self._queue.failed(waiting, (), self._runtime.clock.monotonic())
+        try:
+            await self._tell_failure(waiting.pod, ERROR, str(error))
+        except (StatusError, Unreachable) as failure:
+            log.warning("telling why %s was not scheduled: %s", waiting.pod.key, failure)
 
     async def _bind(self, waiting: Waiting, cycle: Cycle, placement: Placement, binder: Extender | None) -> None:
         chosen, name = waiting.pod, placement.node.name
+        context = self._ways[chosen.scheduler].context
         for plugin in placement.plugins:
             if plugin.prebind is not None:
-                await plugin.prebind(self._ways[chosen.scheduler].context, cycle, placement.node)
-        await (binder.bind(chosen, name) if binder is not None else self._write_binding(chosen, name))
+                await _named("PreBind", plugin.name, plugin.prebind(context, cycle, placement.node))
+        if binder is not None:
+            await binder.bind(chosen, name)
+        else:
+            await _named("Bind", BINDER, self._write_binding(chosen, name))
         self._queue.done(chosen.key)
         message = f"Successfully assigned {chosen.namespace}/{chosen.name} to {name}"
         self._event(chosen, "Normal", "Scheduled", message)
@@ -291,65 +318,44 @@ class Scheduler:
 
     async def _refuse(self, waiting: Waiting, refusal: Refusal, outcome: preemption.Outcome) -> None:
         """Evicts victims if that helps; tells the pod's owner why it waits; parks the pod."""
-        pieces = [NO_NODES if refusal.message == NO_NODES else refusal.reasons()]
-        nominated = waiting.pod.nominated if outcome.keeps_nomination else ""
         if outcome.victims is not None:
-            nominated = outcome.victims.node
             await self._evict(waiting.pod, outcome.victims)
-        elif refusal.nodes and outcome.message:
-            pieces.append(outcome.message)
-        message = " ".join(pieces)
-        now = self._runtime.clock.monotonic()
-        self._queue.failed(waiting, refusal.plugins or {NO_NODES}, now)
-        self._event(waiting.pod, "Warning", "FailedScheduling", message)
-        await self._set_condition(waiting.pod, message, nominated)
+        self._queue.failed(waiting, refusal.plugins or {NO_NODES}, self._runtime.clock.monotonic())
+        await self._tell_failure(waiting.pod, UNSCHEDULABLE, why(refusal, outcome), outcome.nominates)
 
     async def _evict(self, preemptor: PodView, victims: preemption.Victims) -> None:
         text = f"Preempted by pod {preemptor.uid} on node {victims.node}"
+        client, now = self._runtime.client, self._runtime.clock.now()
         for victim in victims.pods:
-            if victim.being_deleted:
+            known = self._known(victim)
+            if victim.being_deleted or known is None:
                 continue
-            condition = {
-                "type": "DisruptionTarget",
-                "status": "True",
-                "reason": "PreemptionByScheduler",
-                "message": f"{preemptor.scheduler}: preempting to accommodate a higher priority pod",
-                "lastTransitionTime": meta.format_time(self._runtime.clock.now()),
-            }
-            only = Preconditions(uid=victim.uid)
-            client = self._runtime.client
             try:
-                patch = {"metadata": {"uid": victim.uid}, "status": {"conditions": [condition]}}
-                await client.patch(
-                    pod.KIND, victim.name, victim.namespace, patch, type="strategic", subresource="status"
-                )
-                await client.delete(pod.KIND, victim.name, victim.namespace, only=only)
+                await self._patch_status(victim, conditions.disrupted(known, preemptor.scheduler, now))
+                await client.delete(pod.KIND, victim.name, victim.namespace, only=Preconditions(uid=victim.uid))
             except StatusError as error:
                 if error.code not in (404, 409):
                     raise
             self._event(victim, "Normal", "Preempted", text, by=preemptor.scheduler)
 
-    async def _set_condition(self, about: PodView, message: str, nominated: str) -> None:
-        """PodScheduled=False with the reason, which is what `kubectl describe` and autoscalers read."""
-        known = self._runtime.tables.get(pod.KIND, about.key)
-        if known is None or meta.uid(known) != about.uid:
-            return
-        status = known.get("status") or {}
-        current: Object = next((c for c in status.get("conditions") or () if c["type"] == "PodScheduled"), {})
-        same = (current.get("status"), current.get("message")) == ("False", message)
-        if same and (status.get("nominatedNodeName") or "") == nominated:
-            return
-        now = meta.format_time(self._runtime.clock.now())
-        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
-        if current.get("status") != "False":
-            condition["lastTransitionTime"] = now
-        change: Object = {"conditions": [condition]}
-        if nominated or status.get("nominatedNodeName"):
-            change["nominatedNodeName"] = nominated or None
-        patch = {"metadata": {"uid": about.uid}, "status": change}
-        await self._runtime.client.patch(
-            pod.KIND, about.name, about.namespace, patch, type="strategic", subresource="status"
-        )
+    def _known(self, about: PodView) -> Object | None:
+        """The whole pod, unless it went or another took its name."""
+        found = self._runtime.tables.get(pod.KIND, about.key)
+        return found if found is not None and meta.uid(found) == about.uid else None
+
+    async def _patch_status(self, about: PodView, patch: Object | None) -> None:
+        if patch is not None:
+            await self._runtime.client.patch(
+                pod.KIND, about.name, about.namespace, patch, type="strategic", subresource="status"
+            )
+
+    async def _tell_failure(self, about: PodView, reason: str, message: str, nominated: str | None = None) -> None:
+        """By an event and a condition."""
+        self._event(about, "Warning", "FailedScheduling", conditions.note(message))
+        known = self._known(about)
+        if known is not None:
+            now = self._runtime.clock.now()
+            await self._patch_status(about, conditions.not_scheduled(known, reason, message, nominated, now))
 
     def _event(self, about: PodView, type: str, reason: str, message: str, by: str = "") -> None:
         """`by`: the scheduler that tells; empty: the pod's own."""

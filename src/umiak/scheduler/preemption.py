@@ -35,12 +35,17 @@ class Victims(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """`victims` None: preemption does not help, `message` says why, as it ends the pod's condition."""
+    """`victims` None: preemption does not help. `message` says what it did, or why not; it ends the condition."""
 
     victims: Victims | None
     message: str
     keeps_nomination: bool = False
     """Whether the node that was promised before stays so: its victims are still leaving."""
+
+    @property
+    def nominates(self) -> str | None:
+        """The node to promise to the pod; empty takes a promise back, None leaves it."""
+        return None if self.keeps_nomination else self.victims.node if self.victims else ""
 
 
 def importance(pod: PodView) -> tuple[int, str]:
@@ -140,7 +145,9 @@ def decide(
 
 
 def best(candidates: Iterable[Victims]) -> Outcome:
-    return Outcome(min(candidates, key=harm), "")
+    found = min(candidates, key=harm)
+    where = f"found a potential placement for pod on node {found.node}"
+    return Outcome(found, f"preemption: {where}, preempting {len(found.pods)} victims")
 
 
 def look(

@@ -2,4 +2,6 @@
 
 from umiak.scheduler.contract import Plugin
 
-PLUGIN = Plugin(name="DefaultBinder", order=140, points=frozenset({"bind"}))
+NAME = "DefaultBinder"
+
+PLUGIN = Plugin(name=NAME, order=140, points=frozenset({"bind"}))
