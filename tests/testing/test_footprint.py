@@ -1,4 +1,4 @@
-"""What umiak leaves on a machine, and what its import brings along (issue 6: import of at most 30 ms, no foreign file)."""
+"""What umiak leaves on a machine and what its import brings along: no foreign file, and nothing."""
 
 import os
 import subprocess

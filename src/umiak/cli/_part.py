@@ -9,8 +9,9 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from umiak.cli._output import TEXT, one_line
 from umiak.cli.command import CommandError
 from umiak.kit import garbage
 
@@ -71,7 +72,7 @@ async def _until_stopped(work: Callable[[], Awaitable[None]]) -> int:
     return 0
 
 
-def say_ready(what: str) -> None:
-    """The one line that scripts wait for."""
-    print(what, file=sys.stdout, flush=True)
+def say_ready(what: str, output: str = TEXT, **facts: Any) -> None:
+    """The one line that scripts wait for; `facts` is what it says to programs."""
+    print(one_line(facts, output, what), file=sys.stdout, flush=True)
     garbage.settled()

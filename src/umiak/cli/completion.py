@@ -28,6 +28,8 @@ def options() -> dict[str, list[str]]:
 def _words(parser: argparse.ArgumentParser) -> list[str]:
     words: set[str] = set()
     for action in parser._actions:
+        if action.help == argparse.SUPPRESS:
+            continue
         words.update(flag for flag in action.option_strings if flag.startswith("--"))
         if isinstance(action, argparse._SubParsersAction):
             words.update(action.choices)

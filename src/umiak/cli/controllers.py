@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from umiak.cli._access import span
+from umiak.cli._output import JSON, TEXT, add_output
 from umiak.cli._part import add_kubeconfig, connect, run_until_stopped, runtime, say_ready
 from umiak.cli.command import Command, CommandError
 from umiak.reconcile.context import Runtime
@@ -43,6 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--controllers", default="*", metavar="NAME,..", help="* for all, NAME for one, -NAME for all but one")
     add("--with-scheduler", action="store_true", help="run the scheduler in the same process, on the same cache")
     add("--leader-elect", action="store_true", help="work only while holding the lease kube-system/" + LEASE)
+    add_output(parser, TEXT, JSON)
 
 
 def add_node_lifecycle(parser: argparse.ArgumentParser) -> None:
@@ -126,9 +128,9 @@ async def work(args: argparse.Namespace, controllers: Iterable[Controller | Loop
     shared = runtime(connect(args.kubeconfig, "controllers"), options)
     loops = [*controllers, *(scheduler(shared) if args.with_scheduler else ())]
     if args.leader_elect:
-        await lead(shared, loops)
+        await lead(shared, loops, args.output)
     else:
-        await reconcile(shared, loops)
+        await reconcile(shared, loops, args.output)
 
 
 def scheduler(shared: Runtime) -> list[Loop]:
@@ -141,7 +143,7 @@ def scheduler(shared: Runtime) -> list[Loop]:
     return [Loop(name="scheduler", run=schedule)]
 
 
-async def reconcile(shared: Runtime, controllers: Iterable[Controller | Loop]) -> None:
+async def reconcile(shared: Runtime, controllers: Iterable[Controller | Loop], output: str) -> None:
     """Runs until cancelled, and says when all caches are filled."""
     from umiak.reconcile.loop import run as run_all
 
@@ -151,7 +153,7 @@ async def reconcile(shared: Runtime, controllers: Iterable[Controller | Loop]) -
     try:
         await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
         if ready.is_set():
-            say_ready("controllers are ready")
+            say_ready("controllers are ready", output, part="controllers")
         await task
     finally:
         waiting.cancel()
@@ -159,13 +161,13 @@ async def reconcile(shared: Runtime, controllers: Iterable[Controller | Loop]) -
         await asyncio.wait([task, waiting])
 
 
-async def lead(shared: Runtime, controllers: Iterable[Controller | Loop]) -> None:
+async def lead(shared: Runtime, controllers: Iterable[Controller | Loop], output: str) -> None:
     """Works once and while this process is the leader; ends when it no longer is, for its supervisor to start anew."""
     from umiak.reconcile.leader import Election
 
     identity = f"{socket.gethostname()}_{os.getpid()}_{random.getrandbits(32):08x}"
     election = Election(shared.client, shared.clock, shared.random, name=LEASE, identity=identity)
-    await election.run(lambda: reconcile(shared, controllers))
+    await election.run(lambda: reconcile(shared, controllers, output))
 
 
 COMMAND = Command(

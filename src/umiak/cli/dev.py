@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from umiak.cli._output import JSON, TEXT, add_output
 from umiak.cli._part import run_until_stopped, runtime, say_ready
 from umiak.cli.command import Command, CommandError
 from umiak.cli.server import COMMAND as SERVER
@@ -39,6 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--load", type=Path, action="append", default=[], metavar="F|DIR", help="manifests to create; may be repeated")
     told = 'false: time stands still until a POST of {"seconds": N} to /umiak/clock turns it (true)'
     add("--real-time", choices=("true", "false"), default="true", help=told)
+    add_output(parser, TEXT, JSON)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     with folder(args.data_dir) as data_dir:
         store = "sqlite" if args.data_dir else "memory"
         clock = virtual_clock() if args.real_time == "false" else None
-        wishes = Wishes(data_dir, store, args.port, args.nodes, file, read(args.load), clock)
+        wishes = Wishes(data_dir, store, args.port, args.nodes, file, read(args.load), clock, args.output)
         return run_until_stopped(lambda: work(wishes), plain_loop=clock is not None)
 
 
@@ -64,6 +66,7 @@ class Wishes(msgspec.Struct, frozen=True):
     kubeconfig: Path
     objects: "list[Object]"
     clock: "VirtualClock | None"
+    output: str
 
 
 def virtual_clock() -> "VirtualClock":
@@ -135,8 +138,10 @@ async def work(wishes: Wishes) -> None:
             await populate(shared, Settings(count=wishes.nodes), tasks)
             await load(server, shared.client, wishes.objects)
             with published(wishes.kubeconfig, server.kubeconfig):
-                say_ready(f"umiak dev is ready on https://127.0.0.1:{server.port} after {elapsed():.0f} ms")
-                say_ready(f"KUBECONFIG={wishes.kubeconfig}")
+                url, spent = f"https://127.0.0.1:{server.port}", round(elapsed())
+                text = f"umiak dev is ready on {url} after {spent} ms\nKUBECONFIG={wishes.kubeconfig}"
+                facts = {"part": "dev", "url": url, "kubeconfig": str(wishes.kubeconfig), "milliseconds": spent}
+                say_ready(text, wishes.output, **facts)
                 await asyncio.Event().wait()
     except* CommandError as group:
         raise group.exceptions[0] from None

@@ -5,6 +5,7 @@ import asyncio
 import random
 import socket
 
+from umiak.cli._output import JSON, TEXT, add_output
 from umiak.cli._part import add_kubeconfig, connect, run_until_stopped, runtime, say_ready
 from umiak.cli.command import Command, CommandError
 
@@ -18,6 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--service-ip", default="10.96.0.10", help="address of the kube-dns Service")
     parser.add_argument("--upstream", action="append", metavar="A", help="name server for other names")
     parser.add_argument("--announce", action="store_true", help="make the kube-dns Service and this node's endpoint")
+    add_output(parser, TEXT, JSON)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,7 +45,8 @@ async def serve(args: argparse.Namespace) -> None:
             await dns.synced.wait()
             if args.announce:
                 await announce(client, settings)
-            say_ready(f"cluster DNS is ready on port {dns.server.port}")
+            port = dns.server.port
+            say_ready(f"cluster DNS is ready on port {port}", args.output, part="dns", port=port)
     except* OSError as group:
         raise CommandError(f"cannot listen on port {args.port}: {group.exceptions[0]}") from None
 

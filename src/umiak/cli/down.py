@@ -4,6 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
+from umiak.cli._output import JSON, TEXT, add_output, show
 from umiak.cli.command import Command, CommandError
 from umiak.cli.machine.config import ClusterConfig
 from umiak.cli.machine.phases import Phases
@@ -13,11 +14,13 @@ from umiak.cli.up import load
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="the settings it was started with")
     parser.add_argument("--quiet", action="store_true", help="print nothing")
+    add_output(parser, TEXT, JSON)
 
 
 def run(args: argparse.Namespace) -> int:
-    config = load(args.config)
-    take_down(config, Phases(quiet=args.quiet))
+    config, phases = load(args.config), Phases(quiet=args.quiet or args.output != TEXT)
+    take_down(config, phases)
+    show({"data": config.dataDir, "phases": phases.done}, args.output)
     return 0
 
 

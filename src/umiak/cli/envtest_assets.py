@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from umiak.cli._output import JSON, TEXT, add_output, show
 from umiak.cli.command import Command, CommandError
 
 PROGRAMS = ("kube-apiserver", "etcd")
@@ -19,6 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "folder", type=Path, metavar="DIR", help="where to write them; its path is printed, for KUBEBUILDER_ASSETS"
     )
+    add_output(parser, TEXT, JSON)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         link(folder / "kubectl")
     except OSError as error:
         raise CommandError(f"{error.filename or folder}: {error.strerror}") from None
-    print(folder)
+    show({"folder": str(folder), "programs": list(PROGRAMS)}, args.output, [str(folder)])
     return 0
 
 

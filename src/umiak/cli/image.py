@@ -3,9 +3,11 @@
 import argparse
 import asyncio
 import platform
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from umiak.cli._output import JSON, TEXT, YAML, add_output, show
 from umiak.cli.command import Command, CommandError
 
 if TYPE_CHECKING:
@@ -34,17 +36,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--busybox", action="store_true", help="add a shell and its tools")
     load = actions.add_parser("import", help="give an archive to the container runtime")
     load.add_argument("archives", nargs="+", type=Path, metavar="F")
-    show = actions.add_parser("list", help="what images the container runtime has")
+    listing = actions.add_parser("list", help="what images the container runtime has")
     prune = actions.add_parser("prune", help="remove images that no container uses")
-    for action in (load, show, prune):
+    for action in (load, listing, prune):
         action.add_argument("--runtime", default=ENDPOINT, metavar="ENDPOINT")
+        add_output(action, TEXT, JSON, YAML)
 
 
 def run(args: argparse.Namespace) -> int:
     from umiak.node.images.recipe import BadRecipe
     from umiak.node.runtime import RuntimeFailure
 
-    actions = {"build": build, "import": load, "list": show, "prune": prune}
+    actions = {"build": build, "import": load, "list": look, "prune": prune}
     try:
         actions[args.action](args)
     except (BadRecipe, ValueError, OSError) as error:
@@ -92,18 +95,19 @@ def load(args: argparse.Namespace) -> None:
     from umiak.node.cri.channel import socket_path
     from umiak.node.images.imports import import_archive
 
+    imported: list[str] = []
     for archive in args.archives:
         if not archive.is_file():
             raise CommandError(f"{archive} is no file")
-        for name in asyncio.run(import_archive(str(archive), socket_path(args.runtime))):
-            print(f"imported {name}")
+        imported += asyncio.run(import_archive(str(archive), socket_path(args.runtime)))
+    show({"imported": imported}, args.output, (f"imported {name}" for name in imported))
 
 
 def names(image: "Image") -> list[str]:
     return [*(image.tags or image.digests or (image.id,))]
 
 
-def show(args: argparse.Namespace) -> None:
+def look(args: argparse.Namespace) -> None:
     async def ask() -> list["Image"]:
         from umiak.node.cri.client import Cri
 
@@ -113,20 +117,22 @@ def show(args: argparse.Namespace) -> None:
         finally:
             await runtime.close()
 
-    rows = [
-        (name, i.id.removeprefix("sha256:")[:12], f"{i.size / 1e6:.1f} MB")
-        for i in asyncio.run(ask())
-        for name in names(i)
-    ]
-    table = [("IMAGE", "ID", "SIZE"), *sorted(rows)]
-    widths = [max(len(row[column]) for row in table) for column in range(3)]
-    for row in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    images = asyncio.run(ask())
+    found = [{"names": names(i), "id": i.id, "bytes": i.size} for i in images]
+    show({"images": found}, args.output, table(images))
+
+
+def table(images: "Iterable[Image]") -> Iterator[str]:
+    rows = [(name, i.id.removeprefix("sha256:")[:12], f"{i.size / 1e6:.1f} MB") for i in images for name in names(i)]
+    lines = [("IMAGE", "ID", "SIZE"), *sorted(rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(3)]
+    for line in lines:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
 
 
 def prune(args: argparse.Namespace) -> None:
-    for name in asyncio.run(_prune(args.runtime)):
-        print(f"removed {name}")
+    removed = asyncio.run(_prune(args.runtime))
+    show({"removed": removed}, args.output, (f"removed {name}" for name in removed))
 
 
 async def _prune(endpoint: str) -> list[str]:

@@ -5,9 +5,10 @@ import ipaddress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from umiak.cli._output import JSON, YAML, add_output, show
 from umiak.cli.command import Command, CommandError
 from umiak.cli.machine.layout import DEFAULT_DATA
-from umiak.client.kubeconfig import Config, ConfigError, load, render
+from umiak.client.kubeconfig import Config, ConfigError, described, load
 
 DAYS = 365
 
@@ -22,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--days", type=int, default=DAYS, help="how long the user's certificate is good")
     parser.add_argument("--server", default="", metavar="URL", help="where the user reaches the API server")
+    add_output(parser, YAML, JSON)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     except (ConfigError, OSError) as error:
         raise CommandError(f"{error}; is the cluster up, and are you allowed to read {args.data_dir}?") from error
     config = of_user(args, admin) if args.user else admin
-    print(render(config, user=args.user or "admin"), end="")
+    show(described(config, user=args.user or "admin"), args.output)
     return 0
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from umiak.cli._output import JSON, TEXT, add_output
 from umiak.cli._part import add_kubeconfig, connect, run_until_stopped, say_ready
 from umiak.cli._part import runtime as parts_runtime
 from umiak.cli.command import Command, CommandError
@@ -38,6 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cni-config", type=Path, metavar="DIR", help="where to write the pods' network configuration")
     parser.add_argument("--with-network", type=Path, metavar="F", help="kubeconfig with which proxy and DNS run too")
     parser.add_argument("--cluster-cidr", default="10.244.0.0/16", help="the cluster's pod range; several by comma")
+    add_output(parser, TEXT, JSON)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -129,7 +131,8 @@ async def endpoint(agent: "Agent", args: argparse.Namespace) -> None:
     tls = server_context(str(certificate), str(key), args.client_ca)
     access = Access(agent.tools.client, RealClock(), agent.settings.name)
     server = await Endpoint(agent, access, RealClock()).listen(args.bind, args.port, tls)
-    say_ready(f"node {agent.settings.name} serves on port {server.port}")
+    name, port = agent.settings.name, server.port
+    say_ready(f"node {name} serves on port {port}", args.output, part="node", name=name, port=port)
     try:
         await asyncio.Event().wait()
     finally:

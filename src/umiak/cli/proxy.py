@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import socket
 
+from umiak.cli._output import JSON, TEXT, add_output
 from umiak.cli._part import add_kubeconfig, connect, run_until_stopped, runtime, say_ready
 from umiak.cli.command import Command
 
@@ -12,6 +13,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_kubeconfig(parser)
     parser.add_argument("--name", default=socket.gethostname().lower(), help="this node's name")
     parser.add_argument("--cluster-cidr", default="10.244.0.0/16", help="the cluster's pod range; several by comma")
+    add_output(parser, TEXT, JSON)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,7 +28,7 @@ async def proxy(args: argparse.Namespace) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(found.run(), name="proxy")
         await found.synced.wait()
-        say_ready("service proxy is ready")
+        say_ready("service proxy is ready", args.output, part="proxy")
 
 
 COMMAND = Command(

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from umiak.cli._output import JSON, TEXT, add_output, show
 from umiak.cli.command import Command, CommandError
 from umiak.cli.down import take_down
 from umiak.cli.machine.phases import Phases
@@ -12,6 +13,7 @@ from umiak.cli.up import load
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="the settings it was started with")
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    add_output(parser, TEXT, JSON)
 
 
 def agreed(question: str) -> bool:
@@ -28,10 +30,11 @@ def run(args: argparse.Namespace) -> int:
     config = load(args.config)
     if not args.yes and not agreed(f"Delete the cluster and all data in {config.dataDir}? Type yes: "):
         raise CommandError("nothing was changed; --yes does not ask")
-    phases = Phases()
+    phases = Phases(quiet=args.output != TEXT)
     take_down(config, phases)
     with phases.phase(f"{config.dataDir} deleted"):
         teardown.remove_data(config)
+    show({"data": config.dataDir, "phases": phases.done}, args.output)
     return 0
 
 

@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from umiak.cli._output import JSON, TEXT, add_output
 from umiak.cli._part import connect, run_until_stopped, runtime, say_ready
 from umiak.cli.command import Command, CommandError
 
@@ -22,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--kubeconfig", type=Path, metavar="F", help="how to reach the API server; --config may say so, too")
     add("--config", type=Path, metavar="F", help="a KubeSchedulerConfiguration: profiles, plugins and their arguments")
     add("--name", default="", help="schedule pods that ask for this scheduler (default-scheduler); not with --config")
+    add_output(parser, TEXT, JSON)
 
 
 def configuration(path: Path) -> "Configuration":
@@ -54,24 +56,24 @@ async def work(args: argparse.Namespace, config: "Configuration | None") -> None
 
     shared = runtime(connect(args.kubeconfig, "scheduler"))
     if config is None:
-        await schedule(shared, Scheduler(shared, profiles=[default_profile(args.name or DEFAULT_NAME)]))
+        await schedule(shared, Scheduler(shared, profiles=[default_profile(args.name or DEFAULT_NAME)]), args.output)
         return
     scheduler = Scheduler(shared, profiles=config.profiles, backoff=config.backoff, extenders=config.extenders)
     if config.leader_elect:
-        await lead(shared, config, scheduler)
+        await lead(shared, config, scheduler, args.output)
     else:
-        await schedule(shared, scheduler)
+        await schedule(shared, scheduler, args.output)
 
 
-async def schedule(shared: "Runtime", scheduler: "Scheduler") -> None:
+async def schedule(shared: "Runtime", scheduler: "Scheduler", output: str) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(shared.recorder.run(), name="events")
         tasks.create_task(scheduler.run(), name="scheduler")
         await scheduler.ready.wait()
-        say_ready("scheduler is ready")
+        say_ready("scheduler is ready", output, part="scheduler")
 
 
-async def lead(shared: "Runtime", config: "Configuration", scheduler: "Scheduler") -> None:
+async def lead(shared: "Runtime", config: "Configuration", scheduler: "Scheduler", output: str) -> None:
     """Works once and while this process is the leader; ends when it no longer is, for its supervisor to start anew."""
     from umiak.reconcile.leader import Election, Timing
 
@@ -85,7 +87,7 @@ async def lead(shared: "Runtime", config: "Configuration", scheduler: "Scheduler
         identity=f"{socket.gethostname()}_{os.getpid()}_{random.getrandbits(32):08x}",
         timing=Timing(config.lease_seconds, config.renew_deadline, config.retry_period),
     )
-    await one.run(lambda: schedule(shared, scheduler))
+    await one.run(lambda: schedule(shared, scheduler, output))
 
 
 COMMAND = Command(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from umiak.cli import _access, _audit, _encryption, _front_proxy, _limits
+from umiak.cli._output import JSON, TEXT, add_output
 from umiak.cli._part import run_until_stopped, say_ready
 from umiak.cli.command import Command, CommandError
 from umiak.client.kubeconfig import Config, write
@@ -67,6 +68,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _encryption.arguments(parser)
     _front_proxy.arguments(parser)
     _limits.arguments(parser)
+    add_output(parser, TEXT, JSON)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,14 +77,14 @@ def run(args: argparse.Namespace) -> int:
     count = processes(args.workers, args.store)
     settings = _limits.share(settings_of(args), count)
     if count == 1:
-        return run_until_stopped(lambda: serve(settings, args.store))
+        return run_until_stopped(lambda: serve(settings, args.store, args.output))
     from umiak.cli import _crew
     from umiak.server.crew.post import Post
 
     if args.post:
         return _crew.join(settings, keys(settings), Post.of(args.post))
     crew = _crew.crew(settings, keys(settings), count)
-    return run_until_stopped(lambda: serve(settings, args.store, crew))
+    return run_until_stopped(lambda: serve(settings, args.store, args.output, crew))
 
 
 def processes(wanted: int, store: str) -> int:
@@ -170,15 +172,18 @@ def free_port(bind: str) -> int:
     return 0
 
 
-async def serve(settings: "Settings", kind_of_store: str, crew: "Crew | None" = None) -> None:
+async def serve(settings: "Settings", kind_of_store: str, output: str, crew: "Crew | None" = None) -> None:
     """Until cancelled. Raises CommandError when it can not start."""
     from umiak.kit.clock import RealClock
     from umiak.kit.memory import stay_small
 
     async with serving(settings, kind_of_store, crew=crew) as running:
         assert settings.data_dir is not None
-        write(str(settings.data_dir / "admin.kubeconfig"), running.kubeconfig)  # its appearance says: ready
-        say_ready(f"umiak server is ready on https://{settings.bind}:{running.port} after {elapsed():.0f} ms")
+        kubeconfig = str(settings.data_dir / "admin.kubeconfig")
+        write(kubeconfig, running.kubeconfig)  # its appearance says: ready
+        url, spent = f"https://{settings.bind}:{running.port}", round(elapsed())
+        facts = {"part": "server", "url": url, "kubeconfig": kubeconfig, "milliseconds": spent}
+        say_ready(f"umiak server is ready on {url} after {spent} ms", output, **facts)
         await stay_small(RealClock())
 
 

@@ -2,11 +2,11 @@
 
 import argparse
 import asyncio
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from umiak.cli._output import JSON, TEXT, YAML, add_output, show
 from umiak.cli._part import connect
 from umiak.cli.command import Command
 from umiak.cli.machine import programs
@@ -20,13 +20,13 @@ SECONDS = 5.0
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="the settings it was started with")
-    parser.add_argument("-o", dest="output", choices=("text", "json"), default="text", help="how to print it")
+    add_output(parser, TEXT, JSON, YAML)
 
 
 def run(args: argparse.Namespace) -> int:
     """0 when all is well, 1 otherwise."""
     found = gather(load(args.config))
-    print(json.dumps(found, indent=1) if args.output == "json" else "\n".join(lines(found)))
+    show(found, args.output, lines(found))
     return 1 if found["problems"] else 0
 
 

@@ -2,11 +2,13 @@
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Awaitable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from umiak.cli._output import JSON, TEXT, add_output, show
 from umiak.cli._part import connect
 from umiak.cli.command import Command, CommandError
 from umiak.cli.machine import config as settings
@@ -32,14 +34,16 @@ try next:
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings of the cluster (cluster.yaml)")
     parser.add_argument("--quiet", action="store_true", help="print the KUBECONFIG line only")
+    add_output(parser, TEXT, JSON)
 
 
 def run(args: argparse.Namespace) -> int:
-    config = load(args.config)
-    bring_up(config, Phases(quiet=args.quiet))
-    if not args.quiet:
-        print(NEXT.format(kubeconfig=config.layout.admin_kubeconfig))
-    print(f"KUBECONFIG={config.layout.admin_kubeconfig}")
+    config, phases = load(args.config), Phases(quiet=args.quiet or args.output != TEXT)
+    bring_up(config, phases)
+    kubeconfig = str(config.layout.admin_kubeconfig)
+    more = [] if args.quiet else [NEXT.format(kubeconfig=kubeconfig)]
+    found = {"kubeconfig": kubeconfig, "node": config.nodeName, "phases": phases.done}
+    show(found, args.output, [*more, f"KUBECONFIG={kubeconfig}"])
     return 0
 
 
@@ -73,7 +77,7 @@ def check(config: ClusterConfig) -> None:
     found = preflight.problems(config, ports=not programs.running(config.layout))
     for problem in found:
         if not problem.fatal:
-            print(f"warning: {problem}")
+            print(f"warning: {problem}", file=sys.stderr)
     fatal = [str(p) for p in found if p.fatal]
     if fatal:
         raise CommandError("this machine is not ready:\n  " + "\n  ".join(fatal))
