@@ -24,6 +24,9 @@ from umiak.objects.go_regexp import InvalidPattern, compile
         (r"a{2", "a{2", True),
         (r"^[]a]$", "]", True),
         (r"a\z", "a", True),
+        ("^(a{2}){500}$", "a" * 1000, True),
+        ("^(a*){1000}$", "a", True),
+        (r"^[\W]$", "é", True),
     ],
 )
 def test_matching(pattern, text, found):
@@ -39,6 +42,12 @@ def test_matching(pattern, text, found):
         ("*a", "missing argument to repetition operator: `*`"),
         ("a**", "invalid nested repetition operator: `**`"),
         ("a{1001}", "invalid repeat count: `{1001}`"),
+        ("a{" + "9" * 5000 + "}", "invalid repeat count: `{" + "9" * 5000 + "}`"),
+        ("((a{10}){10}){11}", "invalid repeat count: `{11}`"),
+        ("(a{0,2}){501}", "invalid repeat count: `{501}`"),
+        ("(a{2,}|b){501}", "invalid repeat count: `{501}`"),
+        ("(" * 2000 + "a" + ")" * 2000, "expression nests too deeply: `" + "(" * 2000 + "a" + ")" * 2000 + "`"),
+        (r"\pL" * 100, "expression too large: `" + r"\pL" * 100 + "`"),
         (r"(a)\1", r"invalid escape sequence: `\1`"),
         ("(?=a)", "invalid or unsupported Perl syntax: `(?=`"),
         ("[b-a]", "invalid character class range: `b-a`"),

@@ -1,21 +1,29 @@
-"""Matching in linear time, as RE2 promises, for patterns on which Python's engine may take for ever.
+"""Matching in bounded time, as RE2 promises, for patterns on which Python's engine may take for ever.
 
 Takes what `go_regexp` translates. Sets of places in the pattern are followed through the text; each set is worked out
-once per character and remembered. Python's own parser reads the pattern, so only what it yields is handled here;
-anything else is left to Python's engine.
+once per character and remembered. Python's own parser reads the pattern, so only what it yields is handled here. What
+Python's engine surely does quickly is left to it: it counts how many ways through the pattern it might have to try.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable
 from functools import lru_cache
+from math import inf
 from typing import Any
 
 from umiak.objects import go_regexp
+from umiak.objects.go_regexp import InvalidPattern
 
-LONG_TEXT = 200
-"""Characters from which on a loop within the pattern is followed here: Python tries it anew from every place."""
-
-MOST_STEPS, MOST_STATES = 5_000, 4_000
+FEW_WAYS = 64
+"""Ways to try from each place in the text up to which Python's engine, in C, is as quick as what is here."""
+MOST_TRIES = 200_000
+"""Ways to try in the whole text up to which it is let do: a few milliseconds."""
+MOST_WORK = 400_000
+"""Places in the pattern that are visited for one call at most: about a second. RE2 has no such bound; it is a hundred
+times as fast."""
+MOST_STEPS, MOST_PLACES = 20_000, 20_000
+"""Of one pattern; of all sets of places that are remembered of it."""
 BEGIN, END, LINE_BEGIN, LINE_END, BOUNDARY, NO_BOUNDARY = range(6)
 ASSERTIONS = {
     "AT_BEGINNING": BEGIN,
@@ -29,46 +37,57 @@ Step = tuple[str, Any, Any]
 """("char", test, next), ("split", first, second), ("assert", kind, next) or ("match", None, None)."""
 
 
-class Unsupported(ValueError):
-    """The pattern has something that is not followed here."""
+class TooLarge(ValueError):
+    """The pattern has too many steps."""
+
+
+class TooMuchWork(ValueError):
+    """The pattern takes too long on this text."""
+
+    def __init__(self) -> None:
+        super().__init__("the pattern takes too long on this text")
 
 
 class Matcher:
-    """A pattern that can be searched for."""
+    """A pattern that can be searched for. All methods raise TooMuchWork."""
 
     def __init__(self, pattern: str) -> None:
+        """Raises InvalidPattern."""
         self.pattern = go_regexp.compile(pattern)
-        self._steps: list[Step] | None = None
-        self._loops, self._risky = 0, False
         tree = _parse(self.pattern)
-        if tree is not None:
-            self._loops, self._risky = _loops(tree)
-            if self._loops or self._risky:
-                self._steps = _program(tree, self.pattern.flags)
-        self._states: dict[Any, Any] = {}
-
-    def _is_linear(self, text: str) -> bool:
-        """Whether Python's engine is safe for this text."""
-        return self._steps is None or not (self._risky or len(text) > LONG_TEXT)
+        try:
+            self._plain = _longest_plain(tree)
+            self._steps = None if self._plain == inf else _program(tree, self.pattern.flags)
+        except RecursionError:
+            raise InvalidPattern("expression nests too deeply", pattern) from None
+        self._states: dict[Any, tuple[frozenset[int], bool]] = {}
+        self._places = 0
 
     def matches(self, text: str) -> bool:
-        if self._is_linear(text):
+        if len(text) <= self._plain:
             return self.pattern.search(text) is not None
         return self._run(text)
 
     def find(self, text: str, at: int = 0) -> tuple[int, int] | None:
         """(start, end) of the first match from a place on."""
-        if self._is_linear(text):
+        return self._find(text, at, _Work())
+
+    def _find(self, text: str, at: int, work: "_Work") -> tuple[int, int] | None:
+        if len(text) <= self._plain:
             found = self.pattern.search(text, at)
             return found.span() if found else None
-        return _first(self._steps or [], text, at)
+        if self._steps is None:
+            raise TooMuchWork
+        if at == 0 and not self._run(text):
+            return None
+        return _first(self._steps, text, at, work)
 
     def find_all(self, text: str, limit: int = -1) -> list[str]:
         """Matches that do not overlap; none that are empty right after another."""
         found: list[str] = []
-        at, last = 0, -1
+        at, last, work = 0, -1, _Work()
         while at <= len(text) and (limit < 0 or len(found) < limit):
-            span = self.find(text, at)
+            span = self._find(text, at, work)
             if span is None:
                 break
             start, end = span
@@ -80,21 +99,43 @@ class Matcher:
 
     def _run(self, text: str) -> bool:
         """Follows all matches at once."""
-        steps, states = self._steps or [], self._states
+        steps, states, work = self._steps, self._states, _Work()
+        if steps is None:
+            raise TooMuchWork
         places: frozenset[int] = frozenset({0})
         before = ""
         for char in text:
             kind = _kind(before)
             known = states.get((places, kind, char))
             if known is None:
-                if len(states) >= MOST_STATES:
-                    states.clear()
-                known = states[places, kind, char] = _advance(steps, places, before, char)
+                known = _advance(steps, places, before, char, work)
+                self._remember((places, kind, char), known)
             places, matched = known
             if matched:
                 return True
             before = char
-        return any(steps[at][0] == "match" for at in _closure(steps, sorted(places), before, ""))
+        return any(steps[at][0] == "match" for at in _closure(steps, sorted(places), before, "", work))
+
+    def _remember(self, key: Any, known: tuple[frozenset[int], bool]) -> None:
+        self._places += len(known[0]) + 1
+        if self._places > MOST_PLACES:
+            self._states.clear()
+            self._places = 0
+        self._states[key] = known
+
+
+class _Work:
+    """Counts what a call has done."""
+
+    __slots__ = ("done",)
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    def add(self, places: int) -> None:
+        self.done += places
+        if self.done > MOST_WORK:
+            raise TooMuchWork
 
 
 def _kind(char: str) -> int:
@@ -106,16 +147,18 @@ def _is_word(char: str) -> bool:
     return char.isascii() and (char.isalnum() or char == "_")
 
 
-def _advance(steps: list[Step], places: frozenset[int], before: str, char: str) -> tuple[frozenset[int], bool]:
+def _advance(
+    steps: list[Step], places: frozenset[int], before: str, char: str, work: _Work
+) -> tuple[frozenset[int], bool]:
     """(places after the character, whether a match ended before it); a match may also begin anew."""
-    reached = _closure(steps, sorted(places), before, char)
+    reached = _closure(steps, sorted(places), before, char, work)
     if any(steps[at][0] == "match" for at in reached):
         return places, True
     after = {step[2] for at in reached if (step := steps[at])[0] == "char" and step[1](char)}
     return frozenset(after | {0}), False
 
 
-def _closure(steps: list[Step], places: list[int], before: str, after: str) -> list[int]:
+def _closure(steps: list[Step], places: list[int], before: str, after: str, work: _Work) -> list[int]:
     """The places reached without reading, the preferred ones first."""
     found: dict[int, None] = {}
     for place in places:
@@ -130,6 +173,7 @@ def _closure(steps: list[Step], places: list[int], before: str, after: str) -> l
                 waiting += [second, first]
             elif kind == "assert" and _holds(first, before, after):
                 waiting.append(second)
+    work.add(len(found) + 2)
     return list(found)
 
 
@@ -147,7 +191,7 @@ def _holds(assertion: int, before: str, after: str) -> bool:
     return at_boundary if assertion == BOUNDARY else not at_boundary
 
 
-def _first(steps: list[Step], text: str, start: int) -> tuple[int, int] | None:
+def _first(steps: list[Step], text: str, start: int, work: _Work) -> tuple[int, int] | None:
     """The leftmost match, and of those the one that Perl would prefer."""
     threads: list[tuple[int, int]] = []
     best: tuple[int, int] | None = None
@@ -160,7 +204,7 @@ def _first(steps: list[Step], text: str, start: int) -> tuple[int, int] | None:
         following: dict[int, int] = {}
         seen: set[int] = set()
         for place, begun in threads:
-            reached = [p for p in _closure(steps, [place], before, char) if p not in seen]
+            reached = [p for p in _closure(steps, [place], before, char, work) if p not in seen]
             seen.update(reached)
             matched = False
             for p in reached:
@@ -183,39 +227,50 @@ def _parse(pattern: re.Pattern[str]) -> Any:
     return _parser.parse(pattern.pattern, pattern.flags & ~re.UNICODE | re.UNICODE)
 
 
-def _loops(tree: Any, inside: bool = False) -> tuple[int, bool]:
-    """(loops without end, whether they are within or next to each other)."""
-    count, risky = 0, False
-    for name, value in ((str(op), value) for op, value in tree):
-        parts = _inner(name, value)
-        repeated = name in ("MAX_REPEAT", "MIN_REPEAT") and str(value[1]) == "MAXREPEAT"
-        many = name in ("MAX_REPEAT", "MIN_REPEAT") and value[1] > 1
-        if repeated:
-            count += 1
-        risky = risky or (inside and (many or name == "BRANCH"))
-        for part in parts:
-            more, worse = _loops(part, inside or many)
-            count, risky = count + more, risky or worse
-    return count, risky or count > 2
+def _longest_plain(tree: Any) -> float:
+    """Characters of the longest text on which Python's engine is surely quick; infinite when it always is.
+
+    Never for loops within loops or alternatives within loops, hardly ever for several loops; always for plain words.
+    """
+    longest: float = 0
+    for length in (1 << power for power in range(23)):
+        shortest = tree.getwidth()[0]
+        tries = max(_ways(tree, length), shortest if shortest <= length else 0)
+        if tries > FEW_WAYS and tries * length > MOST_TRIES:
+            return longest
+        longest = length
+    return inf
 
 
-def _inner(name: str, value: Any) -> list[Any]:
-    match name:
-        case "MAX_REPEAT" | "MIN_REPEAT":
-            return [value[2]]
-        case "SUBPATTERN":
-            return [value[3]]
-        case "BRANCH":
-            return list(value[1])
-    return []
+def _ways(tree: Any, length: int) -> int:
+    """How many ways there are through the pattern with so many characters; not counted beyond MOST_TRIES."""
+    ways = 1
+    for op, value in tree:
+        match str(op):
+            case "SUBPATTERN":
+                ways *= _ways(value[3], length)
+            case "BRANCH":
+                ways *= sum(_ways(part, length) for part in value[1])
+            case "MAX_REPEAT" | "MIN_REPEAT":
+                ways *= _ways_of_repeat(*value, length)
+        if ways > MOST_TRIES:
+            break
+    return ways
+
+
+def _ways_of_repeat(least: int, most: Any, body: Any, length: int) -> int:
+    times = min(length, int(most)) if str(most) != "MAXREPEAT" else length
+    once = _ways(body, length)
+    counts = max(0, times - least) + 1
+    return counts if once == 1 else min(once, 2 + MOST_TRIES) ** min(times, 20) * counts
 
 
 def _program(tree: Any, flags: int) -> list[Step] | None:
-    """The steps of the pattern, the first one at 0; None when they are too many or of an unknown kind."""
+    """The steps of the pattern, the first one at 0; None when they are too many."""
     builder = _Builder()
     try:
         start = builder.sequence(tree, builder.add(("match", None, None)), flags)
-    except (Unsupported, RecursionError):
+    except TooLarge:
         return None
     steps = builder.steps
     steps[0], steps[start] = steps[start], steps[0]
@@ -240,7 +295,7 @@ class _Builder:
 
     def add(self, step: Step) -> int:
         if len(self.steps) >= MOST_STEPS:
-            raise Unsupported
+            raise TooLarge
         self.steps.append(step)
         return len(self.steps) - 1
 
@@ -265,7 +320,7 @@ class _Builder:
                 return self.repeat(name == "MAX_REPEAT", value, then, flags)
             case "AT":
                 return self.add(("assert", _assertion(str(value), flags), then))
-        raise Unsupported
+        raise TypeError(f"unknown step {name}")
 
     def repeat(self, greedy: bool, value: Any, then: int, flags: int) -> int:
         least, most, body = value
@@ -289,8 +344,6 @@ def _assertion(name: str, flags: int) -> int:
         return LINE_BEGIN
     if flags & re.MULTILINE and name == "AT_END":
         return LINE_END
-    if name not in ASSERTIONS:
-        raise Unsupported
     return ASSERTIONS[name]
 
 
@@ -307,18 +360,28 @@ def _test(name: str, value: Any, flags: int) -> Test:
 
 
 def _member(items: list[tuple[str, Any]]) -> Test:
-    codes = {value for name, value in items if name == "LITERAL"}
-    ranges = [value for name, value in items if name == "RANGE"]
-    if any(name not in ("LITERAL", "RANGE", "NEGATE") for name, _ in items):
-        raise Unsupported
+    spans = _apart(sorted([(v, v) if name == "LITERAL" else v for name, v in items if name != "NEGATE"]))
+    starts = [low for low, _ in spans]
 
     def test(char: str) -> bool:
         if len(char) != 1:
             return False
         code = ord(char)
-        return code in codes or any(low <= code <= high for low, high in ranges)
+        at = bisect_right(starts, code) - 1
+        return at >= 0 and code <= spans[at][1]
 
     return test
+
+
+def _apart(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Without overlaps; `spans` is sorted."""
+    found: list[tuple[int, int]] = []
+    for low, high in spans:
+        if found and low <= found[-1][1] + 1:
+            found[-1] = found[-1][0], max(high, found[-1][1])
+        else:
+            found.append((low, high))
+    return found
 
 
 @lru_cache(256)

@@ -6,8 +6,9 @@ Source: apiextensions' `pkg/apiserver/schema/{convert,validation,complete}.go`.
 from collections.abc import Iterator
 from typing import Any
 
-from umiak.objects import go_regexp
+from umiak.objects import linear_regexp
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value, required
+from umiak.objects.go_regexp import InvalidPattern
 from umiak.objects.structural.prune import EMBEDDED, PRESERVE
 from umiak.objects.structural.values import INT_OR_STRING
 from umiak.objects.types import Object
@@ -155,8 +156,8 @@ def _conditions(schema: Object, path: str, skip_any: bool, skip_first_all: bool)
         yield from _condition(schema["not"], f"{path}.not", False)
     if pattern := schema.get("pattern"):
         try:
-            go_regexp.compile(pattern)
-        except go_regexp.InvalidPattern as error:
+            linear_regexp.matcher(pattern)
+        except InvalidPattern as error:
             text = f"must be a valid regular expression, but isn't: {error}"
             yield invalid_value(f"{path}.pattern", pattern, text)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from umiak.objects import go_regexp
+from umiak.objects import linear_regexp
 from umiak.objects.errors import (
     FieldError,
     invalid_value,
@@ -19,6 +19,7 @@ from umiak.objects.errors import (
     too_many,
     type_invalid,
 )
+from umiak.objects.go_regexp import InvalidPattern
 from umiak.objects.go_text import float_g, quoted
 from umiak.objects.structural import formats
 from umiak.objects.structural.prune import NOTHING
@@ -179,8 +180,8 @@ class _Check:
             return f"{path} in body should be at least {shortest} chars long"
         if pattern := schema.get("pattern"):
             try:
-                fits = go_regexp.compile(pattern).search(value) is not None
-            except go_regexp.InvalidPattern as error:
+                fits = linear_regexp.matcher(pattern).matches(value)
+            except (InvalidPattern, linear_regexp.TooMuchWork) as error:
                 return f"{path} in body should match '{pattern}, but pattern is invalid: {error}'"
             return None if fits else f"{path} in body should match '{pattern}'"
         return None

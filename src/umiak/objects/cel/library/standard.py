@@ -91,11 +91,12 @@ def _size(value: object) -> int:
 
 
 def _matches(text: str, pattern: str) -> bool:
-    from umiak.objects.cel.library.regex import compiled
+    from umiak.objects.cel.library.regex import bounded, compiled
 
     if not isinstance(text, str) or not isinstance(pattern, str):
         raise no_overload()
-    return compiled(pattern, "error parsing regexp: ").matches(text)
+    with bounded():
+        return compiled(pattern, "error parsing regexp: ").matches(text)
 
 
 def _not_strictly_false(value: object) -> bool:
