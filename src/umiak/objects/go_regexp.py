@@ -162,7 +162,7 @@ class _Reader:
         return f"{on}-{off}" if off else on
 
     def _repeat(self, char: str) -> None:
-        end = self.at + 1
+        end, times = self.at + 1, 1
         if char == "{":
             match = _REPEAT.match(self.pattern, self.at)
             assert match
@@ -170,6 +170,7 @@ class _Reader:
             low, high = _count(match[1]), _count(match[3] or match[1])
             if max(low, high) > MOST_REPEATS or low > high:
                 raise InvalidPattern("invalid repeat count", match[0])
+            times = max(low, 1) if match[2] == "," else high
         if self.pattern.startswith("?", end):
             end += 1
         text = self.pattern[self.at : end]
@@ -178,8 +179,7 @@ class _Reader:
             if before:
                 raise InvalidPattern("invalid nested repetition operator", before + text)
             raise InvalidPattern("missing argument to repetition operator", text)
-        if char == "{":
-            self._count_repeats(max(low, 1) if match[2] == "," else high, text)
+        self._count_repeats(times, text)
         self.out.append(text)
         self.at = end
         self.can_repeat = False

@@ -252,13 +252,14 @@ def _ways(tree: Any, length: int) -> int:
             case "BRANCH":
                 ways *= sum(_ways(part, length) for part in value[1])
             case "MAX_REPEAT" | "MIN_REPEAT":
-                ways *= _ways_of_repeat(*value, length)
+                ways *= _ways_of_repeat(value, length)
         if ways > MOST_TRIES:
             break
     return ways
 
 
-def _ways_of_repeat(least: int, most: Any, body: Any, length: int) -> int:
+def _ways_of_repeat(repeat: Any, length: int) -> int:
+    least, most, body = repeat
     times = min(length, int(most)) if str(most) != "MAXREPEAT" else length
     once = _ways(body, length)
     counts = max(0, times - least) + 1

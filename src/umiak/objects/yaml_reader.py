@@ -16,6 +16,9 @@ from umiak.objects import go_text
 from umiak.objects.encoding import Unreadable, copy
 
 MAX_DEPTH = 10000
+"""What sigs.k8s.io/yaml says it allows."""
+DEEPEST = 1000
+"""More nobody could do anything with here; libyaml's time grows with the square of the depth."""
 _FEW, _MANY = 400_000, 4_000_000
 _MISSING = object()
 
@@ -180,7 +183,7 @@ def _document(parser: Any) -> tuple[Any, list[str]]:
             return roots[0] if roots else None, faults
         reading.nodes += 1
         if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
-            if len(stack) > MAX_DEPTH:
+            if len(stack) > DEEPEST:
                 raise Unreadable(f"yaml: exceeded max depth of {MAX_DEPTH}")
             value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
             stack.append(_Open(value, event.anchor, reading.nodes, line))

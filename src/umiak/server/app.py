@@ -20,7 +20,7 @@ from umiak.api.kind import Kind
 from umiak.kit.clock import Clock
 from umiak.kit.memo import Memo
 from umiak.kit.pki import Pair
-from umiak.objects.errors import StatusError, internal, unauthorized
+from umiak.objects.errors import StatusError, bad_request, internal, unauthorized
 from umiak.objects.go_text import quoted
 from umiak.objects.types import Object
 from umiak.server import binary, deprecation, metadata, paths, stored, warning
@@ -266,6 +266,8 @@ class ApiServer:
             answer = refused(request, internal(str(error)))
         except Unwritable as error:
             answer = refused(request, StatusError(500, "InternalError", f"the store can not be written: {error}"))
+        except RecursionError:  # what works on objects follows their depth
+            answer = refused(request, bad_request("exceeded max depth"))
         except Exception as error:
             log.exception("%s %s", request.method, request.path)
             panicked = True
