@@ -80,6 +80,26 @@ async def test_delete_returns_the_final_state_and_uses_a_revision(store):
     assert (again.created, again.modified) == (4, 4)
 
 
+async def test_what_is_parting_is_seen_changed_before_it_goes(store):
+    await put(store, "/core/pods/a/x")
+    commits: list[list[Event]] = []
+    store.watch("/core/pods/", store.revision, lambda events: commits.append(list(events)))
+    gone = await store.delete("/core/pods/a/x", expect=2, render=value("last"), parting=True)
+    assert gone == Entry("/core/pods/a/x", b"last@4", 2, 4)
+    [events] = commits
+    assert told(events) == [("put", "/core/pods/a/x", 3), ("delete", "/core/pods/a/x", 4)]
+    assert [e.entry.value for e in events] == [b"last@3", b"last@4"]
+    assert [e.previous.value for e in events] == [b"v@2", b"last@3"]
+    assert await store.get("/core/pods/a/x") is None
+
+
+async def test_who_expects_another_revision_of_what_is_parting_changes_nothing(store):
+    old = await put(store, "/core/pods/a/x")
+    with pytest.raises(Mismatch):
+        await store.delete("/core/pods/a/x", expect=1, render=value("last"), parting=True)
+    assert (await store.get("/core/pods/a/x"), store.revision) == (old, 2)
+
+
 @pytest.mark.parametrize("expect", [None, 0, 9])
 async def test_deleting_what_is_not_there_is_a_mismatch(store, expect):
     with pytest.raises(Mismatch) as caught:

@@ -189,9 +189,12 @@ class ApiServer:
     def special(self, kind: Kind) -> Special:
         return self.specials.get((kind.group, kind.plural), ORDINARY)
 
-    async def vanish(self, kind: Kind, entry: Entry, obj: Object) -> Entry:
-        """Removes an object for good, if it is still the one of `entry`."""
-        last = await self.objects.store_of(kind).delete(entry.key, expect=entry.modified, render=stored.restamp(entry))
+    async def vanish(self, kind: Kind, entry: Entry, obj: Object, changed: bool = False) -> Entry:
+        """Removes an object for good, if it is still the one of `entry`; one that its deletion has `changed` is seen
+        like that before it goes."""
+        render = stored.render(kind, obj) if changed else stored.restamp(entry)
+        store = self.objects.store_of(kind)
+        last = await store.delete(entry.key, expect=entry.modified, render=render, parting=changed)
         if released := self.special(kind).released:
             await released(obj)
         return last

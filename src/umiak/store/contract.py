@@ -156,8 +156,12 @@ class Store(Protocol):
         """
         ...
 
-    async def delete(self, key: str, *, expect: int | None = None, render: Render | None = None) -> Entry:
-        """Removes; returns the final state, rendered anew with the deletion's revision if `render` is given.
+    async def delete(
+        self, key: str, *, expect: int | None = None, render: Render | None = None, parting: bool = False
+    ) -> Entry:
+        """Removes; returns the final state, rendered anew with the deletion's revision if `render` is given. When it is
+        `parting`, that state is put first, as a change of its own: so watchers see how it went, and both happen or
+        neither.
 
         Raises Mismatch (with current None when there is no such key).
         """

@@ -115,7 +115,7 @@ class Link:
         store, reply = self._hub.store, _Reply(self, wish.number)
         render = None if wish.head is None else _rendering(wish.head, wish.tail)
         if isinstance(wish, Delete):
-            store.submit_delete(wish.key, render, wish.expect, reply)
+            store.submit_delete(wish.key, render, wish.expect, reply, wish.parting)
         else:
             assert render is not None
             store.submit_put(wish.key, render, wish.expect, reply)

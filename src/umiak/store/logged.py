@@ -17,7 +17,7 @@ from umiak.store.sealing import SealedJournal
 from umiak.store.view import View
 
 LARGEST_COMMIT = 256
-"""Events; more would let the first writer of a batch wait for too many others."""
+"""Writes; more would let the first writer of a batch wait for too many others."""
 
 
 class Done(Protocol):
@@ -71,7 +71,7 @@ class LoggedStore(View):
         self.relay: Relay = NoRelay()
         self._assigned = loaded.revision
         self._pending: dict[str, Event] = {}
-        self._queue: list[tuple[Event, Done]] = []
+        self._queue: list[tuple[Sequence[Event], Done]] = []
         self._flusher: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -108,30 +108,43 @@ class LoggedStore(View):
         revision = self._assigned + 1
         value = render(revision)
         entry = Entry(key, value, current.created if current else revision, revision)
-        self._submit(Event(entry, current, deleted=False), done)
+        self._submit((Event(entry, current, deleted=False),), done)
 
-    async def delete(self, key: str, *, expect: int | None = None, render: Render | None = None) -> Entry:
+    async def delete(
+        self, key: str, *, expect: int | None = None, render: Render | None = None, parting: bool = False
+    ) -> Entry:
         done: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
-        self.submit_delete(key, render, expect, done)
+        self.submit_delete(key, render, expect, done, parting)
         return await done
 
-    def submit_delete(self, key: str, render: Render | None, expect: int | None, done: Done) -> None:
+    def submit_delete(
+        self, key: str, render: Render | None, expect: int | None, done: Done, parting: bool = False
+    ) -> None:
         """As `delete`, for who does not wait. Raises Mismatch."""
         current = self._judged(key)
         if current is None or (expect is not None and expect != current.modified):
             raise Mismatch(key, current)
         revision = self._assigned + 1
+        events: list[Event] = []
+        if parting and render:
+            entry = Entry(key, render(revision), current.created, revision)
+            events.append(Event(entry, current, deleted=False))
+            current, revision = entry, revision + 1
         value = render(revision) if render else current.value
-        self._submit(Event(Entry(key, value, current.created, revision), current, deleted=True), done)
+        events.append(Event(Entry(key, value, current.created, revision), current, deleted=True))
+        self._submit(events, done)
 
-    def _submit(self, event: Event, done: Done) -> None:
+    def _submit(self, events: Sequence[Event], done: Done) -> None:
+        """All in one commit; `done` learns of the last, which is about the same key."""
         if self._closed:
             raise Unwritable("the store is closed")
         if self._sealed is not None:
-            self._sealed.seal(event)
-        self._assigned = event.revision
-        self._pending[event.entry.key] = event
-        self._queue.append((event, done))
+            for event in events:
+                self._sealed.seal(event)
+        last = events[-1]
+        self._assigned = last.revision
+        self._pending[last.entry.key] = last
+        self._queue.append((events, done))
         if self._flusher is None:
             self._flusher = asyncio.get_running_loop().create_task(self._flush(), name="store commits")
 
@@ -144,8 +157,8 @@ class LoggedStore(View):
         finally:
             self._flusher = None
 
-    async def _commit(self, batch: Sequence[tuple[Event, Done]]) -> None:
-        events = [event for event, _ in batch]
+    async def _commit(self, batch: Sequence[tuple[Sequence[Event], Done]]) -> None:
+        events = [event for together, _ in batch for event in together]
         try:
             await self._journal.append(events)
         except StoreError as error:
@@ -160,11 +173,11 @@ class LoggedStore(View):
                 del self._pending[event.entry.key]
         self.relay.committed(events)
         self._tell(events)
-        for event, done in batch:
+        for together, done in batch:
             if not done.done():
-                done.set_result(event.entry)
+                done.set_result(together[-1].entry)
 
-    def _give_up(self, batch: Sequence[tuple[Event, Done]], error: BaseException) -> None:
+    def _give_up(self, batch: Sequence[tuple[Sequence[Event], Done]], error: BaseException) -> None:
         """Fails the batch and all that was judged against it. Their revisions were never seen and stay unused."""
         for _, done in [*batch, *self._queue]:
             if not done.done():

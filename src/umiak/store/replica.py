@@ -106,10 +106,12 @@ class Replica(View):
         render(outcome.revision)
         return self._entry(key, head, tail, outcome)
 
-    async def delete(self, key: str, *, expect: int | None = None, render: Render | None = None) -> Entry:
+    async def delete(
+        self, key: str, *, expect: int | None = None, render: Render | None = None, parting: bool = False
+    ) -> Entry:
         before = self._index.entries.get(key)
         head, tail = self._split(render(self._place)) if render else (None, None)
-        outcome = await self._ask(Delete(self._number(), key, expect, head, tail))
+        outcome = await self._ask(Delete(self._number(), key, expect, head, tail, parting))
         kept = before.value if before is not None else b""
         return self._entry(key, kept if head is None else head, tail, outcome)
 

@@ -15,13 +15,14 @@ class Put(msgspec.Struct, array_like=True, tag=1, gc=False):
 
 
 class Delete(msgspec.Struct, array_like=True, tag=2, gc=False):
-    """`head` is None when the value stays as it is."""
+    """`head` is None when the value stays as it is. `parting` as in `Store.delete`."""
 
     number: int
     key: str
     expect: int | None
     head: bytes | None
     tail: bytes | None
+    parting: bool = False
 
 
 class Compact(msgspec.Struct, array_like=True, tag=3, gc=False):

@@ -149,8 +149,12 @@ class VersionStore:
         except NotConverted as error:
             raise unknown_failure(str(error)) from None
 
-    async def delete(self, key: str, *, expect: int | None = None, render: Render | None = None) -> Entry:
+    async def delete(
+        self, key: str, *, expect: int | None = None, render: Render | None = None, parting: bool = False
+    ) -> Entry:
         """The final state is always rendered anew. What can not be converted is not deleted: StatusError 500."""
+        if parting and render is not None:  # two commits: between them somebody else converts
+            expect = (await self.put(key, render, expect=expect)).modified
         entry = await self._store.latest(key)
         if entry is None:
             return await self._store.delete(key, expect=expect)

@@ -59,7 +59,7 @@ async def delete_object(
         entry = await call.store.latest(key)
         if entry is None:
             raise not_found(kind.group, kind.plural, name)
-        old, changed = stored.read(kind, entry.value), False
+        old = stored.read(kind, entry.value)
         _check_preconditions(kind, old, options)
         admitted = call.admitted("DELETE", None, old, options.as_object(), options.dry_run, name)
         try:
@@ -68,19 +68,16 @@ async def delete_object(
                 await call.app.gate.pass_through(admitted, Phase.VALIDATE)
             new = _own(call, old)
             waits = _is_waiting(call, new, options)
-            changed = new != old
             if options.dry_run:
                 return Deleted(stored.encode(kind, new), not waits)
-            if changed:
+            changed = new != old
+            if waits and changed:
                 entry = await call.store.put(key, stored.render(kind, new), expect=entry.modified)
-            if waits:
-                return Deleted(stored.shown(kind, entry.value), False)
-            last = await call.app.vanish(kind, entry, new)
-            return Deleted(stored.shown(kind, last.value), True)
+            elif not waits:
+                entry = await call.app.vanish(kind, entry, new, changed)
+            return Deleted(stored.shown(kind, entry.value), not waits)
         except Mismatch:
             await undo(admitted)
-            if changed:  # our own first step moved the version on
-                options.resource_version = None
         except BaseException:
             await undo(admitted)
             raise
