@@ -12,6 +12,7 @@ import re
 import uuid
 from collections import OrderedDict
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Generic, TypeVar
 
 import msgspec
@@ -27,6 +28,8 @@ from umiak.reconcile.queue import TokenBucket
 
 log = logging.getLogger(__name__)
 QUEUE_LENGTH = 1000
+AT_ONCE = 16
+"""So many writes may be under way: with one after the other a scheduler's events fall behind and are dropped."""
 REMEMBERED = 4096
 BURST, PER_SECOND = 25.0, 1 / 300
 COMBINE_FROM = 10
@@ -216,7 +219,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class EventWriter:
-    """Takes events at once and writes them in the background, in order."""
+    """Takes events at once and writes them in the background, some at once; those of one Event object in order."""
 
     def __init__(self, client: Client, clock: Clock) -> None:
         self.clock = clock
@@ -238,10 +241,22 @@ class EventWriter:
 
     async def run(self) -> None:
         """Writes until cancelled."""
-        while True:
-            observed = self._correlator.judge(await self._waiting.get(), self.clock.now())
-            if observed is not None:
-                await self._deliver(observed)
+        slots, writing = asyncio.Semaphore(AT_ONCE), dict[tuple[str, str], asyncio.Task[None]]()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                observed = self._correlator.judge(await self._waiting.get(), self.clock.now())
+                if observed is None:
+                    continue
+                await slots.acquire()
+                name = (observed.namespace, observed.name)
+                task = tasks.create_task(self._deliver_after(writing.get(name), observed))
+                writing[name] = task
+                task.add_done_callback(partial(_over, slots, writing, name))
+
+    async def _deliver_after(self, earlier: "asyncio.Task[None] | None", event: Observed) -> None:
+        if earlier is not None:
+            await asyncio.wait([earlier])
+        await self._deliver(event)
 
     async def _deliver(self, event: Observed) -> None:
         for attempt in range(TRIES):
@@ -264,3 +279,14 @@ class EventWriter:
                 if error.code != 404:
                     raise
         await self._client.create(EVENT, event.as_object())
+
+
+def _over(
+    slots: asyncio.Semaphore,
+    writing: "dict[tuple[str, str], asyncio.Task[None]]",
+    name: tuple[str, str],
+    done: "asyncio.Task[None]",
+) -> None:
+    slots.release()
+    if writing.get(name) is done:
+        del writing[name]

@@ -64,6 +64,11 @@ class ClusterState:
         self._assumed.add(pod.uid)
 
     def _put(self, pod: PodView, node: str) -> None:
+        known = self._known(pod.uid) if self._where.get(pod.uid) == node else None
+        if known is not None and known.counts_like(pod):
+            self._assumed.discard(pod.uid)
+            self._place(node).renew(pod)
+            return
         self.forget(pod.uid)
         self._place(node).add(pod)
         self._where[pod.uid] = node

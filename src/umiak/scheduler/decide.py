@@ -2,12 +2,13 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
 from umiak.scheduler.alike import Marks
-from umiak.scheduler.contract import SKIP, Cycle, OnlyNodes, Plugin, Reject, RejectAll, Verdict
+from umiak.scheduler.contract import FITS, SKIP, Cycle, OnlyNodes, Plugin, Reject, RejectAll, Verdict
 from umiak.scheduler.nodes import NodeView
 from umiak.scheduler.pods import PodView
 
@@ -71,6 +72,8 @@ class Found(msgspec.Struct):
 
 
 NOTHING: Mapping[str, int] = {}
+WELCOME: tuple[Verdict, str] = (FITS, "")
+"""The answer about a node that no plugin rejects."""
 NO_NODES = "no nodes available to schedule pods"
 
 
@@ -168,17 +171,18 @@ def _ask(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView) -> tuple[Verdi
             verdict = plugin.filter(cycle, node)
             if verdict is not None:
                 return verdict, plugin.name
-    return None, ""
+    return WELCOME
 
 
-def remembering(cycle: Cycle, filters: Filters) -> Callable[[NodeView], tuple[Verdict, str]]:
-    """`judge` for one node after the other; local plugins are asked only about nodes that have changed."""
+def remembering(cycle: Cycle, filters: Filters) -> tuple[Callable[[NodeView], tuple[Verdict, str]], object]:
+    """`judge` for one node after the other, which asks local plugins only about nodes that have changed; and the mark
+    under which a node keeps the very answer, if it has it."""
     local, rest = filters.split()
     asks_more = any(plugin.filter for plugin in rest)
     mark, nominated = filters.mark, cycle.nominated
 
     def judge_one(node: NodeView) -> tuple[Verdict, str]:
-        if nominated and node.name in nominated:
+        if node.name in nominated:
             return judge(cycle, filters.plugins, node)
         found: tuple[Verdict, str] | None = node.kept.get(mark)
         if found is None:
@@ -186,7 +190,7 @@ def remembering(cycle: Cycle, filters: Filters) -> Callable[[NodeView], tuple[Ve
             node.keep(mark, found)
         return _ask(cycle, rest, node) if asks_more and found[0] is None else found
 
-    return judge_one
+    return judge_one, None if asks_more or nominated else mark
 
 
 def find_feasible(
@@ -202,10 +206,13 @@ def find_feasible(
         chosen = everyone[turn:] + everyone[:turn]
         refusal = Refusal(len(everyone))
     enough, feasible, seen = wanted_count(len(chosen), percentage), [], 0
-    judge_one = remembering(cycle, filters)
-    for node in chosen:
+    judge_one, mark = remembering(cycle, filters)
+    first, others = chosen[:enough], chosen[enough:]
+    answers = [node.kept.get(mark) or judge_one(node) for node in first]
+    if answers.count(WELCOME) == len(first):
+        return first, refusal, len(first)
+    for node, (verdict, who) in chain(zip(first, answers, strict=True), ((node, judge_one(node)) for node in others)):
         seen += 1
-        verdict, who = judge_one(node)
         if verdict is None:
             feasible.append(node)
             if len(feasible) >= enough:
@@ -219,32 +226,32 @@ def find_feasible(
 def score_all(cycle: Cycle, plugins: Sequence[Plugin], nodes: list[NodeView], marks: Marks) -> dict[str, int]:
     """Weighted total of all scoring plugins, by node name."""
     asked = [p for p in plugins if p.score and not (p.prescore and p.prescore(cycle, nodes) is SKIP)]
-    local = [p for p in asked if p.local]
-    columns = zip(*_local_scores(cycle, local, nodes, marks), strict=True) if local else ()
-    totals = [0] * len(nodes)
-    for plugin, scores in zip(local, columns, strict=True):
-        totals = _added(totals, plugin, _normalized(cycle, plugin, nodes, scores))
+    local, names = [p for p in asked if p.local], [node.name for node in nodes]
+    columns = list(zip(*_local_scores(cycle, local, nodes, marks), strict=True))
+    totals: Sequence[int] = columns[0]
+    for plugin, scores in zip((p for p in local if p.normalize), columns[1:], strict=True):
+        totals = _added(totals, plugin.weight, _normalized(cycle, plugin, names, scores))
     for plugin in asked:
         if not plugin.local and plugin.score:
             raw = [plugin.score(cycle, node) for node in nodes]
-            totals = _added(totals, plugin, _normalized(cycle, plugin, nodes, raw))
-    return dict(zip((node.name for node in nodes), totals, strict=True))
+            totals = _added(totals, plugin.weight, _normalized(cycle, plugin, names, raw))
+    return dict(zip(names, totals, strict=True))
 
 
-def _local_scores(
-    cycle: Cycle, plugins: Sequence[Plugin], nodes: list[NodeView], marks: Marks
-) -> Iterator[tuple[int, ...]]:
-    """For each node the raw scores of local plugins, which nodes keep until they change."""
+def _local_scores(cycle: Cycle, plugins: Sequence[Plugin], nodes: list[NodeView], marks: Marks) -> list[Sequence[int]]:
+    """For each node what local plugins say, which nodes keep until they change: the weighted total of those whose
+    scores need no normalizing, then the raw scores of the others."""
     mark = marks.of("score", cycle.pod.shape, *(p.name for p in plugins))
-    for node in nodes:
-        found = node.kept.get(mark)
-        if found is None:
-            found = tuple(p.score(cycle, node) for p in plugins if p.score)
-            node.keep(mark, found)
-        yield found
+    return [node.kept.get(mark) or node.keep(mark, _scored(cycle, plugins, node)) for node in nodes]
 
 
-def _normalized(cycle: Cycle, plugin: Plugin, nodes: list[NodeView], scores: Sequence[int]) -> Sequence[int]:
+def _scored(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView) -> Sequence[int]:
+    scores = [(p, p.score(cycle, node)) for p in plugins if p.score]
+    total = sum(p.weight * score for p, score in scores if not p.normalize)
+    return (total, *(score for p, score in scores if p.normalize))
+
+
+def _normalized(cycle: Cycle, plugin: Plugin, names: list[str], scores: Sequence[int]) -> Sequence[int]:
     """Scores that are all the same stay so, hence one of them is enough to know the rest of a local plugin's."""
     if plugin.normalize is None:
         return scores
@@ -252,13 +259,12 @@ def _normalized(cycle: Cycle, plugin: Plugin, nodes: list[NodeView], scores: Seq
         one = {"": scores[0]}
         plugin.normalize(cycle, one)
         return [one[""]] * len(scores)
-    named = dict(zip((node.name for node in nodes), scores, strict=True))
+    named = dict(zip(names, scores, strict=True))
     plugin.normalize(cycle, named)
     return list(named.values())
 
 
-def _added(totals: list[int], plugin: Plugin, scores: Sequence[int]) -> list[int]:
-    weight = plugin.weight
+def _added(totals: Sequence[int], weight: int, scores: Sequence[int]) -> list[int]:
     return [total + weight * score for total, score in zip(totals, scores, strict=True)]
 
 
@@ -306,10 +312,9 @@ class Decider(msgspec.Struct):
 
     def pick(self, cycle: Cycle, found: Found, more: Mapping[str, int] = NOTHING) -> Placement:
         """One of the nodes with the best score; `more` is added to what the plugins say."""
-        names = tuple(node.name for node in found.nodes)
         if len(found.nodes) == 1:
-            return Placement(found.nodes[0], found.plugins, names, {})
+            return Placement(found.nodes[0], found.plugins, (found.nodes[0].name,), {})
         scores = score_all(cycle, self.plugins, found.nodes, self.marks)
         for name in more.keys() & scores.keys():
             scores[name] += more[name]
-        return Placement(cycle.nodes[choose(scores, self.chance)], found.plugins, names, scores)
+        return Placement(cycle.nodes[choose(scores, self.chance)], found.plugins, tuple(scores), scores)

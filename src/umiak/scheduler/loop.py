@@ -166,8 +166,8 @@ class Scheduler:
         self._cluster.node_changed(change.old, change.new, change.key.name)
 
     def _pod_changed(self, change: Change) -> None:
-        new, old = change.new, change.old
-        uid = meta.uid(new or old or {})
+        new, row = change.new, change.new_row or change.old_row
+        uid = row.uid if row is not None else ""
         if new is not None and not (new.get("spec") or {}).get("nodeName"):
             self._pod_waits(new)
             return

@@ -1,6 +1,6 @@
 """A node as the scheduler sees it: what it offers, and the sums over the pods that are on it or about to be."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -10,6 +10,7 @@ from umiak.scheduler.census import Census
 from umiak.scheduler.pods import HostPort, PodView
 from umiak.scheduler.requests import amounts
 
+V = TypeVar("V")
 ZONE = "topology.kubernetes.io/zone"
 HOSTNAME = "kubernetes.io/hostname"
 KEPT = 32
@@ -44,10 +45,11 @@ class NodeView(msgspec.Struct, eq=False):
     kept: dict[object, Any] = msgspec.field(default_factory=dict)
     """What rules said of the node since it last changed, by mark (`alike`); `keep` adds to it."""
 
-    def keep(self, mark: object, value: Any) -> None:
+    def keep(self, mark: object, value: V) -> V:
         if len(self.kept) >= KEPT:
             self.kept.clear()
         self.kept[mark] = value
+        return value
 
     def describe(self, node: Object) -> None:
         """Takes over what a Node object says."""
@@ -80,6 +82,12 @@ class NodeView(msgspec.Struct, eq=False):
             self.with_affinity[pod.uid] = pod
         if pod.anti_affinity:
             self.with_anti_affinity[pod.uid] = pod
+
+    def renew(self, pod: PodView) -> None:
+        """Takes the newest view of a pod that is here and counts for just what it did (`PodView.counts_like`)."""
+        for known in (self.pods, self.with_affinity, self.with_anti_affinity):
+            if pod.uid in known:
+                known[pod.uid] = pod
 
     def remove(self, uid: str) -> PodView | None:
         pod = self.pods.pop(uid, None)

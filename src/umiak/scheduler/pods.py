@@ -113,10 +113,35 @@ class PodView(msgspec.Struct, eq=False):
         """Whether it has any pod affinity term."""
         return bool(self.affinity or self.anti_affinity or self.preferred_affinity or self.preferred_anti_affinity)
 
+    def counts_like(self, other: "PodView") -> bool:
+        """Whether both take up the same on a node and mean the same to other pods."""
+        return all(getattr(self, name) == getattr(other, name) for name in COUNTED)
+
     def settle(self) -> None:
         """Lets go of what is only needed to choose a node."""
         self.spec = {}
         self._shape = b""
+
+
+COUNTED = (
+    "uid",
+    "namespace",
+    "labels",
+    "priority",
+    "being_deleted",
+    "requests",
+    "nonzero_cpu",
+    "nonzero_memory",
+    "host_ports",
+    "affinity",
+    "anti_affinity",
+    "preferred_affinity",
+    "preferred_anti_affinity",
+    "claims",
+    "ephemeral_claims",
+    "disks",
+)
+"""What of a pod on a node any rule looks at."""
 
 
 def _host_ports(spec: Object) -> tuple[HostPort, ...]:

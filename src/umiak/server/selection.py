@@ -1,5 +1,7 @@
 """Which objects a list, watch or deletion is about: label and field selectors together."""
 
+from functools import lru_cache
+
 import msgspec
 
 from umiak.api.kind import Kind
@@ -17,6 +19,7 @@ from umiak.objects.types import Object
 from umiak.server.options import ListOptions
 from umiak.server.stored import shown
 
+REMEMBERED = 64
 COMMON = ("metadata.name", "metadata.namespace")
 
 
@@ -54,12 +57,19 @@ class Selection(msgspec.Struct, frozen=True):
             return False
         if not special:
             return True
-        obj: Object = msgspec.json.decode(shown(self.kind, value))
+        obj = _whole(self.kind, value)
         return all((self.kind.selectable[r.field](obj) == r.value) is not r.negated for r in special)
 
     def exact(self, field: str) -> str:
         """The one value that `field` must have, or empty."""
         return next((r.value for r in self.fields if r.field == field and not r.negated), "")
+
+
+@lru_cache(REMEMBERED)
+def _whole(kind: Kind, value: bytes) -> Object:
+    """For looking only. Several watchers judge each state of an object, as the new one and then as the old."""
+    obj: Object = msgspec.json.decode(shown(kind, value))
+    return obj
 
 
 def _common_matches(requirement: FieldRequirement, about: _About) -> bool:
