@@ -149,6 +149,7 @@ def judge(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView) -> tuple[Verd
     promised = cycle.nominated.get(node.name)
     ahead = [p for p in promised.values() if _comes_before(p, cycle.pod, node)] if promised else []
     if ahead:
+        ports = node.host_ports.copy()
         for pod in ahead:
             move(cycle, plugins, node, pod, +1)
         try:
@@ -156,6 +157,7 @@ def judge(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView) -> tuple[Verd
         finally:
             for pod in ahead:
                 move(cycle, plugins, node, pod, -1)
+            node.host_ports = ports
         if found[0] is not None:
             return found
     return _ask(cycle, plugins, node)

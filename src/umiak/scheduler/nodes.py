@@ -33,7 +33,9 @@ class NodeView(msgspec.Struct, eq=False):
     requested: dict[str, int] = msgspec.field(default_factory=dict)
     nonzero_cpu: int = 0
     nonzero_memory: int = 0
-    host_ports: dict[HostPort, int] = msgspec.field(default_factory=dict)
+    host_ports: set[HostPort] = msgspec.field(default_factory=set)
+    """No two pods have the same one, says the kubelet; where that is not so, it is free once either has gone, as in
+    the reference (HostPortInfo)."""
     with_affinity: dict[str, PodView] = msgspec.field(default_factory=dict)
     """Those of `pods` that have any pod affinity term."""
     with_anti_affinity: dict[str, PodView] = msgspec.field(default_factory=dict)
@@ -106,7 +108,10 @@ class NodeView(msgspec.Struct, eq=False):
         self.nonzero_cpu += sign * pod.nonzero_cpu
         self.nonzero_memory += sign * pod.nonzero_memory
         for port in pod.host_ports:
-            _tally(self.host_ports, port, sign)
+            if sign > 0:
+                self.host_ports.add(port)
+            else:
+                self.host_ports.discard(port)
         for claim in pod.claims:
             _tally(self.claims, f"{pod.namespace}/{claim}", sign)
 

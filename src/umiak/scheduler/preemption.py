@@ -78,6 +78,7 @@ def victims_on(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView, budgets:
     if not lower:
         return Reject((NO_VICTIMS,))
     removed: list[PodView] = []
+    ports = node.host_ports.copy()
     try:
         for pod in lower:
             move(cycle, plugins, node, pod, -1)
@@ -95,6 +96,7 @@ def victims_on(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView, budgets:
     finally:
         for pod in removed:
             move(cycle, plugins, node, pod, +1)
+        node.host_ports = ports
 
 
 def _reprieve(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView, pod: PodView, removed: list[PodView]) -> bool:

@@ -97,10 +97,9 @@ def _is_infeasible(status: Object) -> bool:
 def held(spec: Object, status: Object, missing: Mapping[str, int] = NOTHING) -> Amounts:
     """What the pod takes up where it is: while it is resized in place (KEP-1287), the most of what is asked for, what
     the kubelet has allocated, and what is in force."""
-    told = _statuses(status)
-    if not told and status.get("resources") is None and status.get("allocatedResources") is None:
+    told, refused = _statuses(status), _is_infeasible(status)
+    if not (told or refused) and status.get("resources") is None and status.get("allocatedResources") is None:
         return requested(spec, missing)
-    refused = _is_infeasible(status)
     total = {} if refused else _of_containers(spec, _asked, missing)
     for reported in _reported(spec, status, told, refused, missing):
         lift(total, reported)
