@@ -1,10 +1,29 @@
 """A whole cluster drawn by hypothesis: nodes, what runs on them, and pods that wait for a place."""
 
 import generated_storage as storage
-from generated_pods import APPS, HOSTNAME, NAMESPACES, REGION, ZONE, Draw, Object, chance, one, placed, some, waiting
+from generated_pods import (
+    APPS,
+    HIGH,
+    HOSTNAME,
+    LOW,
+    NAMESPACES,
+    PRIORITIES,
+    REGION,
+    ZONE,
+    Draw,
+    Object,
+    chance,
+    one,
+    placed,
+    some,
+    waiting,
+)
 from hypothesis import strategies as st
 
 MEGABYTE = 1000 * 1000
+PLAIN, ROOMY, CROWDED = "plain", "roomy", "crowded"
+"""Clusters where all may happen, where room is no matter, and where important pods find less important ones."""
+WORKLOADS = (("apps/v1", "ReplicaSet"), ("apps/v1", "StatefulSet"), ("v1", "ReplicationController"))
 
 
 def node_labels(draw: Draw, name: str) -> dict[str, str]:
@@ -16,7 +35,7 @@ def node_labels(draw: Draw, name: str) -> dict[str, str]:
     if chance(draw, 6):
         found["disk"] = one(draw, "ssd", "hdd")
     if chance(draw, 5):
-        found["rack"] = one(draw, "r1", "r2")
+        found["rack"] = one(draw, "r1", "r2", "")
     if chance(draw, 5):
         found["size"] = one(draw, "2", "5", "8", "large")
     if chance(draw, 1):
@@ -32,7 +51,9 @@ def taint(draw: Draw) -> Object:
     return found
 
 
-def offered(draw: Draw) -> dict[str, str]:
+def offered(draw: Draw, mode: str) -> dict[str, str]:
+    if mode == ROOMY:
+        return {"cpu": "32", "memory": one(draw, "64Gi", "30Gi"), "pods": "110", "ephemeral-storage": "100Gi"}
     found = {"cpu": one(draw, "2", "4", "8", "3500m", "16"), "memory": one(draw, "2Gi", "8Gi", "8Gi", "16000M")}
     found["pods"] = one(draw, "3", "6", "110", "110")
     found["ephemeral-storage"] = one(draw, "5Gi", "50Gi")
@@ -53,7 +74,7 @@ def images(draw: Draw) -> list[Object]:
     return [known[n] for n in some(draw, (0, 1, 2, 3), 4)]
 
 
-def node(draw: Draw, name: str) -> Object:
+def node(draw: Draw, name: str, mode: str) -> Object:
     spec: Object = {}
     taints = [taint(draw) for _ in range(one(draw, 0, 0, 0, 0, 1, 2))]
     if one(draw, *range(20)) == 19:
@@ -61,8 +82,10 @@ def node(draw: Draw, name: str) -> Object:
         taints.append({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"})
     if taints:
         spec["taints"] = taints
-    amounts = offered(draw)
-    status = {"allocatable": amounts, "capacity": amounts, "images": images(draw)}
+    amounts = offered(draw, mode)
+    status: Object = {"allocatable": amounts, "capacity": amounts, "images": images(draw)}
+    if chance(draw, 4):
+        status["declaredFeatures"] = ["UserNamespacesHostNetworkSupport"]
     about = {"name": name, "labels": node_labels(draw, name)}
     return {"apiVersion": "v1", "kind": "Node", "metadata": about, "spec": spec, "status": status}
 
@@ -89,17 +112,19 @@ def service(draw: Draw, number: int) -> Object:
     return {"apiVersion": "v1", "kind": "Service", "metadata": about, "spec": {"selector": selector}}
 
 
-def replica_set(draw: Draw, app: str) -> Object:
-    about = {"name": f"set-{app}", "namespace": "default", "uid": f"set-{app}"}
-    spec = {"selector": {"matchLabels": {"app": app}}}
-    return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": about, "spec": spec}
+def workload(app: str, api_version: str, kind: str) -> Object:
+    name, selector = f"set-{app}", {"app": app}
+    spec = {"selector": selector if kind == "ReplicationController" else {"matchLabels": selector}}
+    about = {"name": name, "namespace": "default", "uid": f"{kind}-{name}"}
+    return {"apiVersion": api_version, "kind": kind, "metadata": about, "spec": spec}
 
 
-def own(pod: Object) -> None:
-    """Makes the ReplicaSet of its app the controller of a pod."""
+def own(draw: Draw, pod: Object) -> None:
+    """Makes a workload of its app the controller of a pod."""
     app = (pod["metadata"].get("labels") or {}).get("app")
     if app and pod["metadata"]["namespace"] == "default":
-        owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"set-{app}", "uid": f"set-{app}"}
+        api_version, kind = one(draw, *WORKLOADS)
+        owner = {"apiVersion": api_version, "kind": kind, "name": f"set-{app}", "uid": f"{kind}-set-{app}"}
         pod["metadata"]["ownerReferences"] = [{**owner, "controller": True}]
 
 
@@ -114,20 +139,30 @@ def namespaces() -> list[Object]:
 @st.composite
 def clusters(draw: Draw) -> list[Object]:
     """All objects of one cluster."""
+    mode = one(draw, PLAIN, PLAIN, ROOMY, CROWDED)
     count = one(draw, 3, 4, 5, 6, 8, 10)
-    nodes = [node(draw, f"n{number}") for number in range(count)]
-    has_storage = chance(draw, 5)
-    claims, stored = storage.everything(draw, count) if has_storage else ([], [])
+    nodes = [node(draw, f"n{number}", mode) for number in range(count)]
     running = []
     for number in range(one(draw, 4, 8, 12, 16, 24)):
-        running.append(placed(draw, number, f"n{one(draw, *range(count + (1 if chance(draw, 1) else 0)))}"))
-    pods = [waiting(draw, number, count) for number in range(one(draw, 3, 4, 5))]
+        where = f"n{one(draw, *range(count + (1 if chance(draw, 1) else 0)))}"
+        running.append(placed(draw, number, where, LOW if mode == CROWDED else PRIORITIES))
+    important = HIGH if mode == CROWDED else PRIORITIES
+    pods = [waiting(draw, number, count, important) for number in range(one(draw, 3, 4, 5))]
+    stored = stored_for(draw, count, running, pods) if chance(draw, 5) else []
     for pod in [*running, *pods]:
-        if has_storage and chance(draw, 3 if pod in running else 5):
-            storage.use(draw, pod, claims)
         if chance(draw, 3):
-            own(pod)
+            own(draw, pod)
     budgets = [budget(draw, number, app) for number, app in enumerate(APPS) if chance(draw, 4)]
     services = [service(draw, number) for number in range(one(draw, 0, 0, 1, 2))]
-    sets = [replica_set(draw, app) for app in APPS if chance(draw, 6)]
-    return [*namespaces(), *nodes, *stored, *claims, *running, *pods, *budgets, *services, *sets]
+    sets = [workload(app, *kind) for app in APPS for kind in WORKLOADS if chance(draw, 6)]
+    return [*namespaces(), *nodes, *stored, *running, *pods, *budgets, *services, *sets]
+
+
+def stored_for(draw: Draw, nodes: int, running: list[Object], pods: list[Object]) -> list[Object]:
+    claims, stored = storage.everything(draw, nodes)
+    made = []
+    for pod in running:
+        made += storage.use(draw, pod, claims) if chance(draw, 3) else []
+    for pod in pods:
+        made += storage.use(draw, pod, claims) if chance(draw, 6) else []
+    return [*stored, *claims, *made]

@@ -22,6 +22,7 @@ IMAGES = ("web:1", "registry.example/db:2", "cache", "tools@sha256:" + "0" * 64)
 CPU = ("0", "50m", "100m", "100m", "250m", "500m", "500m", "1", "1500m", "3")
 MEMORY = ("0", "64Mi", "64Mi", "200Mi", "500M", "500M", "1Gi", "2Gi", "1500000k")
 PRIORITIES = (-10, 0, 0, 100, 100, 1000, 5000)
+LOW, HIGH = (-10, 0, 0, 10, 100), (1000, 5000)
 
 
 def one(draw: Draw, *values: Any) -> Any:
@@ -240,11 +241,11 @@ def init_containers(draw: Draw) -> list[Object]:
     return found
 
 
-def base(draw: Draw, name: str, namespace: str) -> Object:
+def base(draw: Draw, name: str, namespace: str, priorities: tuple[int, ...]) -> Object:
     """A pod with containers, labels and a priority; nothing that says where it should go."""
     spec: Object = {
         "schedulerName": "default-scheduler",
-        "priority": one(draw, *PRIORITIES),
+        "priority": one(draw, *priorities),
         "containers": [container(draw, f"c{n}") for n in range(one(draw, 1, 1, 1, 2))],
     }
     starters = init_containers(draw)
@@ -282,14 +283,18 @@ def resized(draw: Draw, pod: Object) -> None:
         if chance(draw, 7):
             status["resources"] = {"requests": resource_list(draw, scarce=False)}
         pod["status"].setdefault("containerStatuses", []).append(status)
+    if chance(draw, 2):
+        pod["status"]["resources"] = {"requests": resource_list(draw, scarce=False)}
+    if chance(draw, 2):
+        pod["status"]["allocatedResources"] = resource_list(draw, scarce=False)
     if chance(draw, 3):
         pending = {"type": "PodResizePending", "status": "True", "reason": one(draw, "Infeasible", "Deferred")}
         pod["status"].setdefault("conditions", []).append(pending)
 
 
-def placed(draw: Draw, number: int, node: str) -> Object:
+def placed(draw: Draw, number: int, node: str, priorities: tuple[int, ...]) -> Object:
     """A pod on a node. No two start at the same second, for equals are ordered by chance."""
-    pod = base(draw, f"p{number}", one(draw, *NAMESPACES))
+    pod = base(draw, f"p{number}", one(draw, *NAMESPACES), priorities)
     pod["spec"]["nodeName"] = node
     pod["status"] |= {"phase": "Running", "startTime": f"2026-01-01T{number // 60:02}:{number % 60:02}:00Z"}
     add_affinity(draw, pod, 0, 2)
@@ -303,9 +308,9 @@ def placed(draw: Draw, number: int, node: str) -> Object:
     return pod
 
 
-def waiting(draw: Draw, number: int, nodes: int) -> Object:
+def waiting(draw: Draw, number: int, nodes: int, priorities: tuple[int, ...]) -> Object:
     """A pod to place."""
-    pod = base(draw, f"w{number}", one(draw, "default", "default", "red"))
+    pod = base(draw, f"w{number}", one(draw, "default", "default", "red"), priorities)
     spec, own = pod["spec"], pod["metadata"].get("labels") or {}
     add_affinity(draw, pod, nodes, 3)
     if chance(draw, 2):
@@ -321,6 +326,8 @@ def waiting(draw: Draw, number: int, nodes: int) -> Object:
         spec["preemptionPolicy"] = one(draw, "Never", "PreemptLowerPriority")
     if one(draw, *range(30)) == 29:
         spec["schedulingGates"] = [{"name": "example.com/later"}]
+    if one(draw, *range(20)) == 19:
+        spec |= {"hostNetwork": True, "hostUsers": False}
     if chance(draw, 1):
         pod["status"]["nominatedNodeName"] = f"n{one(draw, *range(nodes))}"
     return pod

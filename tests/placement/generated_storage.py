@@ -26,7 +26,7 @@ def volume(draw: Draw, number: int, nodes: int) -> Object:
     name = f"v{number}"
     spec: Object = {
         "capacity": {"storage": one(draw, "1Gi", "5Gi", "10Gi")},
-        "accessModes": some(draw, MODES, 2) or ["ReadWriteOnce"],
+        "accessModes": ["ReadWriteOnce", *some(draw, MODES[1:], 2)],
         "volumeMode": one(draw, "Filesystem", "Filesystem", "Filesystem", "Block"),
         "storageClassName": one(draw, WAITS, STATIC, STATIC, STATIC),
         "persistentVolumeReclaimPolicy": "Retain",
@@ -63,10 +63,10 @@ def draw_kind(draw: Draw) -> str:
 def claim(draw: Draw, number: int, namespace: str, bound: Object | None) -> Object:
     name = f"claim{number}"
     spec: Object = {
-        "accessModes": [one(draw, *MODES)],
+        "accessModes": [one(draw, "ReadWriteOnce", *MODES)],
         "resources": {"requests": {"storage": one(draw, "1Gi", "4Gi", "10Gi")}},
         "volumeMode": "Filesystem",
-        "storageClassName": one(draw, WAITS, WAITS, STATIC, STATIC, AT_ONCE, NARROW, "missing"),
+        "storageClassName": one(draw, WAITS, WAITS, WAITS, STATIC, STATIC, STATIC, AT_ONCE, NARROW, "missing"),
     }
     about: Object = {"name": name, "namespace": namespace, "uid": f"{namespace}-{name}"}
     status: Object = {"phase": "Pending"}
@@ -78,7 +78,7 @@ def claim(draw: Draw, number: int, namespace: str, bound: Object | None) -> Obje
         about["annotations"] = {"pv.kubernetes.io/bind-completed": "yes"}
         status["phase"] = "Bound"
     elif chance(draw, 1):
-        spec["volumeName"] = "v-none"
+        spec["volumeName"] = "v-none"  # bound, and the volume has gone
         about["annotations"] = {"pv.kubernetes.io/bind-completed": "yes"}
         status["phase"] = one(draw, "Bound", "Lost")
     elif chance(draw, 1):
@@ -108,14 +108,15 @@ def csi_driver(draw: Draw) -> Object:
     return {"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": DRIVER}, "spec": spec}
 
 
-def capacity(draw: Draw, number: int) -> Object:
+def capacity(draw: Draw, number: int, zone: str) -> Object:
+    """No two for one storage class and node: the reference takes the first of several in the order of a Go map."""
     about = {"name": f"capacity{number}", "namespace": "default"}
-    topology = one(draw, {}, {"matchLabels": {ZONE: "a"}}, {"matchLabels": {ZONE: "b"}})
+    topology = {"matchLabels": {ZONE: zone}}
     found: Object = {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "CSIStorageCapacity",
         "metadata": about,
-        "storageClassName": one(draw, WAITS, WAITS, NARROW),
+        "storageClassName": WAITS,
         "nodeTopology": topology,
         "capacity": one(draw, "2Gi", "20Gi"),
     }
@@ -142,7 +143,7 @@ def everything(draw: Draw, nodes: int) -> tuple[list[Object], list[Object]]:
         claims.append(claim(draw, number, one(draw, "default", "default", "red"), bound))
     drivers = [csi_driver(draw)] if chance(draw, 7) else []
     machines = [csi_node(draw, f"n{n}") for n in range(nodes) if chance(draw, 8)]
-    rooms = [capacity(draw, n) for n in range(one(draw, 0, 1, 2, 3))]
+    rooms = [capacity(draw, number, zone) for number, zone in enumerate("abc") if chance(draw, 6)]
     attached = [
         attachment(draw, n, f"n{one(draw, *range(nodes))}", one(draw, *volumes)["metadata"]["name"])
         for n in range(one(draw, 0, 0, 1))
@@ -150,17 +151,47 @@ def everything(draw: Draw, nodes: int) -> tuple[list[Object], list[Object]]:
     return claims, [*classes(), *volumes, *drivers, *machines, *rooms, *attached]
 
 
-def use(draw: Draw, pod: Object, claims: list[Object]) -> None:
-    """Gives a pod one or two of the claims, one that does not exist, or an ephemeral one."""
+def use(draw: Draw, pod: Object, claims: list[Object]) -> list[Object]:
+    """Gives a pod one or two of the claims, seldom one that does not exist, or an ephemeral one; returns what is to be
+    made for it."""
     namespace = pod["metadata"]["namespace"]
     names = [c["metadata"]["name"] for c in claims if c["metadata"]["namespace"] == namespace]
-    volumes: list[Object] = []
-    for number, name in enumerate(some(draw, (*names, "absent"), 2)):
-        volumes.append({"name": f"d{number}", "persistentVolumeClaim": {"claimName": name}})
+    wanted = some(draw, tuple(names), 2) if names and not chance(draw, 1) else ["absent"]
+    volumes: list[Object] = [
+        {"name": f"d{number}", "persistentVolumeClaim": {"claimName": name}} for number, name in enumerate(wanted)
+    ]
+    made = []
     if chance(draw, 1):
         volumes.append({"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}})
+        made = ephemeral(draw, pod)
     if chance(draw, 2):
-        disk = {"pdName": "shared", "readOnly": chance(draw, 5)}
-        volumes.append({"name": "disk", "gcePersistentDisk": disk})
+        volumes.append({"name": "disk", **disk(draw)})
     if volumes:
         pod["spec"]["volumes"] = volumes
+    return made
+
+
+def ephemeral(draw: Draw, pod: Object) -> list[Object]:
+    """The claim of a pod's ephemeral volume; sometimes missing, or somebody else's."""
+    if chance(draw, 2):
+        return []
+    about = pod["metadata"]
+    found = claim(draw, 0, about["namespace"], None)
+    name = f"{about['name']}-scratch"
+    found["metadata"] |= {"name": name, "uid": f"{about['namespace']}-{name}"}
+    if chance(draw, 9):
+        owner = {"apiVersion": "v1", "kind": "Pod", "name": about["name"], "uid": about["uid"], "controller": True}
+        found["metadata"]["ownerReferences"] = [owner]
+    return [found]
+
+
+def disk(draw: Draw) -> Object:
+    """A volume of a kind that several pods may not always share."""
+    only_read = {"readOnly": True} if chance(draw, 5) else {}
+    name = one(draw, "one", "two")
+    return {
+        "gce": {"gcePersistentDisk": {"pdName": name, **only_read}},
+        "aws": {"awsElasticBlockStore": {"volumeID": name, **only_read}},
+        "iscsi": {"iscsi": {"targetPortal": "10.0.0.9", "iqn": name, "lun": 0, **only_read}},
+        "rbd": {"rbd": {"monitors": some(draw, ("a", "b", "c"), 2) or ["a"], "pool": "p", "image": name, **only_read}},
+    }[one(draw, "gce", "aws", "iscsi", "rbd")]

@@ -331,6 +331,21 @@ def test_node_volume_limits_after_a_volume_was_detached(helps, pod_of, spec, wan
     assert helps("NodeVolumeLimits", Event.ATTACHMENT_REMOVED, pod_of("p", **spec), gone) is want
 
 
+def test_node_declared_features_after_a_node_declares_more(helps, node_of, pod_of):
+    able = node_of("n")
+    able["status"]["declaredFeatures"] = ["UserNamespacesHostNetworkSupport"]
+    sides = seen(node_of("n")), seen(able)
+    pod = pod_of("p", hostNetwork=True, hostUsers=False)
+    assert helps("NodeDeclaredFeatures", Event.NODE_FEATURES, pod, *sides)
+    assert not helps("NodeDeclaredFeatures", Event.NODE_FEATURES, pod, sides[1], sides[1])
+
+
+@pytest.mark.parametrize(("users", "want"), [(True, YES), (False, NO)])
+def test_node_declared_features_after_the_pod_needs_less(helps, pod_of, users, want):
+    old, new = (view(pod_of("p", hostNetwork=True, hostUsers=told)) for told in (False, users))
+    assert helps("NodeDeclaredFeatures", Event.OWN_CHANGED, pod_of("p"), old, new) is want
+
+
 @pytest.mark.parametrize(("mode", "want"), [("WaitForFirstConsumer", YES), ("Immediate", NO), (None, NO)])
 def test_volume_zone_after_a_new_class(helps, pod_of, mode, want):
     assert helps("VolumeZone", Event.CLASS_ADDED, pod_of("p"), None, an_object("c", volumeBindingMode=mode)) is want
@@ -353,6 +368,7 @@ EVENTS = {
     "NodeResourcesBalancedAllocation": "",
     "NodeResourcesFit": "POD_REMOVED POD_SHRANK OWN_SHRANK NODE_ADDED NODE_ROOM",
     "NodeUnschedulable": "NODE_ADDED NODE_TAINTS OWN_TOLERATIONS",
+    "NodeDeclaredFeatures": "NODE_ADDED NODE_FEATURES OWN_CHANGED",
     "NodeVolumeLimits": "CSINODE_ADDED CSINODE_CHANGED POD_REMOVED CLAIM_ADDED ATTACHMENT_REMOVED",
     "PodTopologySpread": "POD_ADDED POD_REMOVED POD_LABELS OWN_LABELS OWN_TOLERATIONS NODE_ADDED NODE_REMOVED "
     "NODE_LABELS NODE_TAINTS",

@@ -49,6 +49,8 @@ class Event(Enum):
     NODE_LABELS = auto()
     NODE_TAINTS = auto()
     """Taints, or whether the node may be scheduled on."""
+    NODE_FEATURES = auto()
+    """What a node declares that it can do changed."""
     VOLUME_ADDED = auto()
     VOLUME_CHANGED = auto()
     CLAIM_ADDED = auto()

@@ -55,5 +55,6 @@ def of_node(old: NodeView, new: NodeView) -> list[News]:
         (Event.NODE_TAINTS, (old.taints, old.unschedulable) != (new.taints, new.unschedulable)),
         (Event.NODE_ROOM, old.allocatable != new.allocatable),
         (Event.NODE_LABELS, old.labels != new.labels),
+        (Event.NODE_FEATURES, old.features != new.features),
     )
     return [News(event, old, new) for event, happened in changes if happened]

@@ -29,6 +29,8 @@ class NodeView(msgspec.Struct, eq=False):
     """Sizes in bytes by every name an image goes by."""
     exists: bool = False
     """False while only pods are known that name the node."""
+    features: frozenset[str] = frozenset()
+    """What the kubelet declares that it can do, beyond what every kubelet can."""
     pods: dict[str, PodView] = msgspec.field(default_factory=dict)
     requested: dict[str, int] = msgspec.field(default_factory=dict)
     nonzero_cpu: int = 0
@@ -64,6 +66,7 @@ class NodeView(msgspec.Struct, eq=False):
         self.taints = tuple(spec.get("taints") or ())
         self.unschedulable = bool(spec.get("unschedulable"))
         self.allocatable = amounts(offered)
+        self.features = frozenset(status.get("declaredFeatures") or ())
         self.images = {
             name: image.get("sizeBytes") or 0
             for image in status.get("images") or ()
@@ -74,7 +77,8 @@ class NodeView(msgspec.Struct, eq=False):
 
     def look(self) -> "NodeView":
         """What the Node object says, as of now and without pods."""
-        return NodeView(self.name, self.labels, self.taints, self.unschedulable, self.allocatable, self.images, True)
+        told = (self.labels, self.taints, self.unschedulable, self.allocatable, self.images)
+        return NodeView(self.name, *told, True, self.features)
 
     def add(self, pod: PodView) -> None:
         self.remove(pod.uid)

@@ -148,15 +148,21 @@ def _is_near(cycle: Cycle, counts: Counts, node: NodeView) -> bool:
     return nobody and all_match(terms, cycle.pod, counts.own_labels)
 
 
+def _at(node: NodeView, key: str, counts: dict[str, int]) -> int:
+    """The count of a node's topology; an empty label is one, none is not."""
+    value = node.labels.get(key)
+    return 0 if value is None else counts.get(value, 0)
+
+
 def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
     counts: Counts = cycle.notes[NAME]
     if cycle.pod.affinity and not _is_near(cycle, counts, node):
         return Reject((NOT_NEAR,), hopeless=True)
     for term, apart in zip(cycle.pod.anti_affinity, counts.apart, strict=True):
-        if apart.get(node.labels.get(term.topology_key, ""), 0) > 0:
+        if _at(node, term.topology_key, apart) > 0:
             return Reject((NOT_APART,))
     for key, found in counts.refusing.items():
-        if found.get(node.labels.get(key, ""), 0) > 0:
+        if _at(node, key, found) > 0:
             return Reject((OTHERS_REFUSE,))
     return FITS
 
@@ -189,7 +195,7 @@ def _own_leanings(pod: PodView) -> list[tuple[AffinityTerm, int]]:
 
 def score(cycle: Cycle, node: NodeView) -> int:
     scores: dict[str, dict[str, int]] = cycle.notes[SCORE_NOTE]
-    return sum(found.get(node.labels.get(key, ""), 0) for key, found in scores.items())
+    return sum(_at(node, key, found) for key, found in scores.items())
 
 
 def normalize(cycle: Cycle, scores: dict[str, int]) -> None:
