@@ -80,6 +80,7 @@ def _answer(world: World, pod: PodView) -> Object:
 
 
 def best(totals: Any) -> list[str]:
+    """The nodes with the highest score; none when there was no choice."""
     return sorted(name for name, total in totals.items() if total == max(totals.values()))
 
 

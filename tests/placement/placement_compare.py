@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from placement_answers import best
+from placement_answers import answers, best
 
 Object = dict[str, Any]
 
@@ -17,14 +17,25 @@ def differences(ours: Object, theirs: Object) -> list[str]:
     if theirs.get("gated") or ours.get("gated"):
         same = bool(theirs.get("gated")) == bool(ours.get("gated"))
         return [] if same else [f"gated: {ours.get('gated')} {theirs.get('gated')}"]
+    scores = trimmed(theirs.get("scores") or {})
     pairs = {
         "feasible": (ours["feasible"], theirs["feasible"]),
-        "scores": (ours.get("scores") or {}, trimmed(theirs.get("scores") or {})),
+        "scores": (ours.get("scores") or {}, scores),
+        "best": (ours.get("best", []), best({node: given[""] for node, given in scores.items()})),
         "message": (ours.get("message", ""), theirs.get("error") or theirs.get("message", "")),
     }
     mine, reference = ours.get("preempts") or {}, theirs.get("preempts") or {}
     for part in ("candidates", "best", "message"):
         pairs[f"preemption {part}"] = (mine.get(part), reference.get(part))
-    totals = {node: given[""] for node, given in (theirs.get("scores") or {}).items()}
-    pairs["best"] = (ours.get("best", []), best(totals) if totals else [])
     return [f"{part}:\n  ours   {a}\n  theirs {b}" for part, (a, b) in pairs.items() if a != b]
+
+
+def all_differences(objects: list[Object], theirs: list[Object]) -> list[str]:
+    """Of all waiting pods of a cluster."""
+    ours = answers(objects)
+    assert [each["pod"] for each in ours] == [each["pod"] for each in theirs]
+    return [
+        f"{reference['pod']} {difference}"
+        for mine, reference in zip(ours, theirs, strict=True)
+        for difference in differences(mine, reference)
+    ]

@@ -148,6 +148,55 @@ def test_soft_spreading_prefers_the_emptier_zone(world, node_of, pod_of):
     assert found.node.name == "b1"
 
 
+def test_nodes_that_were_not_named_are_told_of(world, node_of, pod_of):
+    """FitError: nodes that no plugin looked at get the status of NodeToStatus' absent nodes."""
+    named = {"key": "metadata.name", "operator": "In", "values": ["a"]}
+    world.add_nodes(node_of("a", cpu="100m"), node_of("b"), node_of("c"))
+    assert world.why_not(pod_of("p", cpu="1", **required(fields=[named]))) == (
+        "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't satisfy plugin(s) [NodeAffinity]."
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "fits"),
+    [
+        pytest.param({"hostNetwork": True, "hostUsers": False}, ["able"], id="user namespace on the host's network"),
+        pytest.param({"hostNetwork": True}, ["able", "old"], id="host's network"),
+        pytest.param(
+            {"container": {"restartPolicyRules": [{"action": "RestartAllContainers"}]}}, [], id="restarts all"
+        ),
+        pytest.param(
+            {"container": {"volumeMounts": [{"name": "v", "bindMountOptions": ["nodev"]}]}}, [], id="mount options"
+        ),
+    ],
+)
+def test_features_that_nodes_declare(world, node_of, pod_of, spec, fits):
+    """Upstream: plugins/nodedeclaredfeatures/nodedeclaredfeatures_test.go."""
+    able = node_of("able")
+    able["status"]["declaredFeatures"] = ["UserNamespacesHostNetworkSupport"]
+    world.add_nodes(able, node_of("old"))
+    assert world.feasible(pod_of("p", **spec)) == fits
+
+
+@pytest.mark.parametrize(("selector", "fits"), [({}, ["a", "b"]), ({"matchLabels": {"app": "x"}}, ["b"])])
+def test_an_empty_selector_spreads_nothing(world, node_of, pod_of, selector, fits):
+    """countPodsMatchSelector (plugins/podtopologyspread/common.go) counts no pods for an empty selector."""
+    constraint = {"maxSkew": 1, "topologyKey": HOST, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": selector}
+    world.add_nodes(node_of("a"), node_of("b"))
+    world.add_pods(pod_of("x", node="a", labels={"app": "x"}))
+    newcomer = pod_of("p", labels={"app": "x"}, topologySpreadConstraints=[constraint])
+    assert world.feasible(newcomer) == fits
+
+
+def test_an_empty_label_is_a_topology_and_a_missing_one_is_not(world, node_of, pod_of):
+    """Upstream: satisfyPodAntiAffinity (plugins/interpodaffinity/filtering.go)."""
+    term = {"topologyKey": "rack", "labelSelector": {"matchLabels": {"app": "x"}}}
+    spec = {"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}}
+    world.add_nodes(node_of("a", labels={"rack": ""}), node_of("b", labels={"rack": ""}), node_of("none"))
+    world.add_pods(pod_of("x", node="a", labels={"app": "x"}))
+    assert world.feasible(pod_of("p", **spec)) == ["none"]
+
+
 @pytest.mark.parametrize(("nodes", "enough"), [(50, 50), (100, 100), (1000, 420), (5000, 500), (10000, 500)])
 def test_large_clusters_are_sampled(nodes, enough):
     assert wanted_count(nodes) == enough
