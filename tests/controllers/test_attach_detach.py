@@ -131,7 +131,7 @@ async def test_failures_are_told_less_and_less_often(cluster: Workbench) -> None
     await attach(cluster, TO_ONE, attached=False, attachError={"message": "no such disk"})
     await cluster.clock.advance(10)
     found = [e for e in await cluster.events("default") if e[0] == "FailedAttachVolume"]
-    assert found == [("FailedAttachVolume", "web", 'AttachVolume.Attach failed for volume "pv" no such disk')]
+    assert found == [("FailedAttachVolume", "web", 'AttachVolume.Attach failed for volume "pv" : no such disk')]
     await attach(cluster, TO_ONE)
     assert await reported(cluster, "one") == [NAME]
 

@@ -196,7 +196,7 @@ def _tell(ctx: Context, node: str, made: Plan) -> None:
         place = (node, wanted.volume.name)
         if not FAILURES.left(ctx, place):
             FAILURES.again(ctx, place)
-            message = f'AttachVolume.Attach failed for volume "{wanted.volume.title}" {error}'
+            message = f'AttachVolume.Attach failed for volume "{wanted.volume.title}" : {error}'
             for pod in wanted.pods:
                 ctx.events.event(pod, "Warning", "FailedAttachVolume", message)
         made.look_again(FAILURES.left(ctx, place).total_seconds())
