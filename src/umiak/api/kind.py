@@ -130,6 +130,12 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     annotated_fields: tuple[str, ...] = ()
     """Annotations that hold fields of older versions; no part of the metadata when that is shown alone."""
+    store_root: str = ""
+    """Where all objects of the kind are kept: `/core/pods/`. Follows from the others."""
+
+    def __post_init__(self) -> None:
+        root = f"/{self.storage_group or self.group or 'core'}/{self.plural}/"
+        msgspec.structs.force_setattr(self, "store_root", root)
 
     @property
     def api_version(self) -> str:
@@ -158,8 +164,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def store_prefix(self, namespace: str = "") -> str:
         """Where the kind's objects are kept; all namespaces when none is given. Ends in "/"."""
-        root = f"/{self.storage_group or self.group or 'core'}/{self.plural}/"
-        return f"{root}{namespace}/" if self.namespaced and namespace else root
+        return f"{self.store_root}{namespace}/" if self.namespaced and namespace else self.store_root
 
     def store_key(self, namespace: str, name: str) -> str:
         return self.store_prefix(namespace) + name

@@ -94,7 +94,7 @@ async def _replace(call: Call, wanted: Change, entry: Entry) -> Changed:
         call.warn(metadata.without_duplicate_owners(metadata.of(sent), after_admission=True))
         _check_version(call, kind, sent, entry.modified)
         new = sent if part.merge is taken else part.merge(kind, sent, stored.read(kind, entry.value))
-        async with create.reserved(call, admitted, new, old):
+        async with create.Reservation(call, admitted, new, old):
             _keep(kind, part, new, old)
             _check(kind, part, new, old)
             call.warn(part.warnings(kind, new, old))

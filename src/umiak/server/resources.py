@@ -101,7 +101,7 @@ class Resources:
         return [stored.read(kind, entry.value) for entry in page.entries if containing in entry.value]
 
     async def look_all(self, kind: Kind, namespace: str = "", *, containing: bytes = b"") -> Sequence[Object]:
-        key, changes = (kind, namespace, containing), self.store.changes(kind.store_prefix())
+        key, changes = (kind, namespace, containing), self.store.changes(kind.store_root)
         seen = self._seen_all.get(key)
         if seen is None or seen[0] != changes:
             if len(self._seen_all) >= MOST_SEEN:

@@ -1,6 +1,7 @@
 """The bookkeeping of one write: what apimachinery's chain of field managers does to `metadata.managedFields`."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from msgspec.structs import replace
@@ -23,6 +24,8 @@ ANCIENT, BEFORE = "ancient-changes", "before-first-apply"
 UNNAMED = "unknown"
 LONGEST_NAME = 128
 """Bytes (metav1 validation's FieldManagerMaxLength)."""
+MOST_KEPT = 512
+"""Characters of a User-Agent that is remembered."""
 CLIENT_SIDE = "kubectl"
 """The manager of `kubectl apply --server-side`, which takes over from client-side apply."""
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -51,6 +54,11 @@ def name_of(asked: str, user_agent: str) -> str:
     """The manager's name: as asked for, or the client's program."""
     if asked:
         return asked
+    return _program(user_agent) if len(user_agent) < MOST_KEPT else _program.__wrapped__(user_agent)
+
+
+@lru_cache(256)
+def _program(user_agent: str) -> str:
     printable = "".join(filter(str.isprintable, user_agent.partition("/")[0]))
     return printable.encode()[:LONGEST_NAME].decode(errors="ignore") or UNNAMED
 

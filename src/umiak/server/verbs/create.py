@@ -1,7 +1,7 @@
 """Create: fill in what the server knows, pass admission, validate, store."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from functools import partial
 
 from umiak.api.kind import Kind
 from umiak.objects import encoding
@@ -14,6 +14,7 @@ from umiak.server.contract import Admitted, Phase
 from umiak.server.intake import take_in
 from umiak.server.managed_fields import tracking
 from umiak.server.options import write_options
+from umiak.server.special import Reserved
 from umiak.store.contract import Mismatch
 
 NAME_ATTEMPTS = 8
@@ -72,7 +73,7 @@ async def _insert(call: Call, admitted: Admitted, dry_run: bool) -> bytes:
     metadata.ensure_namespace(about, call.namespace)
     if kind.counts_generation:
         about["generation"] = 1
-    async with reserved(call, admitted, obj, None):
+    async with Reservation(call, admitted, obj, None):
         call.warn(kind.early_warnings(obj))
         kind.prepare_create(obj)
         if sign := call.app.special(kind).sign:
@@ -84,20 +85,23 @@ async def _insert(call: Call, admitted: Admitted, dry_run: bool) -> bytes:
         return await _store(call, obj, dry_run)
 
 
-@asynccontextmanager
-async def reserved(call: Call, admitted: Admitted, new: Object, old: Object | None) -> AsyncIterator[None]:
+class Reservation:
     """What a special kind takes for a write is kept when the write succeeds, and given back when it fails."""
-    reserve = call.app.special(call.kind).reserve
-    if reserve is None:
-        yield
-        return
-    taken = await reserve(new, old, admitted.dry_run)
-    try:
-        yield
-    except BaseException:
-        await taken.revert()
-        raise
-    await taken.commit()
+
+    __slots__ = ("_reserve", "_taken")
+
+    def __init__(self, call: Call, admitted: Admitted, new: Object, old: Object | None) -> None:
+        reserve = call.app.special(call.kind).reserve
+        self._reserve = None if reserve is None else partial(reserve, new, old, admitted.dry_run)
+        self._taken: Reserved | None = None
+
+    async def __aenter__(self) -> None:
+        if self._reserve is not None:
+            self._taken = await self._reserve()
+
+    async def __aexit__(self, error: type[BaseException] | None, *about: object) -> None:
+        if self._taken is not None:
+            await (self._taken.commit() if error is None else self._taken.revert())
 
 
 def said_once(kind: Kind, faults: list[FieldError]) -> list[FieldError]:
