@@ -15,6 +15,7 @@ import httptools
 
 from umiak.kit.http.duplex import Duplex, Gate, anchor_of, break_off, certificate_of, inbox, peer_of
 from umiak.kit.http.exchange import SMALL, Exchange, HttpRequest, Stream
+from umiak.kit.http.repeats import Usual, usual
 
 if TYPE_CHECKING:
     from umiak.kit.http.server import Server
@@ -47,6 +48,8 @@ class Connection(asyncio.BufferedProtocol):
         self._held_back: bytearray | None = None
         self._paused_reading = False
         self._pouring: tuple[Iterator[bytes], bool] | None = None
+        self._usual: Usual | None = None
+        self._plain: dict[str, list[str]] | None = None
 
     # Transport callbacks
 
@@ -74,6 +77,10 @@ class Connection(asyncio.BufferedProtocol):
         parser = self._parser
         if parser is None:  # nothing more is wanted; what still comes is thrown away
             return
+        if not self._reading and self._is_usual(data):
+            self._advance()
+            return
+        self._plain, is_first = None, not self._reading
         try:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -82,7 +89,17 @@ class Connection(asyncio.BufferedProtocol):
             self._malformed(error)
         if self._reading and not self._head_done:
             self._bound_unfinished_head(len(data))
+        if self._plain is not None and is_first and not self._reading:
+            self._usual = usual(bytes(data), self._plain)
         self._advance()
+
+    def _is_usual(self, data: memoryview) -> bool:
+        """Takes a request that needs no parsing."""
+        if self._usual is None or not (target := self._usual.target(bytes(data))):
+            return False
+        headers, who = self._usual.headers, (self._certificate, self._address, "1.1", self._anchor)
+        self._waiting.append((HttpRequest("GET", target, headers, b"", *who), True, False))
+        return True
 
     def eof_received(self) -> None:
         """A client that closes its side is taken as gone, as net/http does; returning None closes ours."""
@@ -207,10 +224,13 @@ class Connection(asyncio.BufferedProtocol):
             self._version,
             self._anchor,
         )
-        keep = parser.should_keep_alive()
-        if not keep and not parser.should_upgrade():
+        keep, upgrade = parser.should_keep_alive(), parser.should_upgrade()
+        if not keep and not upgrade:
             self._parser = None
-        self._waiting.append((request, keep, parser.should_upgrade()))
+        self._waiting.append((request, keep, upgrade))
+        is_plain = method == "GET" and keep and not upgrade and self._version == "1.1"
+        if is_plain and not body and not self._headers.keys() & _UNUSUAL:
+            self._plain = self._headers
         self._reading = self._owes_continue = False
 
     def _path(self, method: str) -> str:
@@ -435,6 +455,8 @@ class Connection(asyncio.BufferedProtocol):
             self.transport.close()
 
 
+_UNUSUAL = frozenset({"content-length", "transfer-encoding", "expect", "upgrade", "connection"})
+"""Headers that say how to read a request."""
 _METHODS = {m.encode(): m for m in ("GET", "PUT", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS")}
 _NAMES: dict[bytes, str] = {}
 _MAX_NAMES = 1024
