@@ -25,7 +25,7 @@ def image(name):
 
 
 CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-MERGE_ALL = "application/strategic-merge-patch+json"
+MERGE_ALL, MERGE = "application/strategic-merge-patch+json", "application/merge-patch+json"
 
 
 def deployment(stage):
@@ -358,6 +358,313 @@ def collected(stage):
     stage.settle()
 
 
+def proportional(stage):
+    """Scaling while a rollout is on its way."""
+    wanted = workload(replicas=10)
+    wanted["spec"]["strategy"] = {"rollingUpdate": {"maxSurge": 3, "maxUnavailable": 2}}
+    stage.create("deployments", wanted)
+    stage.settle()
+    stage.run()
+    stage.change("deployments", "a", image("second"), content=MERGE_ALL)
+    stage.settle()
+    stage.change("deployments", "a", {"spec": {"replicas": 20}})
+    stage.settle()
+    stage.change("deployments", "a", image("third"), content=MERGE_ALL)
+    stage.settle()
+    stage.change("deployments", "a", {"spec": {"replicas": 7}})
+    stage.settle()
+
+
+def history(stage):
+    """As many old ReplicaSets as wanted."""
+    stage.create("deployments", workload(replicas=1, revisionHistoryLimit=1))
+    stage.settle()
+    stage.run()
+    for name in ("second", "third", "fourth"):
+        stage.change("deployments", "a", image(name), content=MERGE_ALL)
+        stage.settle()
+        stage.run()
+        stage.run()
+
+
+def least_useful(stage):
+    """Which pods go first: not scheduled, not ready, cheap, young."""
+    stage.create("replicasets", workload(replicas=6))
+    stage.settle()
+    pods = sorted(pod["metadata"]["name"] for pod in stage.list("pods"))
+    roles = dict(zip(pods, ("unscheduled", "pending", "unready", "cheap", "dear", "ready"), strict=True))
+    stage.bind("n1", lambda p: roles[p["metadata"]["name"]] != "unscheduled")
+    costs = {"cheap": "-10", "dear": "10"}
+    for pod in stage.list("pods"):
+        role = roles[pod["metadata"]["name"]]
+        if role in costs:
+            notes = {"controller.kubernetes.io/pod-deletion-cost": costs[role]}
+            stage.change("pods", pod["metadata"]["name"], {"metadata": {"annotations": notes}})
+        if role not in ("unscheduled", "pending"):
+            stage.report(pod, "Running", ready=role != "unready")
+    left = []
+    for count in (5, 4, 3, 2, 1):
+        stage.change("replicasets", "a", {"spec": {"replicas": count}})
+        stage.settle()
+        gone = [p for p in stage.list("pods") if p["metadata"].get("deletionTimestamp")]
+        left.append([roles[p["metadata"]["name"]] for p in gone])
+        for pod in gone:
+            stage.delete("pods", pod["metadata"]["name"], grace=0)
+    stage.keep("order", left)
+
+
+def statefulset_by_hand(stage):
+    """OnDelete, short histories, a claim whose size nobody changes, an update that never gets ready."""
+    stage.create("statefulsets", workload(replicas=2, serviceName="a", updateStrategy={"type": "OnDelete"}))
+    stage.settle()
+    for _ in range(2):
+        stage.run()
+    stage.change("statefulsets", "a", {"spec": {"revisionHistoryLimit": 1}})
+    for name in ("second", "third", "fourth"):
+        stage.change("statefulsets", "a", image(name), content=MERGE_ALL)
+        stage.settle()
+    stage.delete("pods", "a-1", grace=0)
+    stage.settle()
+    stage.change("statefulsets", "a", {"spec": {"updateStrategy": {"type": "RollingUpdate"}}})
+    stage.settle()
+    stage.run()
+
+
+def jobs_again(stage):
+    """Another try after ten seconds, in place, and none when the limit is met."""
+    stage.create("jobs", job("again", backoffLimit=1))
+    stage.create("jobs", job("place", restart="OnFailure", backoffLimit=0))
+    each = {"completionMode": "Indexed", "completions": 2, "parallelism": 2, "backoffLimitPerIndex": 1}
+    rules = [{"action": "FailIndex", "onExitCodes": {"operator": "In", "values": [3]}}]
+    stage.create("jobs", job("index", **each, podFailurePolicy={"rules": rules}))
+    stage.settle()
+    stage.run()
+    stage.end("Failed", 1, only=of("again"))
+    stage.end("Failed", 3, only=at("index", 0))
+    stage.end("Failed", 1, only=at("index", 1))
+    restarted = {"restartCount": 1, "state": {"running": {}}, "ready": False, "name": "c", "image": "i", "imageID": "i"}
+    for pod in filter(of("place"), stage.list("pods")):
+        change = {"status": {"containerStatuses": [restarted]}}
+        stage.change("pods", pod["metadata"]["name"], change, "status", MERGE_ALL)
+    stage.until(lambda: len(list(filter(of("again"), stage.list("pods")))) == 2, seconds=20)
+    stage.settle()
+    stage.run()
+    stage.end("Succeeded", only=at("index", 1))
+    stage.end("Failed", 1, only=of("again"))
+    stage.run()
+
+
+def quotas(stage):
+    """What counts by scope and class, by number and by request."""
+    for name, spec in {
+        "best": {"hard": {"pods": "5"}, "scopes": ["BestEffort"]},
+        "rest": {"hard": {"pods": "5", "requests.cpu": "2", "limits.memory": "1Gi"}, "scopes": ["NotBestEffort"]},
+        "ending": {"hard": {"pods": "3"}, "scopes": ["Terminating"]},
+        "count": {"hard": {"count/configmaps": "9", "count/jobs.batch": "1", "secrets": "3"}},
+        "storage": {"hard": {"requests.storage": "5Gi", "persistentvolumeclaims": "2"}},
+        "ports": {"hard": {"services": "4", "services.nodeports": "1", "services.loadbalancers": "1"}},
+    }.items():
+        stage.create("resourcequotas", {"metadata": {"name": name}, "spec": spec})
+    stage.settle()
+    stage.create("pods", {"metadata": {"name": "best"}, "spec": template()["spec"]})
+    sized = {"requests": {"cpu": "500m"}, "limits": {"memory": "64Mi"}}
+    containers = [{"name": "c", "image": "i", "resources": sized}]
+    stage.create("pods", {"metadata": {"name": "sized"}, "spec": {"containers": containers}})
+    short = {"containers": containers, "activeDeadlineSeconds": 9}
+    stage.create("pods", {"metadata": {"name": "ending"}, "spec": short})
+    open_to_all = {"type": "NodePort", "ports": [{"port": 1, "nodePort": 30999}]}
+    stage.create("services", {"metadata": {"name": "s"}, "spec": open_to_all})
+    stage.create("persistentvolumeclaims", {"metadata": {"name": "c"}, "spec": {**CLAIM, "storageClassName": ""}})
+    stage.settle()
+    stage.run()
+    stage.end("Succeeded", only=lambda p: p["metadata"]["name"] == "sized")
+    stage.delete("persistentvolumeclaims", "c")
+    stage.settle()
+
+
+def accounts(stage):
+    """Lasting tokens, and what comes back to every namespace."""
+    stage.create("serviceaccounts", {"metadata": {"name": "robot"}})
+    for name, account in {"token": "robot", "nobody": "absent"}.items():
+        notes = {"kubernetes.io/service-account.name": account}
+        body = {"metadata": {"name": name, "annotations": notes}, "type": "kubernetes.io/service-account-token"}
+        stage.create("secrets", body)
+    stage.settle()
+    stage.keep("entries", *(sorted(s.get("data") or {}) for s in stage.list("secrets")))
+    stage.delete("serviceaccounts", "robot")
+    stage.delete("serviceaccounts", "default")
+    stage.delete("configmaps", "kube-root-ca.crt")
+    stage.settle()
+    stage.change("configmaps", "kube-root-ca.crt", {"data": {"ca.crt": "x"}})
+    stage.settle()
+
+
+def ending_namespace(stage):
+    """What a namespace says while it cannot go, and that it goes."""
+    name = f"{stage.namespace}-old"
+    where = f"/api/v1/namespaces/{name}"
+    stage.do("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    stage.do("POST", f"{where}/configmaps", {"metadata": {"name": "held", "finalizers": ["example.com/hold"]}})
+    pod = {"metadata": {"name": "p"}, "spec": {**template(terminationGracePeriodSeconds=3)["spec"], "nodeName": "n1"}}
+    stage.do("POST", f"{where}/pods", pod)
+    stage.do("DELETE", where)
+    time.sleep(9)
+    stage.keep("with pods", stage.do("GET", where)["status"])
+    stage.do("DELETE", f"{where}/pods/p", {"gracePeriodSeconds": 0})
+    time.sleep(14)
+    stage.keep("held", stage.do("GET", where)["status"])
+    stage.do("PATCH", f"{where}/configmaps/held", {"metadata": {"finalizers": None}}, MERGE)
+    stage.until(lambda: stage.do("GET", where, check=False).get("code") == 404, seconds=60)
+    stage.keep("gone", stage.do("GET", where, check=False).get("reason"))
+
+
+def roles(stage):
+    """Rules that a role has from others."""
+    root, label = "/apis/rbac.authorization.k8s.io/v1/clusterroles", {stage.namespace: "yes"}
+    whole = {"aggregationRule": {"clusterRoleSelectors": [{"matchLabels": label}]}}
+    stage.do("POST", root, {"metadata": {"name": stage.namespace}, **whole})
+    read = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
+    write = {"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}
+    for name, rules in {"z": [read], "b": [write, read]}.items():
+        stage.do("POST", root, {"metadata": {"name": f"{stage.namespace}-{name}", "labels": label}, "rules": rules})
+    time.sleep(2)
+    stage.keep("both", stage.do("GET", f"{root}/{stage.namespace}"))
+    stage.do("DELETE", f"{root}/{stage.namespace}-b")
+    time.sleep(2)
+    stage.keep("one", stage.do("GET", f"{root}/{stage.namespace}"))
+
+
+def evicted(stage):
+    """Pods that a NoExecute taint drives away, at once, later or not."""
+    node = f"{stage.namespace}-node"
+    stage.do("POST", "/api/v1/nodes", {"metadata": {"name": node}})
+    taint = {"key": "out", "effect": "NoExecute"}
+    all_of_it = {"key": "out", "operator": "Exists", "effect": "NoExecute"}
+    for name, tolerations in {
+        "none": [],
+        "some": [{**all_of_it, "tolerationSeconds": 2}],
+        "long": [{**all_of_it, "tolerationSeconds": 900}],
+        "ever": [{"operator": "Exists"}],
+    }.items():
+        spec = {**template(tolerations=tolerations)["spec"], "nodeName": node}
+        made = stage.create("pods", {"metadata": {"name": name}, "spec": spec})
+        stage.report(made, "Running")
+    stage.settle()
+    stage.do("PATCH", f"/api/v1/nodes/{node}", {"spec": {"taints": [taint]}}, MERGE_ALL)
+    time.sleep(3)
+    stage.settle()
+    stage.do("PATCH", f"/api/v1/nodes/{node}", {"spec": {"taints": None}}, MERGE)
+    stage.settle()
+    stage.do("DELETE", f"/api/v1/nodes/{node}")
+
+
+def unready_node(stage):
+    """A node that says it is not ready, and that the network is missing, then is well."""
+    node = f"{stage.namespace}-node"
+    where = f"/api/v1/nodes/{node}"
+    labels = {"node-role.kubernetes.io/control-plane": ""}  # its processors are not to count for services' hints
+    stage.do("POST", "/api/v1/nodes", {"metadata": {"name": node, "labels": labels}})
+    made = stage.create("pods", {"metadata": {"name": "p"}, "spec": {**template()["spec"], "nodeName": node}})
+    stage.report(made, "Running")
+
+    def say(**values):
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        times = {"lastHeartbeatTime": now, "lastTransitionTime": now}
+        conditions = [{"type": t, "status": v, "reason": "x", **times} for t, v in values.items()]
+        stage.do("PATCH", f"{where}/status", {"status": {"conditions": conditions}}, MERGE_ALL)
+        time.sleep(7)
+        found = stage.do("GET", where)
+        return sorted(f"{t['key']} {t['effect']}" for t in found["spec"].get("taints") or ())
+
+    stage.keep("well", say(Ready="True"))
+    stage.keep("bad", say(Ready="False", NetworkUnavailable="True", DiskPressure="True"))
+    stage.settle()
+    stage.keep("well again", say(Ready="True", NetworkUnavailable="False", DiskPressure="False"))
+    found = stage.do("GET", where)
+    stage.keep("notes", found["metadata"].get("annotations"), found["spec"].get("podCIDRs") is not None)
+    stage.do("DELETE", where)
+    time.sleep(7)
+    stage.keep("node events", *stage.told_of("Node"))
+
+
+def policies(stage):
+    """Expressions that do not fit the types they are for."""
+    root = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+    rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["deployments"]}
+    for name, expression in {"right": "object.spec.replicas > 1", "wrong": "object.spec.replica > 1"}.items():
+        spec = {"matchConstraints": {"resourceRules": [rule]}, "validations": [{"expression": expression}]}
+        stage.do("POST", root, {"metadata": {"name": f"{stage.namespace}-{name}"}, "spec": spec})
+    time.sleep(4)
+    for name in ("right", "wrong"):
+        stage.keep(name, stage.do("GET", f"{root}/{stage.namespace}-{name}").get("status"))
+
+
+def volumes(stage):
+    """Volumes that are bound, let go, held and wanted by name."""
+    root = "/api/v1/persistentvolumes"
+    for name, policy in {"keep": "Retain", "drop": "Delete", "spare": "Retain"}.items():
+        spec = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": stage.namespace}
+        spec |= {"hostPath": {"path": "/x"}, "persistentVolumeReclaimPolicy": policy}
+        stage.do("POST", root, {"metadata": {"name": f"{stage.namespace}-{name}"}, "spec": spec})
+    for name in ("keep", "drop"):
+        wanted = {**CLAIM, "storageClassName": stage.namespace, "volumeName": f"{stage.namespace}-{name}"}
+        stage.create("persistentvolumeclaims", {"metadata": {"name": name}, "spec": wanted})
+    stage.until(lambda: all(c["status"].get("phase") == "Bound" for c in stage.list("persistentvolumeclaims")))
+    stage.settle()
+    bound = [stage.do("GET", f"{root}/{stage.namespace}-{name}") for name in ("keep", "drop", "spare")]
+    stage.keep("bound", *bound)
+    for name in ("keep", "drop"):
+        stage.delete("persistentvolumeclaims", name)
+    stage.settle()
+    time.sleep(2)
+    stage.do("DELETE", f"{root}/{stage.namespace}-spare")
+    time.sleep(1)
+    left = [stage.do("GET", f"{root}/{stage.namespace}-{name}", check=False) for name in ("keep", "drop", "spare")]
+    stage.keep("released", *left)
+    stage.keep("volume events", *stage.told_of("PersistentVolume"))
+
+
+def ranges(stage):
+    """Another range of service addresses."""
+    root = "/apis/networking.k8s.io/v1/servicecidrs"
+    stage.do("POST", root, {"metadata": {"name": stage.namespace}, "spec": {"cidrs": ["10.97.0.0/24"]}})
+    time.sleep(3)
+    stage.keep("ready", stage.do("GET", f"{root}/{stage.namespace}"))
+    stage.create("services", {"metadata": {"name": "s"}, "spec": {"clusterIP": "10.97.0.9", "ports": [{"port": 1}]}})
+    stage.do("DELETE", f"{root}/{stage.namespace}")
+    time.sleep(3)
+    stage.keep("in use", stage.do("GET", f"{root}/{stage.namespace}"))
+    stage.delete("services", "s")
+    stage.until(lambda: stage.do("GET", f"{root}/{stage.namespace}", check=False).get("code") == 404, seconds=30)
+    stage.keep("gone", stage.do("GET", f"{root}/{stage.namespace}", check=False).get("reason"))
+
+
+def daemonset_nodes(stage):
+    """Nodes that come, change and refuse; a pod that fails; one by hand on a node that has one."""
+    label, node = {stage.namespace: "yes"}, f"{stage.namespace}-node"
+    wanted = workload()
+    wanted["spec"]["template"]["spec"]["nodeSelector"] = label
+    wanted["spec"]["updateStrategy"] = {"type": "OnDelete"}
+    stage.create("daemonsets", wanted)
+    stage.settle()
+    stage.do("POST", "/api/v1/nodes", {"metadata": {"name": node, "labels": label}})
+    stage.settle()
+    stage.bind(node)
+    stage.run()
+    stage.change("daemonsets", "a", image("second"), content=MERGE_ALL)
+    stage.settle()
+    stage.end("Failed", 1)
+    stage.settle()
+    stage.bind(node)
+    stage.run()
+    stage.do("PATCH", f"/api/v1/nodes/{node}", {"spec": {"taints": [{"key": "no", "effect": "NoSchedule"}]}}, MERGE_ALL)
+    stage.settle()
+    stage.do("PATCH", f"/api/v1/nodes/{node}", {"metadata": {"labels": {stage.namespace: None}}}, MERGE)
+    stage.settle()
+    stage.run()
+    stage.do("DELETE", f"/api/v1/nodes/{node}")
+
+
 SCENES = [
     deployment,
     deployment_stuck,
@@ -375,4 +682,19 @@ SCENES = [
     autoscaler,
     claims,
     collected,
+    proportional,
+    history,
+    least_useful,
+    statefulset_by_hand,
+    jobs_again,
+    quotas,
+    accounts,
+    ending_namespace,
+    roles,
+    evicted,
+    unready_node,
+    policies,
+    volumes,
+    ranges,
+    daemonset_nodes,
 ]

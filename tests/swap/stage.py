@@ -76,6 +76,8 @@ class Activity:
 class Stage:
     def __init__(self, port, namespace, activity):
         self.port, self.namespace, self.activity = port, namespace, activity
+        self.kept = {}
+        """What else of the cluster is to be compared."""
         self.do("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
 
     # the API
@@ -105,6 +107,17 @@ class Stage:
     def delete(self, plural, name, propagation="Background", grace=None):
         options = {"propagationPolicy": propagation} | ({} if grace is None else {"gracePeriodSeconds": grace})
         return self.do("DELETE", self.path(plural, name), options, check=False)
+
+    def keep(self, name, *values):
+        """Has something outside the namespace compared, too."""
+        self.kept[name] = list(values)
+        self.activity.note(name, [v for v in values if isinstance(v, dict) and "uid" in (v.get("metadata") or {})])
+
+    def told_of(self, kind):
+        """Events about objects of the cluster that are named like the namespace."""
+        events = self.do("GET", "/api/v1/namespaces/default/events")["items"]
+        mine = [e for e in events if e["involvedObject"].get("kind") == kind]
+        return sorted({line(e) for e in mine if e["involvedObject"]["name"].startswith(self.namespace)})
 
     # time
 
@@ -168,7 +181,7 @@ class Stage:
     def scene(self):
         """Everything in the namespace, by kind, without what differs by nature; events as sets of lines."""
         found = {plural: self.list(plural) for plural in ROOTS}
-        text = json.dumps({**found, "events": [], "told": sorted({line(e) for e in found["events"]})})
+        text = json.dumps({**found, **self.kept, "events": [], "told": sorted({line(e) for e in found["events"]})})
         self.activity.note("secrets", found["secrets"])
         for old, new in sorted(dict(self.activity.names).items(), key=lambda pair: -len(pair[0])):
             text = text.replace(old, new)

@@ -16,6 +16,13 @@ def find_condition(status: Object, type: str) -> Object | None:
     return next((c for c in status.get("conditions") or () if c["type"] == type), None)
 
 
+def with_condition(obj: Object, condition: Object) -> Object:
+    """The change of a status (strategic merge) that puts one condition at the end, or where one of its type stands."""
+    types = [c["type"] for c in (obj.get("status") or {}).get("conditions") or ()]
+    order = [{"type": type} for type in dict.fromkeys([*types, condition["type"]])]
+    return {"$setElementOrder/conditions": order, "conditions": [condition]}
+
+
 def drop_condition(status: Object, type: str) -> None:
     kept = [c for c in status.get("conditions") or () if c["type"] != type]
     if kept:

@@ -17,7 +17,7 @@ from umiak.controllers._device_taints import Cause, Count, Eviction
 from umiak.controllers._memory import Memory, Places
 from umiak.controllers._pods import condition, node_name
 from umiak.controllers._resource_claims import is_pod
-from umiak.controllers._status import new_condition
+from umiak.controllers._status import new_condition, with_condition
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
@@ -95,7 +95,7 @@ async def _evict(ctx: Context, pod: Object) -> bool:
         if (condition(pod, "DisruptionTarget") or {}).get("status") != "True":
             message = "Device Taint manager: deleting due to NoExecute taint"
             made = new_condition("DisruptionTarget", "True", "DeletionByDeviceTaintManager", message, ctx.clock.now())
-            change = {"metadata": {"uid": uid}, "status": {"conditions": [made]}}
+            change = {"metadata": {"uid": uid}, "status": with_condition(pod, made)}
             await ctx.client.patch(POD, name, namespace, change, type="strategic", subresource="status")
         await ctx.client.delete(POD, name, namespace, only=Preconditions(uid=uid))
     except StatusError as error:

@@ -11,7 +11,7 @@ from umiak.api.core.pod import KIND as POD
 from umiak.client.contract import Preconditions, Unreachable
 from umiak.controllers._act import every
 from umiak.controllers._pods import is_ready, is_terminal, node_name
-from umiak.controllers._status import new_condition
+from umiak.controllers._status import new_condition, with_condition
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
@@ -54,7 +54,7 @@ def failed(pod: Object, message: str, ctx: Context) -> Object:
         condition = new_condition("DisruptionTarget", "True", "DeletionByPodGC", message, ctx.clock.now())
         if meta.generation(pod):
             condition["observedGeneration"] = meta.generation(pod)
-        status["conditions"] = [condition]
+        status |= with_condition(pod, condition)
     return status
 
 

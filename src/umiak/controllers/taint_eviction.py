@@ -9,7 +9,7 @@ from umiak.api.core.node import KIND as NODE
 from umiak.api.core.pod import KIND as POD
 from umiak.client.contract import Preconditions
 from umiak.controllers._pods import is_terminal, node_name
-from umiak.controllers._status import new_condition
+from umiak.controllers._status import new_condition, with_condition
 from umiak.controllers._taints import FOREVER, taints, toleration_seconds
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
@@ -92,7 +92,7 @@ async def _mark(ctx: Context, pod: Object) -> None:
     condition = new_condition("DisruptionTarget", "True", "DeletionByTaintManager", message, ctx.clock.now())
     if meta.generation(pod):
         condition["observedGeneration"] = meta.generation(pod)
-    change = {"metadata": {"uid": meta.uid(pod)}, "status": {"conditions": [condition]}}
+    change = {"metadata": {"uid": meta.uid(pod)}, "status": with_condition(pod, condition)}
     await ctx.client.patch(POD, meta.name(pod), meta.namespace(pod), change, type="strategic", subresource="status")
 
 
