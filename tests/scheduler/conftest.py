@@ -1,19 +1,25 @@
 """Nodes and pods for scheduler tests, told in few words."""
 
+import asyncio
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
+from umiak.reconcile import context
 from umiak.reconcile.cache import Tables
 from umiak.scheduler.census import Census
 from umiak.scheduler.contract import Cycle
 from umiak.scheduler.decide import Decider, Placement, Refusal
-from umiak.scheduler.loop import _READ
+from umiak.scheduler.loop import _READ, Scheduler
 from umiak.scheduler.nodes import NodeView
 from umiak.scheduler.pods import PodView, view
 from umiak.scheduler.profile import default_plugins
-from umiak.testing.clock import NOON
+from umiak.testing.clock import NOON, VirtualClock
+from umiak.testing.fakeapi import FakeApi
+from umiak.testing.workbench import Workbench
 
 
 def a_node(name: str, *, cpu="4", memory="8Gi", pods="110", labels=None, taints=(), unschedulable=False) -> dict:
@@ -89,3 +95,38 @@ def node_of():
 @pytest.fixture
 def pod_of():
     return a_pod
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def cluster(clock) -> Workbench:
+    return Workbench(FakeApi(clock), clock)
+
+
+@asynccontextmanager
+async def running(cluster: Workbench, profiles=None, extenders=()) -> AsyncIterator[Scheduler]:
+    """The scheduler at work on the cluster's API."""
+    runtime = context.build(cluster.client, clock=cluster.clock, chance=random.Random(1))
+    scheduler = Scheduler(runtime, profiles=profiles, extenders=extenders)
+
+    async def everything() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(runtime.recorder.run())
+            tasks.create_task(scheduler.run())
+
+    task = asyncio.create_task(everything())
+    try:
+        await cluster.clock.advance(0)
+        yield scheduler
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@pytest.fixture
+def scheduling():
+    return running

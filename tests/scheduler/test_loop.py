@@ -1,55 +1,17 @@
 """The whole scheduler over an in-memory API: pods get nodes, or an event and a condition that say why not."""
 
-import asyncio
-import random
-from contextlib import asynccontextmanager
-
-import pytest
-
 from umiak.api.core import node, pod
 from umiak.api.core.event import KIND as EVENTS
-from umiak.reconcile import context
 from umiak.scheduler.extender import Extender
-from umiak.scheduler.loop import Scheduler
 from umiak.scheduler.profile import Profile, default_plugins, default_profile
-from umiak.testing.clock import VirtualClock
-from umiak.testing.fakeapi import FakeApi
 from umiak.testing.workbench import Workbench
-
-
-@pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
-
-
-@pytest.fixture
-def cluster(clock) -> Workbench:
-    return Workbench(FakeApi(clock), clock)
-
-
-@asynccontextmanager
-async def scheduling(cluster: Workbench, profiles=None, extenders=()):
-    runtime = context.build(cluster.client, clock=cluster.clock, chance=random.Random(1))
-
-    async def everything() -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(runtime.recorder.run())
-            tasks.create_task(Scheduler(runtime, profiles=profiles, extenders=extenders).run())
-
-    task = asyncio.create_task(everything())
-    try:
-        await cluster.clock.advance(0)
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def where(cluster: Workbench, name: str) -> str:
     return (await cluster.client.get(pod.KIND, name, "default"))["spec"].get("nodeName", "")
 
 
-async def test_a_pod_gets_a_node_and_an_event(cluster, node_of, pod_of):
+async def test_a_pod_gets_a_node_and_an_event(cluster, scheduling, node_of, pod_of):
     await cluster.create(node.KIND, node_of("n1"))
     async with scheduling(cluster):
         await cluster.create(pod.KIND, pod_of("p"))
@@ -59,7 +21,7 @@ async def test_a_pod_gets_a_node_and_an_event(cluster, node_of, pod_of):
         assert ("Scheduled", "p", "Successfully assigned default/p to n1") in events
 
 
-async def test_it_says_why_and_tries_again_when_there_is_room(cluster, node_of, pod_of):
+async def test_it_says_why_and_tries_again_when_there_is_room(cluster, scheduling, node_of, pod_of):
     await cluster.create(node.KIND, node_of("n1", cpu="1"))
     async with scheduling(cluster):
         await cluster.create(pod.KIND, pod_of("first", cpu="1"))
@@ -81,7 +43,7 @@ async def test_it_says_why_and_tries_again_when_there_is_room(cluster, node_of, 
         assert await where(cluster, "second") == "n2"
 
 
-async def test_many_pods_never_overfill_a_node(cluster, node_of, pod_of):
+async def test_many_pods_never_overfill_a_node(cluster, scheduling, node_of, pod_of):
     await cluster.create(node.KIND, node_of("n1", cpu="2"))
     await cluster.create(node.KIND, node_of("n2", cpu="2"))
     async with scheduling(cluster):
@@ -92,7 +54,7 @@ async def test_many_pods_never_overfill_a_node(cluster, node_of, pod_of):
     assert (placed.count("n1"), placed.count("n2"), placed.count("")) == (2, 2, 2)
 
 
-async def test_an_important_pod_makes_room(cluster, node_of, pod_of):
+async def test_an_important_pod_makes_room(cluster, scheduling, node_of, pod_of):
     await cluster.create(node.KIND, node_of("n1", cpu="1"))
     async with scheduling(cluster):
         await cluster.create(pod.KIND, pod_of("low", cpu="1"))
@@ -107,7 +69,7 @@ async def test_an_important_pod_makes_room(cluster, node_of, pod_of):
         assert await where(cluster, "high") == "n1"
 
 
-async def test_a_pod_whose_company_was_just_placed_is_tried_again(cluster, node_of, pod_of):
+async def test_a_pod_whose_company_was_just_placed_is_tried_again(cluster, scheduling, node_of, pod_of):
     """A pod assumed onto a node and then bound is news, too (AssignedPod/Add)."""
     await cluster.create(node.KIND, node_of("n1"))
     term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "x"}}}
@@ -121,7 +83,7 @@ async def test_a_pod_whose_company_was_just_placed_is_tried_again(cluster, node_
         assert await where(cluster, "follower") == "n1"
 
 
-async def test_a_pod_is_not_woken_by_what_its_own_status_says(cluster, node_of, pod_of):
+async def test_a_pod_is_not_woken_by_what_its_own_status_says(cluster, scheduling, node_of, pod_of):
     await cluster.create(node.KIND, node_of("n1", cpu="1"))
     async with scheduling(cluster):
         await cluster.create(pod.KIND, pod_of("big", cpu="2"))
@@ -130,7 +92,7 @@ async def test_a_pod_is_not_woken_by_what_its_own_status_says(cluster, node_of, 
         assert [event.get("count", 1) for event in failed] == [1]
 
 
-async def test_a_gated_pod_waits_until_its_gates_are_gone(cluster, node_of, pod_of):
+async def test_a_gated_pod_waits_until_its_gates_are_gone(cluster, scheduling, node_of, pod_of):
     await cluster.create(node.KIND, node_of("n1"))
     async with scheduling(cluster):
         await cluster.create(pod.KIND, pod_of("p", schedulingGates=[{"name": "wait"}]))
@@ -143,7 +105,7 @@ async def test_a_gated_pod_waits_until_its_gates_are_gone(cluster, node_of, pod_
         assert await where(cluster, "p") == "n1"
 
 
-async def test_every_profile_schedules_its_own(cluster, node_of, pod_of):
+async def test_every_profile_schedules_its_own(cluster, scheduling, node_of, pod_of):
     await cluster.create(node.KIND, node_of("n1"))
     only_named = [p for p in default_plugins() if p.name not in ("NodeUnschedulable", "TaintToleration")]
     profiles = [default_profile(), Profile("careless", only_named)]
@@ -175,7 +137,7 @@ class Binder(Extender):
         return {}
 
 
-async def test_extenders_are_asked_about_pods_that_want_what_they_manage(cluster, node_of, pod_of):
+async def test_extenders_are_asked_about_pods_that_want_what_they_manage(cluster, scheduling, node_of, pod_of):
     for name in ("n1", "n2", "n3"):
         found = node_of(name)
         found["status"]["allocatable"]["example.com/gpu"] = "8"

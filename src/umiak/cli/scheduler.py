@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from umiak.cli._output import JSON, TEXT, add_output
 from umiak.cli._part import connect, run_until_stopped, runtime, say_ready
+from umiak.cli._telling import add_telling, telling
 from umiak.cli.command import Command, CommandError
 
 if TYPE_CHECKING:
+    from umiak.objects.types import Object
     from umiak.reconcile.context import Runtime
     from umiak.scheduler.configuration.reading import Configuration
     from umiak.scheduler.loop import Scheduler
@@ -23,6 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--kubeconfig", type=Path, metavar="F", help="how to reach the API server; --config may say so, too")
     add("--config", type=Path, metavar="F", help="a KubeSchedulerConfiguration: profiles, plugins and their arguments")
     add("--name", default="", help="schedule pods that ask for this scheduler (default-scheduler); not with --config")
+    add_telling(parser)
     add_output(parser, TEXT, JSON)
 
 
@@ -56,13 +59,23 @@ async def work(args: argparse.Namespace, config: "Configuration | None") -> None
 
     shared = runtime(connect(args.kubeconfig, "scheduler"))
     if config is None:
-        await schedule(shared, Scheduler(shared, profiles=[default_profile(args.name or DEFAULT_NAME)]), args.output)
-        return
-    scheduler = Scheduler(shared, profiles=config.profiles, backoff=config.backoff, extenders=config.extenders)
-    if config.leader_elect:
-        await lead(shared, config, scheduler, args.output)
+        scheduler = Scheduler(shared, profiles=[default_profile(args.name or DEFAULT_NAME)])
     else:
-        await schedule(shared, scheduler, args.output)
+        scheduler = Scheduler(shared, profiles=config.profiles, backoff=config.backoff, extenders=config.extenders)
+    async with telling(args, shared, scheduler, described(args, config)):
+        if config is not None and config.leader_elect:
+            await lead(shared, config, scheduler, args.output)
+        else:
+            await schedule(shared, scheduler, args.output)
+
+
+def described(args: argparse.Namespace, config: "Configuration | None") -> "Object":
+    """The configuration with everything filled in; only for those who serve it."""
+    if config is not None or not args.secure_port:
+        return config.described if config is not None else {}
+    from umiak.scheduler.configuration.reading import defaults
+
+    return defaults(args.name)
 
 
 async def schedule(shared: "Runtime", scheduler: "Scheduler", output: str) -> None:
@@ -97,6 +110,6 @@ COMMAND = Command(
     run=run,
     examples=(
         "umiak scheduler --kubeconfig admin.kubeconfig",
-        "umiak scheduler --kubeconfig admin.kubeconfig --config scheduler.yaml",
+        "umiak scheduler --kubeconfig admin.kubeconfig --config scheduler.yaml --secure-port 10259",
     ),
 )

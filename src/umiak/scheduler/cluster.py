@@ -103,6 +103,10 @@ class ClusterState:
         node = self._where.get(uid)
         return self._place(node).pods.get(uid) if node is not None else None
 
+    def sizes(self) -> dict[str, int]:
+        """How much is kept."""
+        return {"nodes": len(self.nodes), "pods": len(self._where), "assumed_pods": len(self._assumed)}
+
     def is_placed(self, uid: str) -> bool:
         return uid in self._where
 

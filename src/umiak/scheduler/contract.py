@@ -23,47 +23,48 @@ MAX_SCORE = 100
 
 
 class Event(Enum):
-    """What may have happened in the cluster that lets a rejected pod fit now (the framework's ClusterEvents)."""
+    """What may have happened in the cluster that lets a rejected pod fit now: the framework's ClusterEvents, by the
+    labels that its metrics give them."""
 
-    POD_ADDED = auto()
+    POD_ADDED = "AssignedPodAdd"
     """A pod was bound to a node."""
-    POD_REMOVED = auto()
+    POD_REMOVED = "AssignedPodDelete"
     """A pod on a node ended or went; also one whose binding failed."""
-    POD_LABELS = auto()
-    POD_SHRANK = auto()
+    POD_LABELS = "AssignedPodUpdatePodLabel"
+    POD_SHRANK = "AssignedPodUpdatePodScaleDown"
     """A pod on a node requests less than before."""
-    OWN_LABELS = auto()
+    OWN_LABELS = "TargetPodUpdatePodLabel"
     """These are changes of the waiting pod itself."""
-    OWN_SHRANK = auto()
-    OWN_GATES = auto()
+    OWN_SHRANK = "TargetPodUpdatePodScaleDown"
+    OWN_GATES = "TargetPodUpdatePodSchedulingGatesEliminated"
     """It lost its last scheduling gate."""
-    OWN_TOLERATIONS = auto()
-    OWN_CLAIMS = auto()
+    OWN_TOLERATIONS = "TargetPodUpdatePodToleration"
+    OWN_CLAIMS = "TargetPodUpdatePodGeneratedResourceClaim"
     """Its status names the ResourceClaims that were made for it."""
-    OWN_CHANGED = auto()
+    OWN_CHANGED = "TargetPodUpdate"
     """Anything else about what it asks for."""
-    NODE_ADDED = auto()
-    NODE_REMOVED = auto()
-    NODE_ROOM = auto()
+    NODE_ADDED = "NodeAdd"
+    NODE_REMOVED = "NodeDelete"
+    NODE_ROOM = "NodeUpdateNodeAllocatable"
     """Allocatable resources of a node changed."""
-    NODE_LABELS = auto()
-    NODE_TAINTS = auto()
+    NODE_LABELS = "NodeUpdateNodeLabel"
+    NODE_TAINTS = "NodeUpdateNodeTaint"
     """Taints, or whether the node may be scheduled on."""
-    NODE_FEATURES = auto()
+    NODE_FEATURES = "NodeUpdateNodeDeclaredFeature"
     """What a node declares that it can do changed."""
-    VOLUME_ADDED = auto()
-    VOLUME_CHANGED = auto()
-    CLAIM_ADDED = auto()
-    CLAIM_CHANGED = auto()
-    CLASS_ADDED = auto()
-    CLASS_CHANGED = auto()
-    CSINODE_ADDED = auto()
-    CSINODE_CHANGED = auto()
-    CSIDRIVER_CHANGED = auto()
-    STORAGE_ROOM_ADDED = auto()
+    VOLUME_ADDED = "PersistentVolumeAdd"
+    VOLUME_CHANGED = "PersistentVolumeUpdate"
+    CLAIM_ADDED = "PersistentVolumeClaimAdd"
+    CLAIM_CHANGED = "PersistentVolumeClaimUpdate"
+    CLASS_ADDED = "StorageClassAdd"
+    CLASS_CHANGED = "StorageClassUpdate"
+    CSINODE_ADDED = "CSINodeAdd"
+    CSINODE_CHANGED = "CSINodeUpdate"
+    CSIDRIVER_CHANGED = "CSIDriverUpdate"
+    STORAGE_ROOM_ADDED = "CSIStorageCapacityAdd"
     """A CSIStorageCapacity appeared."""
-    STORAGE_ROOM_CHANGED = auto()
-    ATTACHMENT_REMOVED = auto()
+    STORAGE_ROOM_CHANGED = "CSIStorageCapacityUpdate"
+    ATTACHMENT_REMOVED = "VolumeAttachmentDelete"
     """A VolumeAttachment went."""
 
 

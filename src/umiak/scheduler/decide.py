@@ -11,6 +11,7 @@ from umiak.scheduler.alike import Marks
 from umiak.scheduler.contract import FITS, SKIP, Cycle, OnlyNodes, Plugin, Reject, RejectAll, Verdict
 from umiak.scheduler.nodes import NodeView
 from umiak.scheduler.pods import PodView
+from umiak.scheduler.watch import UNWATCHED, Watch
 
 ALL_BELOW = 100
 """In clusters of up to so many nodes every node is looked at."""
@@ -284,6 +285,7 @@ class Decider(msgspec.Struct):
     percentage: int = 0
     next_start: int = 0
     marks: Marks = msgspec.field(default_factory=Marks)
+    watch: Watch = UNWATCHED
 
     def decide(self, cycle: Cycle) -> Placement | Refusal:
         found = self.promised(cycle) or self.find(cycle)
@@ -303,11 +305,15 @@ class Decider(msgspec.Struct):
         """The nodes where the pod fits."""
         if not cycle.nodes:
             return Refusal(0, NO_NODES, True)
+        began = self.watch.now()
         filters = prefilter(cycle, self.plugins)
+        self.watch.saw("PreFilter", began, filters.refusal is None)
         if filters.refusal is not None:
             return filters.refusal
         filters.mark = self.marks.of("filter", cycle.pod.shape, *(p.name for p in filters.plugins))
+        began = self.watch.now()
         feasible, refusal, seen = find_feasible(cycle, filters, self.next_start, self.percentage)
+        self.watch.saw("Filter", began, bool(feasible))
         if filters.only is None:
             self.next_start = (self.next_start + seen) % len(cycle.nodes)
         return Found(feasible, refusal, filters.plugins) if feasible else refusal
@@ -316,7 +322,9 @@ class Decider(msgspec.Struct):
         """One of the nodes with the best score; `more` is added to what the plugins say."""
         if len(found.nodes) == 1:
             return Placement(found.nodes[0], found.plugins, (found.nodes[0].name,), {})
+        began = self.watch.now()
         scores = score_all(cycle, self.plugins, found.nodes, self.marks)
+        self.watch.saw("Score", began)
         for name in more.keys() & scores.keys():
             scores[name] += more[name]
         return Placement(cycle.nodes[choose(scores, self.chance)], found.plugins, tuple(scores), scores)

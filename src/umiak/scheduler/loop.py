@@ -19,13 +19,15 @@ from umiak.objects.meta import Key
 from umiak.objects.types import Object
 from umiak.reconcile.cache import Change
 from umiak.reconcile.context import Runtime
-from umiak.scheduler import conditions, consult, preemption
+from umiak.scheduler import conditions, consult, metrics, preemption
 from umiak.scheduler.cluster import ClusterState
 from umiak.scheduler.conditions import ERROR, UNSCHEDULABLE
 from umiak.scheduler.contract import Cycle, Event, Hint, always
 from umiak.scheduler.decide import NO_NODES, Decider, Placement, Refusal
 from umiak.scheduler.extender import NAME as EXTENDER
 from umiak.scheduler.extender import Asked, Extender, ExtenderFailed
+from umiak.scheduler.metrics import ERROR as FAILED
+from umiak.scheduler.metrics import SCHEDULED, Metrics, Stopwatch
 from umiak.scheduler.news import News
 from umiak.scheduler.nominations import Nominations
 from umiak.scheduler.plugins.default_binder import NAME as BINDER
@@ -92,9 +94,10 @@ async def _raising(error: Exception) -> None:
 class Way:
     """What it takes to schedule by one profile."""
 
-    def __init__(self, profile: Profile, runtime: Runtime) -> None:
+    def __init__(self, profile: Profile, runtime: Runtime, counted: Metrics) -> None:
         self.profile = profile
-        self.decider = Decider(profile.plugins, runtime.random, profile.percentage)
+        self.watch = Stopwatch(counted, profile.name)
+        self.decider = Decider(profile.plugins, runtime.random, profile.percentage, watch=self.watch)
         self.context = runtime.context(profile.name)
         self.gates = any(p.name == GATES and "preEnqueue" in p.points for p in profile.plugins)
         self.preempts = any(p.name == PREEMPTION and "postFilter" in p.points for p in profile.plugins)
@@ -112,17 +115,19 @@ class Scheduler:
         extenders: Sequence[Extender] = (),
     ) -> None:
         self.ready = asyncio.Event()
+        self.metrics = Metrics(runtime.clock)
         self._runtime = runtime
         given = profiles if profiles is not None else (default_profile(),)
-        self._ways = {profile.name: Way(profile, runtime) for profile in given}
+        self._ways = {profile.name: Way(profile, runtime, self.metrics) for profile in given}
         hints: dict[str, Mapping[Event, Hint]] = {p.name: p.retry_on for profile in given for p in profile.plugins}
         hints |= {NO_NODES: {Event.NODE_ADDED: always}, EXTENDER: dict.fromkeys(Event, always)}
-        self._queue = Queue(hints, self._cycle, self._held_by, backoff)
+        self._queue = Queue(hints, self._cycle, self._held_by, backoff, self._entered)
         self._extenders = extenders
         self._cluster = ClusterState(self._happened)
         self._nominations = Nominations()
         self._work = asyncio.Event()
         self._slots = asyncio.Semaphore(BINDERS)
+        self.metrics.look_at(self._queue.counts, self._cluster.sizes, self._queue.rejections)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -141,6 +146,9 @@ class Scheduler:
         tables.table(pod.KIND).listen(self._pod_changed)
         for kind in _TOLD_OF:
             tables.table(kind).listen(self._object_changed)
+
+    def _entered(self, queue: str, event: str) -> None:
+        self.metrics.incoming.at(queue, event).inc()
 
     def _happened(self, news: News) -> None:
         self._queue.happened(news, self._runtime.clock.monotonic())
@@ -208,7 +216,10 @@ class Scheduler:
         while (waiting := self._queue.pop(self._runtime.clock.monotonic())) is not None:
             await self._slots.acquire()
             helpers = [each for each in self._extenders if each.is_interested(waiting.pod.spec)]
-            work = await self._consult(waiting, helpers) if helpers else self._decide(waiting)
+            try:
+                work = await self._consult(waiting, helpers) if helpers else self._decide(waiting)
+            except Exception as error:  # one odd pod must not stop the scheduling of all others
+                work = _raising(error)
             tasks.create_task(self._on_the_side(waiting, work), name=f"scheduling {waiting.pod.key}")
             count += 1
             if count % DECISIONS_IN_A_ROW == 0:
@@ -228,10 +239,7 @@ class Scheduler:
     async def _consult(self, waiting: Waiting, helpers: Sequence[Extender]) -> Coroutine[None, None, None]:
         """As `_decide`, with extenders that have a say; waits for their answers, and decides nothing else meanwhile."""
         way, cycle, asked = self._ways[waiting.pod.scheduler], self._cycle(waiting.pod), self._asked(waiting.pod)
-        try:
-            decision = await consult.decide(way.decider, cycle, helpers, asked)
-        except ExtenderFailed as error:
-            return _raising(error)
+        decision = await consult.decide(way.decider, cycle, helpers, asked)
         if isinstance(decision, Placement):
             return self._place(waiting, cycle, decision, next((each for each in helpers if each.binds), None))
         found = self._look_for_victims(way, cycle, decision)
@@ -248,21 +256,30 @@ class Scheduler:
     def _place(
         self, waiting: Waiting, cycle: Cycle, placement: Placement, binder: Extender | None = None
     ) -> Coroutine[None, None, None]:
+        self._note_decision(waiting)
         self._cluster.assume(waiting.pod, placement.node.name)
         self._nominations.remove(waiting.pod.uid)
         return self._bind(waiting, cycle, placement, binder)
 
     def _put_off(self, waiting: Waiting, refusal: Refusal, outcome: preemption.Outcome) -> Coroutine[None, None, None]:
+        self._note_decision(waiting)
+        if self._ways[waiting.pod.scheduler].preempts:
+            self.metrics.preempted(len(outcome.victims.pods) if outcome.victims else 0)
         self._promise(waiting.pod, outcome)
         return self._refuse(waiting, refusal, outcome)
+
+    def _note_decision(self, waiting: Waiting) -> None:
+        self.metrics.algorithm.observe(self._runtime.clock.monotonic() - waiting.began)
 
     def _look_for_victims(
         self, way: Way, cycle: Cycle, refusal: Refusal
     ) -> list[preemption.Victims] | preemption.Outcome:
         if not way.preempts:
             return preemption.Outcome(None, "")
-        budgets = self._runtime.tables.list(poddisruptionbudget.KIND)
-        return preemption.look(cycle, way.profile.plugins, refusal, budgets, self._runtime.random)
+        began, budgets = way.watch.now(), self._runtime.tables.list(poddisruptionbudget.KIND)
+        found = preemption.look(cycle, way.profile.plugins, refusal, budgets, self._runtime.random)
+        way.watch.saw("PostFilter", began, not isinstance(found, preemption.Outcome))
+        return found
 
     def _promise(self, about: PodView, outcome: preemption.Outcome) -> None:
         """At once, so that the next decision heeds it; the pod's status tells later."""
@@ -283,6 +300,7 @@ class Scheduler:
             self._slots.release()
 
     async def _give_back(self, waiting: Waiting, error: Exception) -> None:
+        self.metrics.attempted(FAILED, waiting.pod.scheduler, waiting.began)
         self._cluster.forget(waiting.pod.uid)
         self._happened(News(Event.POD_REMOVED, waiting.pod, None))
         if self._known(waiting.pod) is None:
@@ -296,15 +314,21 @@ class Scheduler:
 
     async def _bind(self, waiting: Waiting, cycle: Cycle, placement: Placement, binder: Extender | None) -> None:
         chosen, name = waiting.pod, placement.node.name
-        context = self._ways[chosen.scheduler].context
+        way = self._ways[chosen.scheduler]
+        began = way.watch.now()
         for plugin in placement.plugins:
             if plugin.prebind is not None:
-                await _named("PreBind", plugin.name, plugin.prebind(context, cycle, placement.node))
+                await _named("PreBind", plugin.name, plugin.prebind(way.context, cycle, placement.node))
+        way.watch.saw("PreBind", began)
+        began = way.watch.now()
         if binder is not None:
             await binder.bind(chosen, name)
         else:
             await _named("Bind", BINDER, self._write_binding(chosen, name))
+            way.watch.saw("Bind", began)
         self._queue.done(chosen.key)
+        self.metrics.attempted(SCHEDULED, chosen.scheduler, waiting.began)
+        self.metrics.scheduled(waiting.attempts, waiting.since, waiting.flushed)
         message = f"Successfully assigned {chosen.namespace}/{chosen.name} to {name}"
         self._event(chosen, "Normal", "Scheduled", message)
 
@@ -318,6 +342,7 @@ class Scheduler:
 
     async def _refuse(self, waiting: Waiting, refusal: Refusal, outcome: preemption.Outcome) -> None:
         """Evicts victims if that helps; tells the pod's owner why it waits; parks the pod."""
+        self.metrics.attempted(metrics.UNSCHEDULABLE, waiting.pod.scheduler, waiting.began)
         if outcome.victims is not None:
             await self._evict(waiting.pod, outcome.victims)
         self._queue.failed(waiting, refusal.plugins or {NO_NODES}, self._runtime.clock.monotonic())

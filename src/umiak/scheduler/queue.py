@@ -20,6 +20,8 @@ BACKOFF = Backoff(first=1.0, limit=10.0)
 """Without a configuration that says podInitialBackoffSeconds and podMaxBackoffSeconds."""
 MOST_MISSED = 1000
 """Changes that are remembered for a pod whose attempt is under way; of more it is believed that one helps."""
+CREATED, FAILED = "UnscheduledPodAdd", "ScheduleAttemptFailure"
+"""Why pods come into a queue, beside the events that help them."""
 FLUSH_AFTER = 300.0
 """Seconds after which a pod is tried again though nothing seems to have changed."""
 
@@ -30,11 +32,15 @@ class Waiting(msgspec.Struct):
     pod: PodView
     since: float
     attempts: int = 0
+    began: float = 0.0
+    """When its last attempt did."""
     ready_at: float = 0.0
     failed_at: float = 0.0
     rejected_by: frozenset[str] = frozenset()
     missed: list[News] | None = None
     """What has happened since its last attempt began, while that is under way; after MOST_MISSED nothing is added."""
+    flushed: bool = False
+    """Its last attempt was for no other reason than that it had waited for so long."""
     gated: bool = False
     """Parked before any attempt, by a plugin that does not let it into the queue yet."""
 
@@ -47,6 +53,8 @@ class Queue(msgspec.Struct):
     ask: Callable[[PodView], Cycle]
     admit: Callable[[PodView], str] = lambda pod: ""
     backoff: Backoff = BACKOFF
+    entered: Callable[[str, str], None] = lambda queue, event: None
+    """Told of each pod that comes into a queue (`active`, `backoff`, `unschedulable`, `gated`), and why it does."""
     _active: list[tuple[int, float, int, Key]] = msgspec.field(default_factory=list)
     _backing_off: list[tuple[float, int, Key]] = msgspec.field(default_factory=list)
     _parked: dict[Key, Waiting] = msgspec.field(default_factory=dict)
@@ -57,6 +65,8 @@ class Queue(msgspec.Struct):
     """Those whose attempt is under way."""
     _numbers: "itertools.count[int]" = msgspec.field(default_factory=itertools.count)
     _listeners: dict[Event, list[str]] = msgspec.field(default_factory=dict)
+    _schedulers: set[str] = msgspec.field(default_factory=set)
+    """Those that ever had a pod rejected."""
 
     def __post_init__(self) -> None:
         for plugin, events in self.retry_on.items():
@@ -84,12 +94,13 @@ class Queue(msgspec.Struct):
         if known is None or known.pod.uid != pod.uid:
             self.remove(pod.key)
             self._all[pod.key] = Waiting(pod, now)
-            self._activate(pod.key)
+            self._activate(pod.key, CREATED)
             return
         news = of_waiting(known.pod, pod)
         known.pod = pod
-        if pod.key in self._parked and any(self._helps(known, each) for each in news):
-            self._wake(pod.key, now)
+        helping = next((each for each in news if self._helps(known, each)), None) if pod.key in self._parked else None
+        if helping is not None:
+            self._wake(pod.key, now, helping.event.value)
         elif known.missed is not None:
             known.missed += news
 
@@ -113,14 +124,16 @@ class Queue(msgspec.Struct):
                 self._parked_by[plugin].pop(key, None)
         return waiting
 
-    def _activate(self, key: Key) -> None:
+    def _activate(self, key: Key, event: str) -> None:
         waiting = self._all[key]
         held_by = self.admit(waiting.pod)
         if held_by:
             waiting.gated = True
             self._park(waiting, (held_by,))
+            self.entered("gated", event)
         elif key not in self._active_keys:
             self._active_keys.add(key)
+            self.entered("active", event)
             heapq.heappush(self._active, (-waiting.pod.priority, waiting.since, next(self._numbers), key))
 
     def pop(self, now: float) -> Waiting | None:
@@ -132,6 +145,7 @@ class Queue(msgspec.Struct):
                 self._active_keys.discard(key)
                 waiting = self._all[key]
                 waiting.attempts += 1
+                waiting.began = now
                 waiting.missed = []
                 self._tried[key] = waiting
                 return waiting
@@ -141,7 +155,7 @@ class Queue(msgspec.Struct):
         while self._backing_off and self._backing_off[0][0] <= now:
             _, _, key = heapq.heappop(self._backing_off)
             if key in self._all and key not in self._parked and key not in self._tried:
-                self._activate(key)
+                self._activate(key, "BackoffComplete")
 
     def next_wake(self) -> float | None:
         """When a pod that backs off becomes ready; None: nothing is timed."""
@@ -156,14 +170,17 @@ class Queue(msgspec.Struct):
         waiting.missed = None
         waiting.rejected_by = frozenset(rejected_by)
         waiting.failed_at = now
+        waiting.flushed = False
         waiting.ready_at = now + self.backoff.wait(waiting.attempts)
         lost_count = len(missed) >= MOST_MISSED
         if not waiting.rejected_by or lost_count or any(self._helps(waiting, news) for news in missed):
-            self._back_off(key)
+            self._back_off(key, FAILED)
         else:
             self._park(waiting, waiting.rejected_by)
+            self.entered("unschedulable", FAILED)
 
-    def _back_off(self, key: Key) -> None:
+    def _back_off(self, key: Key, event: str) -> None:
+        self.entered("backoff", event)
         heapq.heappush(self._backing_off, (self._all[key].ready_at, next(self._numbers), key))
 
     def _helps(self, waiting: Waiting, news: News) -> bool:
@@ -185,20 +202,34 @@ class Queue(msgspec.Struct):
             parked = self._parked_by.get(plugin)
             if parked:
                 for key in [k for k, waiting in parked.items() if self._hint(plugin, waiting, news)]:
-                    self._wake(key, now)
+                    self._wake(key, now, news.event.value)
 
     def flush(self, now: float) -> None:
         """Wakes pods that have been parked for very long."""
         stuck = [k for k, w in self._parked.items() if not w.gated and now - w.failed_at > FLUSH_AFTER]
         for key in stuck:
-            self._wake(key, now)
+            self._all[key].flushed = True
+            self._wake(key, now, "UnschedulableTimeout")
 
-    def _wake(self, key: Key, now: float) -> None:
-        waiting = self._unpark(key)
-        if waiting is not None and waiting.ready_at > now:
-            self._back_off(key)
-        elif waiting is not None:
-            self._activate(key)
+    def _wake(self, key: Key, now: float, event: str) -> None:
+        waiting = self._parked[key]
+        if waiting.gated:
+            waiting.since = now
+        self._unpark(key)
+        if waiting.ready_at > now:
+            self._back_off(key, event)
+        else:
+            self._activate(key, event)
+
+    def rejections(self) -> Mapping[tuple[str, str], int]:
+        """How many pods each plugin rejects, by plugin and scheduler."""
+        found = {(plugin, name): 0 for plugin in self._parked_by for name in self._schedulers}
+        for plugin, parked in self._parked_by.items():
+            for waiting in parked.values():
+                self._schedulers.add(waiting.pod.scheduler)
+                key = (plugin, waiting.pod.scheduler)
+                found[key] = found.get(key, 0) + 1
+        return found
 
     def done(self, key: Key) -> None:
         """The pod was bound."""

@@ -21,7 +21,7 @@ GO_NAMES = {point: point[0].upper() + point[1:] + "Plugin" for point in POINTS}
 
 
 def default_sets(plugins: Iterable[Plugin]) -> Object:
-    enabled = [{"name": p.name, **({"weight": p.weight} if p.weight else {})} for p in plugins]
+    enabled = [{"name": p.name, "weight": p.weight} for p in plugins]
     return {"multiPoint": {"enabled": enabled}}
 
 
@@ -42,14 +42,18 @@ def merged_set(default: Object, custom: Object) -> Object:
         if plugin["name"] in wanted:
             index, plugin = wanted[plugin["name"]]
             replaced.add(index)
-        enabled.append(plugin)
-    enabled += [p for i, p in enumerate(custom.get("enabled") or ()) if i not in replaced]
+        enabled.append(_weighed(plugin))
+    enabled += [_weighed(p) for i, p in enumerate(custom.get("enabled") or ()) if i not in replaced]
     found: Object = {}
     if enabled:
         found["enabled"] = enabled
     if disabled:
         found["disabled"] = disabled
     return found
+
+
+def _weighed(plugin: Object) -> Object:
+    return {"name": plugin.get("name") or "", "weight": plugin.get("weight") or 0}
 
 
 def expand(sets: Mapping[str, Object], known: Mapping[str, Plugin]) -> dict[str, list[str]]:

@@ -47,6 +47,14 @@ def load(data: bytes) -> Configuration:
     return understood(config)
 
 
+def defaults(name: str = "") -> Object:
+    """What it is when no file is given; `name` is the scheduler's."""
+    config: Object = {"apiVersion": VERSION, "kind": KIND, "profiles": [{"schedulerName": name or DEFAULT_NAME}]}
+    complete(config)
+    config["leaderElection"]["leaderElect"] = False
+    return config
+
+
 def _read_arguments(profile: Object, index: int) -> list[str]:
     """Reads the arguments of known plugins in place; tells what is unknown in them. Raises Unacceptable."""
     unknown = []
