@@ -8,7 +8,7 @@ from umiak.api.core.configmap import KIND as CONFIG_MAP
 from umiak.api.core.namespace import KIND as NAMESPACE
 from umiak.objects import errors, meta
 from umiak.objects.meta import Key
-from umiak.reconcile.contract import DONE, Also, Controller, Loop, RetryAfter
+from umiak.reconcile.contract import DONE, Also, Controller, Done, Loop, RetryAfter
 from umiak.testing.clock import VirtualClock, settle
 from umiak.testing.fakeapi import FakeApi
 from umiak.testing.workbench import Workbench
@@ -49,6 +49,23 @@ async def test_retry_after(api: FakeApi, clock: VirtualClock):
         await cluster.create(CONFIG_MAP, config_map("a"))
         await clock.advance(60)
     assert times == [0, 10, 20]
+
+
+async def test_a_rest_gathers_what_happens_meanwhile(api: FakeApi, clock: VirtualClock):
+    times = []
+
+    async def reconcile(ctx, key):
+        times.append(ctx.clock.monotonic())
+        return Done(timedelta(seconds=2))
+
+    cluster = Workbench(api, clock)
+    async with cluster.running(controller(reconcile)):
+        await cluster.create(CONFIG_MAP, config_map("a"))
+        for number in range(3):
+            await cluster.patch(CONFIG_MAP, "a", "default", {"data": {"n": str(number)}})
+        await clock.advance(10)
+        await cluster.patch(CONFIG_MAP, "a", "default", {"data": {"n": "last"}})
+    assert times == [0, 2, 10]
 
 
 async def test_failures_come_again_and_are_logged_once(api: FakeApi, clock: VirtualClock, caplog):

@@ -39,9 +39,11 @@ class Claims(msgspec.Struct):
     release: list[Object] = msgspec.field(default_factory=list)
 
 
-def candidates(cache: Cache, kind: Kind, owner: Object, selector: Selector) -> list[Object]:
-    """The owner's objects and the orphans in its namespace that it may adopt."""
-    owned = cache.owned(kind, meta.uid(owner))
+def candidates(
+    cache: Cache, kind: Kind, owner: Object, selector: Selector, read: Callable[[bytes], Object] | None = None
+) -> list[Object]:
+    """The owner's objects and the orphans in its namespace that it may adopt. `read` is as for `Cache.owned`."""
+    owned = cache.owned(kind, meta.uid(owner), read)
     others = cache.list(kind, meta.namespace(owner), selector, not_of=meta.uid(owner))
     return owned + [o for o in others if meta.controller_of(o) is None]
 

@@ -22,15 +22,19 @@ from umiak.controllers._pods import (
     pod_from_template,
     until_next_available,
 )
+from umiak.controllers._slim import slim_pod
 from umiak.controllers._status import compact, drop_condition, find_condition, new_condition, put_condition
 from umiak.objects import meta
 from umiak.objects.meta import Key
 from umiak.objects.selectors import Selector
 from umiak.objects.types import Object
-from umiak.reconcile.contract import DONE, Cache, Context, Outcome, RetryAfter
+from umiak.reconcile.contract import DONE, Cache, Context, Done, Outcome, RetryAfter
 
 BURST = 500
 """Most pods made or deleted in one go."""
+FEW, REST = 200, timedelta(microseconds=100)
+"""With more pods than a few, and none to be made or deleted, we look again only after a rest, so much for each pod: some
+five times as long as a look takes."""
 
 
 class Family(msgspec.Struct, frozen=True):
@@ -144,7 +148,7 @@ async def _manage(ctx: Context, owner: Object, family: Family, flock: Flock) -> 
 
 async def _gather(ctx: Context, owner: Object, family: Family) -> Flock:
     selector = family.selector(owner)
-    known = candidates(ctx.cache, pods.KIND, owner, selector)
+    known = candidates(ctx.cache, pods.KIND, owner, selector, slim_pod)
     active = await claim(ctx, pods.KIND, family.kind, owner, selector, [p for p in known if is_active(p)])
     ours = [p for p in known if (meta.controller_of(p) or {}).get("uid") == meta.uid(owner)]
     return Flock(active, [p for p in ours if is_terminating(p) and selector.matches(meta.labels(p))])
@@ -164,6 +168,7 @@ async def reconcile(ctx: Context, key: Key, family: Family) -> Outcome:
     if flock.error is not None:
         raise flock.error
     if status.get("readyReplicas") == status.get("availableReplicas"):
-        return DONE
+        settled = len(flock.active) > FEW and not missing(owner, flock.active)
+        return Done(len(flock.active) * REST) if settled else DONE
     wait = until_next_available(flock.active, min_ready(owner), now)
     return RetryAfter(timedelta(seconds=min_ready(owner)) if wait is None else wait)

@@ -131,11 +131,12 @@ class Change:
 
 
 Listener = Callable[[Change], None]
+Read = Callable[[bytes], Object]
 
 
-def decode(kind: Kind, row: Row) -> Object:
+def decode(kind: Kind, row: Row, read: Read = _decode) -> Object:
     """A fresh object; items of lists lack apiVersion and kind, which are filled in."""
-    obj: Object = _decode(row.body)
+    obj = read(row.body)
     obj.setdefault("apiVersion", kind.api_version)
     obj.setdefault("kind", kind.kind)
     return obj
@@ -301,10 +302,10 @@ class Tables:
         row = self.table(kind).row(key)
         return None if row is None else decode(kind, row)
 
-    def owned(self, kind: Kind, owner_uid: str) -> list[Object]:
+    def owned(self, kind: Kind, owner_uid: str, read: Read | None = None) -> list[Object]:
         table = self.table(kind)
         rows = (table.row(key) for key in table.owned(owner_uid))
-        return [decode(kind, row) for row in rows if row is not None]
+        return [decode(kind, row, read or _decode) for row in rows if row is not None]
 
     def keys(self, kind: Kind, namespace: str = "") -> list[Key]:
         return [key for key, _ in self.table(kind).rows(namespace)]

@@ -20,7 +20,12 @@ from umiak.objects.types import Object
 
 
 class Done(msgspec.Struct, frozen=True):
-    """Nothing to do until something changes."""
+    """Nothing to do until something changes, and then not before `rest` is over.
+
+    Whoever looks at thousands of objects each time would else look again at each of their changes.
+    """
+
+    rest: timedelta = timedelta(0)
 
 
 class RetryAfter(msgspec.Struct, frozen=True):
@@ -39,8 +44,8 @@ class Cache(Protocol):
 
     def get(self, kind: Kind, key: Key) -> Object | None: ...
 
-    def owned(self, kind: Kind, owner_uid: str) -> list[Object]:
-        """Objects of `kind` with an owner reference to `owner_uid`."""
+    def owned(self, kind: Kind, owner_uid: str, read: Callable[[bytes], Object] | None = None) -> list[Object]:
+        """Objects of `kind` with an owner reference to `owner_uid`; `read` may decode less than the whole of each."""
         ...
 
     def keys(self, kind: Kind, namespace: str = "") -> list[Key]: ...

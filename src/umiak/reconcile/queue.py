@@ -145,6 +145,11 @@ class Queue(Generic[K]):
         if key in self._dirty:
             self._push(key)
 
+    async def rest(self, key: K, seconds: float) -> None:
+        """As `done`, but what has become of the key is looked at only after `seconds`."""
+        await self._clock.sleep(seconds)
+        self.done(key)
+
     async def close(self) -> None:
         timer, self._timer = self._timer, None
         if timer is not None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
+from datetime import timedelta
 from typing import TypeVar
 
 from umiak.client.contract import Unreachable
@@ -49,6 +50,7 @@ async def serve(
     slots = asyncio.Semaphore(workers)
 
     async def work(key: K) -> None:
+        rest = timedelta(0)
         try:
             outcome = await handle(key)
         except Exception as error:  # whatever it is, the other keys go on
@@ -58,9 +60,14 @@ async def serve(
             queue.forget(key)
             if isinstance(outcome, RetryAfter):
                 queue.add_after(key, outcome.delay.total_seconds())
+            else:
+                rest = outcome.rest
         finally:
-            queue.done(key)
             slots.release()
+            if not rest:
+                queue.done(key)
+        if rest:
+            await queue.rest(key, rest.total_seconds())
 
     try:
         async with asyncio.TaskGroup() as tasks:
