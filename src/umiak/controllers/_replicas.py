@@ -33,8 +33,8 @@ from umiak.reconcile.contract import DONE, Cache, Context, Done, Outcome, RetryA
 BURST = 500
 """Most pods made or deleted in one go."""
 FEW, REST = 200, timedelta(microseconds=100)
-"""With more pods than a few, and none to be made or deleted, we look again only after a rest, so much for each pod: some
-five times as long as a look takes."""
+"""With more pods than a few, and none to be made or deleted, we look again only after a rest, so much for each pod:
+some five times as long as a look takes."""
 
 
 class Family(msgspec.Struct, frozen=True):
