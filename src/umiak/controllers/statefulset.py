@@ -11,7 +11,7 @@ from umiak.controllers import _revisions as revisions
 from umiak.controllers import _stateful as stateful
 from umiak.controllers._act import delete_exactly, delete_if_there, is_code, slow_start, write_status
 from umiak.controllers._claims import candidates, claim, selector_of, waking_keys
-from umiak.controllers._hash import fnv32, safe_encode, stable_json
+from umiak.controllers._hash import fnv32, go_json, safe_encode
 from umiak.controllers._pods import until_next_available
 from umiak.controllers._stateful import Decider, Decision, Step
 from umiak.objects import meta
@@ -29,7 +29,8 @@ STALE_CLAIM_RETRY = timedelta(seconds=1)
 
 
 def revision_hash(data: Object, collisions: int) -> str:
-    return safe_encode(str(fnv32(stable_json(data) + str(collisions).encode())))
+    """The very one that the reference gives (`history.HashControllerRevision`)."""
+    return safe_encode(str(fnv32(go_json(data) + str(collisions).encode())))
 
 
 async def _create_revision(ctx: Context, sts: Object, data: Object, count: int, collisions: int) -> tuple[Object, int]:
