@@ -3,7 +3,7 @@
 Terms are those of the scheduling framework (KEP-624). A verdict is a value, not an exception.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
@@ -171,6 +171,10 @@ class Plugin(msgspec.Struct, frozen=True, kw_only=True):
     """Brings raw scores, changed in place, to 0..100."""
     prebind: "Callable[[Context, Cycle, NodeView], Awaitable[None]] | None" = None
     """Acts before the pod is bound, and may wait; raises to give the attempt up."""
+    filter_labels: "Callable[[Cycle], Sequence[str]] | None" = None
+    """Keys of the only labels of a node, and the only thing of it, that `filter` looks at; asked after `prefilter`."""
+    score_labels: "Callable[[Cycle], Sequence[str] | None] | None" = None
+    """The same for `score`, asked after `prescore`; None when it looks at more."""
     local: bool = False
     """Whether `filter` and `score` look at nothing but the pod's spec and the node, so that their answers hold for all
     alike pods until the node changes (`alike`)."""

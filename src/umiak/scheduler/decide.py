@@ -3,16 +3,19 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import chain
+from typing import TypeVar
 
 import msgspec
 
 from umiak.scheduler.alike import Marks
 from umiak.scheduler.contract import FITS, SKIP, Cycle, OnlyNodes, Plugin, Reject, RejectAll, Verdict
-from umiak.scheduler.nodes import NodeView
+from umiak.scheduler.nodes import HOSTNAME, NodeView
 from umiak.scheduler.pods import PodView
 from umiak.scheduler.watch import UNWATCHED, Watch
 
+V = TypeVar("V")
 ALL_BELOW = 100
 """In clusters of up to so many nodes every node is looked at."""
 LOWEST_SHARE = 5
@@ -180,8 +183,8 @@ def _ask(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView) -> tuple[Verdi
 def remembering(cycle: Cycle, filters: Filters) -> tuple[Callable[[NodeView], tuple[Verdict, str]], object]:
     """`judge` for one node after the other, which asks local plugins only about nodes that have changed; and the mark
     under which a node keeps the very answer, if it has it."""
-    local, rest = filters.split()
-    asks_more = any(plugin.filter for plugin in rest)
+    local, others = filters.split()
+    rest = [(plugin.name, _asking(cycle, plugin)) for plugin in others if plugin.filter]
     mark, nominated = filters.mark, cycle.nominated
 
     def judge_one(node: NodeView) -> tuple[Verdict, str]:
@@ -191,9 +194,37 @@ def remembering(cycle: Cycle, filters: Filters) -> tuple[Callable[[NodeView], tu
         if found is None:
             found = _ask(cycle, local, node)
             node.keep(mark, found)
-        return _ask(cycle, rest, node) if asks_more and found[0] is None else found
+        for name, ask in rest if found is WELCOME else ():
+            verdict = ask(node)
+            if verdict is not None:
+                return verdict, name
+        return found
 
-    return judge_one, None if asks_more or nominated else mark
+    return judge_one, None if rest or nominated else mark
+
+
+def _asking(cycle: Cycle, plugin: Plugin) -> Callable[[NodeView], Verdict]:
+    assert plugin.filter is not None
+    keys = plugin.filter_labels(cycle) if plugin.filter_labels else None
+    return by_labels(partial(plugin.filter, cycle), keys)
+
+
+def by_labels(ask: Callable[[NodeView], V], keys: Sequence[str] | None) -> Callable[[NodeView], V]:
+    """Asks once for all nodes with the same values of the labels that alone matter; None: each node for itself."""
+    if keys is None or HOSTNAME in keys:
+        return ask
+    known: dict[object, V] = {}
+    only = keys[0] if len(keys) == 1 else ""
+
+    def asked(node: NodeView) -> V:
+        labels = node.labels
+        values = labels.get(only) if only else tuple(map(labels.get, keys))
+        if values in known:
+            return known[values]
+        found = known[values] = ask(node)
+        return found
+
+    return asked
 
 
 def find_feasible(
@@ -236,7 +267,8 @@ def score_all(cycle: Cycle, plugins: Sequence[Plugin], nodes: list[NodeView], ma
         totals = _added(totals, plugin.weight, _normalized(cycle, plugin, names, scores))
     for plugin in asked:
         if not plugin.local and plugin.score:
-            raw = [plugin.score(cycle, node) for node in nodes]
+            keys = plugin.score_labels(cycle) if plugin.score_labels else None
+            raw = list(map(by_labels(partial(plugin.score, cycle), keys), nodes))
             totals = _added(totals, plugin.weight, _normalized(cycle, plugin, names, raw))
     return dict(zip(names, totals, strict=True))
 

@@ -167,6 +167,11 @@ def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
     return FITS
 
 
+def filter_labels(cycle: Cycle) -> list[str]:
+    own = [term.topology_key for term in (*cycle.pod.affinity, *cycle.pod.anti_affinity)]
+    return list(dict.fromkeys([*own, *cycle.notes[NAME].refusing]))
+
+
 def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
     pod = cycle.pod
     own = bool(pod.preferred_affinity or pod.preferred_anti_affinity)
@@ -196,6 +201,10 @@ def _own_leanings(pod: PodView) -> list[tuple[AffinityTerm, int]]:
 def score(cycle: Cycle, node: NodeView) -> int:
     scores: dict[str, dict[str, int]] = cycle.notes[SCORE_NOTE]
     return sum(_at(node, key, found) for key, found in scores.items())
+
+
+def score_labels(cycle: Cycle) -> list[str]:
+    return list(cycle.notes[SCORE_NOTE])
 
 
 def normalize(cycle: Cycle, scores: dict[str, int]) -> None:
@@ -248,9 +257,11 @@ PLUGIN = Plugin(
     weight=2,
     prefilter=prefilter,
     filter=filter_node,
+    filter_labels=filter_labels,
     moved=moved,
     prescore=prescore,
     score=score,
+    score_labels=score_labels,
     normalize=normalize,
     settings=settings,
     retry_on={

@@ -214,6 +214,10 @@ def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
     return FITS
 
 
+def filter_labels(cycle: Cycle) -> list[str]:
+    return list(dict.fromkeys(c.topology_key for c in cycle.notes[NAME].constraints))
+
+
 def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
     constraints = constraints_of(cycle, hard=False)
     if not constraints:
@@ -256,6 +260,12 @@ def score(cycle: Cycle, node: NodeView) -> int:
             count = pods[node.name if constraint.topology_key == HOSTNAME else value]
             total += count * weight + (constraint.max_skew - 1)
     return floor(total + 0.5)
+
+
+def score_labels(cycle: Cycle) -> list[str] | None:
+    """Of hosts each has its own score."""
+    keys = list(dict.fromkeys(c.topology_key for c in cycle.notes[SCORE_NOTE].constraints))
+    return None if HOSTNAME in keys else keys
 
 
 def normalize(cycle: Cycle, scores: dict[str, int]) -> None:
@@ -304,9 +314,11 @@ PLUGIN = Plugin(
     weight=2,
     prefilter=prefilter,
     filter=filter_node,
+    filter_labels=filter_labels,
     moved=moved,
     prescore=prescore,
     score=score,
+    score_labels=score_labels,
     normalize=normalize,
     settings=settings,
     retry_on={
