@@ -17,7 +17,9 @@ LONGEST = 200
 
 
 def section(title: str, runs: Sequence[str], results: Sequence[Result], reasons: Mapping[str, str]) -> str:
-    """`runs` are lines that say when and how it was run."""
+    """`runs` are lines that say when and how it was run. Groups of which nothing was run are left out."""
+    asked = {r.group for r in results if r.ran}
+    results = [r for r in results if r.group in asked]
     failed = [r for r in results if r.ran and r.failure]
     parts = (runs, [""], table(results), [""], failures(failed, reasons), second_attempts(results), left_out(results))
     return "\n".join([f"## {title}", "", *(line for part in parts for line in part)]).rstrip() + "\n"

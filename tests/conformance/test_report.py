@@ -44,9 +44,11 @@ def test_a_section(results: list[Result]) -> None:
     text = report.section("Today", ["- noon"], results, {ENDS: "its | clock"})
     assert text.startswith("## Today\n\n- noon\n\n| group |")
     assert "| sig-apps | 2 | 1 | 1 | 0 |" in text
-    assert "| **all** | 3 | 1 | 1 | 1 |" in text
+    assert "| **all** | 2 | 1 | 1 | 0 |" in text
     assert "| [sig-apps] Job should end | its \\| clock |" in text
-    assert f"- {NODE}" in text
+    assert NODE not in text, "of a group that nobody asked for"
+    also = Result("[sig-node] Pods should run [Conformance]")
+    assert f"- {NODE}" in report.section("Today", [], [*results, also], {})
 
 
 def test_a_second_attempt_is_told() -> None:
