@@ -117,7 +117,7 @@ class Stage:
         """Events about objects of the cluster that are named like the namespace."""
         events = self.do("GET", "/api/v1/namespaces/default/events")["items"]
         mine = [e for e in events if e["involvedObject"].get("kind") == kind]
-        return sorted({line(e) for e in mine if e["involvedObject"]["name"].startswith(self.namespace)})
+        return sorted(lines(e for e in mine if e["involvedObject"]["name"].startswith(self.namespace)))
 
     # time
 
@@ -181,7 +181,7 @@ class Stage:
     def scene(self):
         """Everything in the namespace, by kind, without what differs by nature; events as sets of lines."""
         found = {plural: self.list(plural) for plural in ROOTS}
-        text = json.dumps({**found, **self.kept, "events": [], "told": sorted({line(e) for e in found["events"]})})
+        text = json.dumps({**found, **self.kept, "events": [], "told": sorted(lines(found["events"]))})
         self.activity.note("secrets", found["secrets"])
         for old, new in sorted(dict(self.activity.names).items(), key=lambda pair: -len(pair[0])):
             text = text.replace(old, new)
@@ -203,6 +203,11 @@ def given(plural, about):
     return said | {about["uid"]: f"uid of {plural} {said.get(name, name)}"}
 
 
+def lines(events):
+    """What controllers told; the server's own loops tell of services when they find the time."""
+    return {line(e) for e in events if not e.get("reportingComponent", "").startswith("ipallocator")}
+
+
 def line(event):
     about, source = event.get("involvedObject") or event.get("regarding") or {}, event.get("source") or {}
     where = f"{about.get('kind')} {about.get('name')} {about.get('fieldPath', '')}".strip()
@@ -213,5 +218,8 @@ def line(event):
 def without(value):
     """The same without the fields that tell how often something was written, and by whom."""
     if isinstance(value, dict):
-        return {key: without(inner) for key, inner in value.items() if key not in LEFT_OUT}
+        kept = {key: without(inner) for key, inner in value.items() if key not in LEFT_OUT}
+        if "addressType" in kept:  # the original writes the endpoints of a slice in any order
+            kept["endpoints"] = sorted(kept.get("endpoints") or (), key=json.dumps)
+        return kept
     return [without(inner) for inner in value] if isinstance(value, list) else value

@@ -250,6 +250,7 @@ def keys_of_slice(slice: Object, cache: Cache) -> list[Key]:
 
 CONTROLLER = Controller(
     name="endpointslice-mirroring-controller",
+    component="endpoint-slice-mirroring-controller",
     watches=endpoints_kind.KIND,
     reconcile=reconcile,
     also=(

@@ -1,6 +1,10 @@
 """Nodes, namespaces, owners, accounts and rules."""
 
+import base64
+import subprocess
 import time
+
+from cryptography.x509 import load_pem_x509_certificate
 
 from .common import MERGE, MERGE_ALL, template
 
@@ -140,4 +144,62 @@ def policies(stage):
         stage.keep(name, stage.do("GET", f"{root}/{stage.namespace}-{name}").get("status"))
 
 
-SCENES = [collected, accounts, ending_namespace, roles, evicted, unready_node, policies]
+def far_owner(stage):
+    """An owner in another namespace is none."""
+    name = f"{stage.namespace}-far"
+    owner = stage.do("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": name}})
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": owner["metadata"]["uid"]}
+    stage.keep("owner", owner)
+    stage.create("secrets", {"metadata": {"name": "child", "ownerReferences": [reference]}})
+    whole = {"apiVersion": "v1", "kind": "Node", "name": "nowhere", "uid": "00000000-0000-0000-0000-000000000002"}
+    stage.create("secrets", {"metadata": {"name": "of-a-node", "ownerReferences": [whole]}})
+    stage.settle()
+    time.sleep(3)
+
+
+def certificates(stage):
+    """Requests for certificates: approved by themselves or by hand, signed or not."""
+    root = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+    client, server = ["digital signature", "client auth"], ["digital signature", "server auth"]
+    for name, (signer, usages, subject) in {
+        "kubelet": ("kube-apiserver-client-kubelet", client, NODE),
+        "client": ("kube-apiserver-client", client, "/O=people/CN=ann"),
+        "serving": ("kubelet-serving", server, NODE),
+        "other": ("kubelet-serving", client, NODE),
+    }.items():
+        about = {"name": f"{stage.namespace}-{name}"}
+        spec = {"request": request(subject), "signerName": f"kubernetes.io/{signer}", "usages": usages}
+        made = stage.do("POST", root, {"metadata": about, "spec": {**spec, "expirationSeconds": 7200}})
+        time.sleep(2)
+        if name != "kubelet":
+            told = {"type": "Approved", "status": "True", "reason": "Hand", "message": "by hand"}
+            made = {**stage.do("GET", f"{root}/{about['name']}"), "status": {"conditions": [told]}}
+            stage.do("PUT", f"{root}/{about['name']}/approval", made)
+    time.sleep(3)
+    for name in ("kubelet", "client", "serving", "other"):
+        found = stage.do("GET", f"{root}/{stage.namespace}-{name}")
+        stage.keep(name, found["status"].get("conditions"), contents(found["status"].get("certificate")))
+
+
+NODE = "/O=system:nodes/CN=system:node:n1"
+
+
+def request(subject):
+    """A certificate request as the API wants it, made by openssl."""
+    words = ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    words += ["-keyout", "/dev/null", "-subj", subject, "-addext", "subjectAltName=DNS:n1"]
+    words = words[:-2] if "ann" in subject else words
+    return base64.b64encode(subprocess.run(words, check=True, capture_output=True).stdout).decode()
+
+
+def contents(encoded):
+    """What a certificate says."""
+    if not encoded:
+        return None
+    found = load_pem_x509_certificate(base64.b64decode(encoded))
+    life = found.not_valid_after_utc - found.not_valid_before_utc
+    extensions = sorted(f"{e.oid.dotted_string} {e.critical}" for e in found.extensions)
+    return [found.subject.rfc4514_string(), found.issuer.rfc4514_string(), life.total_seconds(), extensions]
+
+
+SCENES = [collected, far_owner, certificates, accounts, ending_namespace, roles, evicted, unready_node, policies]

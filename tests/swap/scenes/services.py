@@ -177,4 +177,31 @@ def ranges(stage):
     stage.keep("gone", stage.do("GET", f"{root}/{stage.namespace}", check=False).get("reason"))
 
 
-SCENES = [service, budget, autoscaler, quota, quotas, claims, volumes, ranges]
+def many_endpoints(stage):
+    """More than a slice holds, of pods and by hand."""
+    stage.create("services", {"metadata": {"name": "s"}, "spec": {"selector": LABELS, "ports": [{"port": 80}]}})
+    for number in range(103):
+        about = {"name": f"p{number}", "labels": LABELS}
+        made = stage.create("pods", {"metadata": about, "spec": {**template()["spec"], "nodeName": "n1"}})
+        stage.report(made, "Running", ip=f"10.245.0.{number}")
+    stage.settle()
+    for number in range(5):
+        stage.delete("pods", f"p{number}", grace=0)
+    stage.settle()
+    sizes = sorted(len(s["endpoints"]) for s in stage.list("endpointslices"))
+    stage.keep("sizes", sizes)
+    stage.delete("services", "s")
+    stage.settle()
+    for number in range(5, 103):
+        stage.delete("pods", f"p{number}", grace=0)
+    stage.create("services", {"metadata": {"name": "m"}, "spec": {"ports": [{"port": 80}]}})
+    addresses = [{"ip": f"203.0.{n // 250}.{n % 250}"} for n in range(1003)]
+    many = {"addresses": addresses, "ports": [{"port": 80}]}
+    waiting = [{"ip": "2001:db8::1", "nodeName": "n1"}, {"ip": "203.0.113.1"}]
+    few = {"notReadyAddresses": waiting, "ports": [{"port": 81}]}
+    notes = {"labels": {"x": "y"}, "annotations": {"a": "b", "endpoints.kubernetes.io/last-change-trigger-time": "x"}}
+    stage.create("endpoints", {"metadata": {"name": "m", **notes}, "subsets": [many, few]})
+    stage.settle()
+
+
+SCENES = [service, budget, autoscaler, quota, quotas, claims, volumes, ranges, many_endpoints]
