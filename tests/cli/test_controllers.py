@@ -1,15 +1,19 @@
 """Which controllers run, and with what."""
 
 import argparse
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from umiak.cli.command import CommandError
-from umiak.cli.controllers import COMMAND, chosen, options_of
+from umiak.cli.controllers import COMMAND, chosen, options_of, teller
 from umiak.cli.main import parser_of
 from umiak.kit.modules import modules
+from umiak.reconcile.context import build
 from umiak.reconcile.contract import Controller, Loop
+from umiak.testing.clock import VirtualClock
+from umiak.testing.fakeapi import FakeApi
 
 
 def parsed(*words: str) -> argparse.Namespace:
@@ -34,7 +38,8 @@ kube-apiserver-serving-clustertrustbundle-publisher legacy-serviceaccount-token-
 node-lifecycle persistentvolume-attach-detach persistentvolume-binder persistentvolume-expander
 persistentvolume-protection persistentvolumeclaim-protection pod-garbage-collector podcertificaterequest-cleaner
 replicaset replicationcontroller resourceclaim resourcequota root-ca-certificate-publisher service-cidr serviceaccount
-serviceaccount-token statefulset taint-eviction token-cleaner ttl ttl-after-finished validatingadmissionpolicy-status
+serviceaccount-token statefulset storage-version-migrator taint-eviction token-cleaner ttl ttl-after-finished
+validatingadmissionpolicy-status
 volumeattributesclass-protection
 """
 """What kube-controller-manager 1.37 starts by default (`cmd/kube-controller-manager/names`), and both that it does not
@@ -64,3 +69,16 @@ def test_options(tmp_path: Path) -> None:
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"nothing\.crt: No such file or directory"):
         options_of(parsed("--root-ca", str(tmp_path / "nothing.crt")))
+
+
+async def test_they_tell_what_they_count() -> None:
+    """Whether caches are filled, and metrics read off these."""
+    shared = build(FakeApi(VirtualClock()), clock=VirtualClock())
+    ready = asyncio.Event()
+    told = teller(shared, chosen("resourceclaim"), ready)
+    assert [check() for check in told.ready.values()] == [False]
+    ready.set()
+    assert [check() for check in told.ready.values()] == [True]
+    assert told.metrics() == b""
+    shared.metrics.counter("done", "Done").inc()
+    assert b"done 1" in told.metrics()

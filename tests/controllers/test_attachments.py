@@ -68,8 +68,9 @@ def decide(
 
 REPORTED = {NAME: ""}
 IN_USE = frozenset({NAME})
-AT_ONCE = [Detach(NAME, "csi-1", forced=False)]
-BY_FORCE = [Detach(NAME, "csi-1", forced=True)]
+AT_ONCE = [Detach(NAME, "csi-1")]
+IN_TIME = [Detach(NAME, "csi-1", "timeout")]
+BY_FORCE = [Detach(NAME, "csi-1", "out-of-service")]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ BY_FORCE = [Detach(NAME, "csi-1", forced=True)]
             node(reported=REPORTED, in_use=IN_USE), MOST_WAIT + 1, [], None, id="in use on a well node: stays"
         ),
         pytest.param(node(ready=False, in_use=IN_USE), 10, [], MOST_WAIT - 9.9, id="unwell, but not for long"),
-        pytest.param(node(ready=False, in_use=IN_USE), MOST_WAIT + 1, BY_FORCE, None, id="unwell for six minutes"),
+        pytest.param(node(ready=False, in_use=IN_USE), MOST_WAIT + 1, IN_TIME, None, id="unwell for six minutes"),
         pytest.param(node(out_of_service=True, in_use=IN_USE), None, BY_FORCE, None, id="out of service: at once"),
         pytest.param(node(exists=False, ready=False), None, AT_ONCE, None, id="node gone, volume was unused"),
         pytest.param(node(exists=False, ready=False, in_use=IN_USE), 1, [], MOST_WAIT - 0.9, id="node gone, was used"),

@@ -13,6 +13,7 @@ from umiak.controllers import resourceclaim, resourceclaim_template
 from umiak.controllers.resourceclaim import is_unneeded, released
 from umiak.objects import meta
 from umiak.objects.types import Object
+from umiak.reconcile.measures import text
 from umiak.testing.workbench import Workbench
 
 REQUEST = {"name": "r", "exactly": {"deviceClassName": "gpu", "allocationMode": "ExactCount", "count": 1}}
@@ -167,6 +168,14 @@ async def make_claim(cluster: Workbench, *users: Object, finalizers: tuple[str, 
     await cluster.create(CLAIM, {"metadata": about, "spec": CLAIM_SPEC}, status=status)
 
 
+def counted(cluster: Workbench) -> set[str]:
+    """How many claims there are of what kind."""
+    assert cluster.runtime is not None
+    told = text(cluster.runtime.metrics, cluster.runtime.tables, [resourceclaim.CONTROLLER]).decode()
+    start = "dynamic_resource_allocation_"
+    return {line.removeprefix(start) for line in told.splitlines() if line.startswith(f"{start}resource_claims")}
+
+
 async def test_from_template_to_the_end_of_the_pod(cluster: Workbench) -> None:
     await make_pod(cluster, FROM_TEMPLATE)
     await cluster.clock.advance(2)
@@ -178,9 +187,13 @@ async def test_from_template_to_the_end_of_the_pod(cluster: Workbench) -> None:
     assert name.startswith("web-dev-")
     told = (await cluster.client.get(POD, "web", "default"))["status"]["resourceClaimStatuses"]
     assert told == [{"name": "dev", "resourceClaimName": name}]
+    assert counted(cluster) == {
+        'resource_claims{allocated="false",admin_access="false",source="resource_claim_template"} 1'
+    }
     await cluster.patch(POD, "web", "default", {"status": {"phase": "Succeeded"}}, subresource="status")
     await cluster.clock.advance(2)
     assert await cluster.names(CLAIM, "default") == []
+    assert counted(cluster) == set()
 
 
 async def test_a_lost_claim_is_made_anew(cluster: Workbench) -> None:

@@ -15,6 +15,7 @@ from umiak.controllers._volumes import SELECTED_NODE, best_match, mismatch
 from umiak.objects import meta
 from umiak.objects.types import Object
 from umiak.reconcile.contract import Options
+from umiak.reconcile.measures import text
 from umiak.testing.workbench import Workbench
 
 ROOT = "/var/lib/umiak/local"
@@ -339,3 +340,17 @@ def test_what_a_claim_gets(before: Object, annotations: dict[str, str], attribut
     status = rules.claim_status({"status": before}, "Bound", given)
     assert status == {"phase": "Bound", "accessModes": ["ReadWriteOnce"], **want}
     assert rules.claim_status({"status": status}, "Lost", None) == {"phase": "Lost"}
+
+
+async def test_volumes_and_claims_are_counted(cluster: Workbench) -> None:
+    await cluster.create(VOLUME, volume("v"))
+    await cluster.create(CLAIM, claim("data"))
+    await cluster.create(CLAIM, claim("more"))
+    assert cluster.runtime is not None
+    told = text(cluster.runtime.metrics, cluster.runtime.tables, [persistentvolume.CONTROLLER]).decode()
+    assert [line for line in told.splitlines() if line.startswith("pv_collector")] == [
+        'pv_collector_bound_pv_count{storage_class=""} 1',
+        'pv_collector_bound_pvc_count{namespace="shop",storage_class="",volume_attributes_class=""} 1',
+        'pv_collector_total_pv_count{plugin_name="kubernetes.io/nfs",volume_mode="Filesystem"} 1',
+        'pv_collector_unbound_pvc_count{namespace="shop",storage_class="",volume_attributes_class=""} 1',
+    ]

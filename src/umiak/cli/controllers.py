@@ -12,6 +12,7 @@ from pathlib import Path
 from umiak.cli._access import span
 from umiak.cli._output import JSON, TEXT, add_output
 from umiak.cli._part import add_kubeconfig, connect, run_until_stopped, runtime, say_ready
+from umiak.cli._telling import Teller, add_telling, telling
 from umiak.cli.command import Command, CommandError
 from umiak.reconcile.context import Runtime
 from umiak.reconcile.contract import Context, Controller, Loop, Options
@@ -44,6 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--controllers", default="*", metavar="NAME,..", help="* for all, NAME for one, -NAME for all but one")
     add("--with-scheduler", action="store_true", help="run the scheduler in the same process, on the same cache")
     add("--leader-elect", action="store_true", help="work only while holding the lease kube-system/" + LEASE)
+    add_telling(parser)
     add_output(parser, TEXT, JSON)
 
 
@@ -127,10 +129,21 @@ def run(args: argparse.Namespace) -> int:
 async def work(args: argparse.Namespace, controllers: Iterable[Controller | Loop], options: Options) -> None:
     shared = runtime(connect(args.kubeconfig, "controllers"), options)
     loops = [*controllers, *(scheduler(shared) if args.with_scheduler else ())]
-    if args.leader_elect:
-        await lead(shared, loops, args.output)
-    else:
-        await reconcile(shared, loops, args.output)
+    ready = asyncio.Event()
+    async with telling(args, shared, teller(shared, loops, ready)):
+        if args.leader_elect:
+            await lead(shared, loops, args.output, ready)
+        else:
+            await reconcile(shared, loops, args.output, ready)
+
+
+def teller(shared: Runtime, loops: Iterable[Controller | Loop], ready: asyncio.Event) -> Teller:
+    def metrics() -> bytes:
+        from umiak.reconcile.measures import text
+
+        return text(shared.metrics, shared.tables, loops)
+
+    return Teller("controllers", {"informer-sync": ready.is_set}, metrics)
 
 
 def scheduler(shared: Runtime) -> list[Loop]:
@@ -143,11 +156,12 @@ def scheduler(shared: Runtime) -> list[Loop]:
     return [Loop(name="scheduler", run=schedule)]
 
 
-async def reconcile(shared: Runtime, controllers: Iterable[Controller | Loop], output: str) -> None:
+async def reconcile(
+    shared: Runtime, controllers: Iterable[Controller | Loop], output: str, ready: asyncio.Event
+) -> None:
     """Runs until cancelled, and says when all caches are filled."""
     from umiak.reconcile.loop import run as run_all
 
-    ready = asyncio.Event()
     task = asyncio.ensure_future(run_all(controllers, shared, ready=ready))
     waiting = asyncio.ensure_future(ready.wait())
     try:
@@ -161,13 +175,13 @@ async def reconcile(shared: Runtime, controllers: Iterable[Controller | Loop], o
         await asyncio.wait([task, waiting])
 
 
-async def lead(shared: Runtime, controllers: Iterable[Controller | Loop], output: str) -> None:
+async def lead(shared: Runtime, controllers: Iterable[Controller | Loop], output: str, ready: asyncio.Event) -> None:
     """Works once and while this process is the leader; ends when it no longer is, for its supervisor to start anew."""
     from umiak.reconcile.leader import Election
 
     identity = f"{socket.gethostname()}_{os.getpid()}_{random.getrandbits(32):08x}"
     election = Election(shared.client, shared.clock, shared.random, name=LEASE, identity=identity)
-    await election.run(lambda: reconcile(shared, controllers, output))
+    await election.run(lambda: reconcile(shared, controllers, output, ready))
 
 
 COMMAND = Command(

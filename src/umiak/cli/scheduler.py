@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from umiak.cli._output import JSON, TEXT, add_output
 from umiak.cli._part import connect, run_until_stopped, runtime, say_ready
-from umiak.cli._telling import add_telling, telling
+from umiak.cli._telling import Teller, add_telling, telling
 from umiak.cli.command import Command, CommandError
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ async def work(args: argparse.Namespace, config: "Configuration | None") -> None
         scheduler = Scheduler(shared, profiles=[default_profile(args.name or DEFAULT_NAME)])
     else:
         scheduler = Scheduler(shared, profiles=config.profiles, backoff=config.backoff, extenders=config.extenders)
-    async with telling(args, shared, scheduler, described(args, config)):
+    ready = {"sched-handler-sync": scheduler.ready.is_set}
+    async with telling(args, shared, Teller("scheduler", ready, scheduler.metrics.text, described(args, config))):
         if config is not None and config.leader_elect:
             await lead(shared, config, scheduler, args.output)
         else:

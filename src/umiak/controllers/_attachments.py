@@ -17,6 +17,7 @@ MOST_WAIT = 360.0
 """Seconds after which a volume is taken from an unwell node that says it uses it."""
 ATTACH_TIME = 120.0
 """Seconds that a driver has for attaching, before people are told."""
+TIMEOUT, OUT_OF_SERVICE = "timeout", "out-of-service"
 LOOK_AGAIN = 15.0
 """Seconds until a volume that another node has is looked at again, should its release go unnoticed."""
 BEING_DELETED = "volume attachment is being deleted"
@@ -65,8 +66,8 @@ class Detach(msgspec.Struct, frozen=True):
     volume: str
     attachment: str
     """The name of the VolumeAttachment to delete; empty when there is none."""
-    forced: bool
-    """Whether the node's last word on its use does not matter."""
+    forced: str = ""
+    """Why the node's last word on its use does not matter: timeout or out-of-service; empty when it does."""
 
 
 class Plan(msgspec.Struct):
@@ -139,7 +140,8 @@ def _detach(made: Plan, situation: Situation, name: str) -> None:
             made.report.append(name)
         return
     found = "" if attachment is None else meta.name(attachment)
-    made.detach.append(Detach(name, found, forced=is_due or node.out_of_service))
+    forced = TIMEOUT if is_due else (OUT_OF_SERVICE if node.out_of_service else "")
+    made.detach.append(Detach(name, found, forced))
 
 
 def _attach(made: Plan, situation: Situation, wanted: Wanted) -> None:

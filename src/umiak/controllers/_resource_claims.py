@@ -14,6 +14,7 @@ from umiak.objects.types import Object
 
 FOR_POD_CLAIM = "resource.kubernetes.io/pod-claim-name"
 """On a claim that was made for a pod: which of the pod's claims it is."""
+EXTENDED = "resource.kubernetes.io/extended-resource-claim"
 FINALIZER = "resource.kubernetes.io/delete-protection"
 LONGEST_BASE = 57
 """Of a generated name: with a dash and five random characters it has 63."""
@@ -139,6 +140,20 @@ def consumer(pod: Object) -> Object:
 def is_pod(reference: Object) -> bool:
     """Whether a consumer is a pod; others are not ours to judge."""
     return not reference.get("apiGroup") and reference["resource"] == "pods"
+
+
+def admin_access(claim: Object) -> str:
+    """Whether any of its requests wants devices whoever uses them; as a metric's label."""
+    requests = ((claim.get("spec") or {}).get("devices") or {}).get("requests") or ()
+    return "true" if any((r.get("exactly") or {}).get("adminAccess") for r in requests) else "false"
+
+
+def source(claim: Object) -> str:
+    """Who made it, as a metric's label; empty for a user."""
+    annotations = meta.annotations(claim)
+    if annotations.get(EXTENDED) == "true":
+        return "extended_resource"
+    return "resource_claim_template" if annotations.get(FOR_POD_CLAIM) else ""
 
 
 def owning_pod(claim: Object) -> Object | None:

@@ -236,6 +236,12 @@ async def _detach(ctx: Context, detach: Detach, node: Object | None, node_name: 
         return
     if not detach.forced and await _is_in_use(ctx, detach.volume, node, node_name):
         raise InUse(f'volume "{detach.volume}" is still in use by node "{node_name}", according to Node status')
+    if detach.forced:
+        ctx.metrics.counters(
+            "attach_detach_controller_attachdetach_controller_forced_detaches",
+            "Number of times the A/D Controller performed a forced detach",
+            "reason",
+        ).at(detach.forced).inc()
     try:
         await ctx.client.delete(ATTACHMENT, detach.attachment)
     except StatusError as error:

@@ -28,6 +28,8 @@ NAME = "device-taint-eviction-controller"
 REASON = "DeviceTaintManagerEviction"
 BETWEEN_UPDATES = timedelta(seconds=10)
 """The shortest time between two updates of a rule's status."""
+BOUNDS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 120, 180, 240)
+"""Of the histogram of delays, in seconds."""
 PENDING: Memory[str] = Memory()
 """Uids of pods that are to go, by their keys."""
 EVICTED: Memory[int] = Memory()
@@ -75,11 +77,27 @@ async def _sync_pod(ctx: Context, key: Key) -> Outcome:
     if left > timedelta(0):
         return RetryAfter(left)
     if await _evict(ctx, pod):
+        _count(ctx, (ctx.clock.now() - eviction.when).total_seconds())
         for cause in eviction.causes:
             if cause.rule:
                 EVICTED.of(ctx)[cause.rule] = EVICTED.of(ctx).get(cause.rule, 0) + 1
     pending.pop(key, None)
     return DONE
+
+
+def _count(ctx: Context, seconds: float) -> None:
+    """One more pod evicted, so long after it was due."""
+    subsystem = "device_taint_eviction_controller"
+    ctx.metrics.counter(
+        f"{subsystem}_pod_deletions_total",
+        "Total number of Pods deleted by DeviceTaintEvictionController since its start.",
+    ).inc()
+    ctx.metrics.histogram(
+        f"{subsystem}_pod_deletion_duration_seconds",
+        "Latency, in seconds, between the time when a device taint effect has been activated and a Pod's deletion via "
+        "DeviceTaintEvictionController.",
+        BOUNDS,
+    ).observe(seconds)
 
 
 def _tell(ctx: Context, pod: Object, message: str) -> None:

@@ -13,6 +13,7 @@ from umiak.api.core.pod import KIND as POD
 from umiak.api.storage.storageclass import KIND as STORAGE_CLASS
 from umiak.controllers import _volumes as rules
 from umiak.controllers._pods import is_terminal, node_name
+from umiak.controllers._volume_counts import MEASURES
 from umiak.controllers._volumes import phase, spec
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
@@ -57,7 +58,7 @@ async def _sync_unbound(ctx: Context, claim: Object) -> Outcome:
         return DONE
     default = None if rules.has_class(claim) else rules.default_class(classes.values())
     if default is not None:
-        await ctx.client.update(CLAIM, {**claim, "spec": {**spec(claim), "storageClassName": meta.name(default)}})
+        await _give_class(ctx, claim, meta.name(default))
         return DONE
     if waits and rules.SELECTED_NODE not in meta.annotations(claim):
         ctx.events.event(claim, "Normal", *_waiting(ctx, claim))
@@ -68,6 +69,17 @@ async def _sync_unbound(ctx: Context, claim: Object) -> Outcome:
         ctx.events.event(claim, "Normal", "FailedBinding", NOTHING_SET)
     await set_claim_phase(ctx, claim, "Pending", None)
     return LOOK_AGAIN
+
+
+async def _give_class(ctx: Context, claim: Object, name: str) -> None:
+    """A claim from before there was a default class gets it (KEP-3333)."""
+    assignments = "retroactive StorageClass assignments to persistent volume claim"
+    try:
+        await ctx.client.update(CLAIM, {**claim, "spec": {**spec(claim), "storageClassName": name}})
+    except StatusError:
+        ctx.metrics.counter("retroactive_storageclass_errors_total", f"Total number of failed {assignments}").inc()
+        raise
+    ctx.metrics.counter("retroactive_storageclass_total", f"Total number of {assignments}").inc()
 
 
 def _waiting(ctx: Context, claim: Object) -> tuple[str, str]:
@@ -325,4 +337,5 @@ CONTROLLER = Controller(
     reads=(POD,),
     workers=10,
     component="persistentvolume-controller",
+    measures=MEASURES,
 )

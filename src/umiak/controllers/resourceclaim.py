@@ -2,7 +2,8 @@
 uses any more; claims that were made for such a pod are deleted.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from umiak.api.core.pod import KIND as POD
 from umiak.api.resource.resourceclaim import KIND as CLAIM
@@ -13,7 +14,7 @@ from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
-from umiak.reconcile.contract import DONE, Also, Cache, Context, Controller, Outcome
+from umiak.reconcile.contract import DONE, Also, Cache, Context, Controller, Measure, Outcome
 
 
 def released(claim: Object, remaining: list[Object]) -> Object:
@@ -94,6 +95,25 @@ def exists(old: Object | None, new: Object | None) -> bool:
     return new is not None
 
 
+def counted(cache: Cache) -> Mapping[tuple[str, ...], float]:
+    """Claims by whether they are allocated, have admin access, and who made them."""
+
+    def labels(claim: Object) -> tuple[str, ...]:
+        allocated = "true" if (claim.get("status") or {}).get("allocation") is not None else "false"
+        return allocated, rules.admin_access(claim), rules.source(claim)
+
+    return Counter(map(labels, cache.list(CLAIM)))
+
+
+CLAIMS = Measure(
+    "dynamic_resource_allocation_resource_claims",
+    "Number of ResourceClaims, categorized by allocation status, admin access, and source. Source can be "
+    "'resource_claim_template' (created from a template), 'extended_resource' (extended resources), or empty "
+    "(manually created by a user).",
+    ("allocated", "admin_access", "source"),
+    counted,
+)
+
 CONTROLLER = Controller(
     name="resourceclaim-controller",
     component="resource_claim",
@@ -102,4 +122,5 @@ CONTROLLER = Controller(
     should_wake=exists,
     also=(Also(POD, claims_of, is_over),),
     workers=10,
+    measures=(CLAIMS,),
 )

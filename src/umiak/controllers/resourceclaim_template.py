@@ -58,10 +58,24 @@ async def _make(ctx: Context, pod: Object, entry: Object) -> str:
     if template is None:
         missing = f'resourceclaimtemplate.resource.k8s.io "{template_name}" not found'
         raise StatusError(404, "NotFound", f'resource claim template "{template_name}": {missing}')
+    return meta.name(await _create(ctx, rules.claim_from(template, pod, entry)))
+
+
+async def _create(ctx: Context, wanted: Object) -> Object:
+    created = ctx.metrics.counters(
+        "dynamic_resource_allocation_resourceclaim_creates_total",
+        "Number of ResourceClaims creation requests, categorized by creation status, admin access, and owning API "
+        "group and kind (either Pod or scheduling.k8s.io/PodGroup)",
+        *("status", "admin_access", "owner_api_group", "owner_api_kind"),
+    )
+    about = (rules.admin_access(wanted), "", "Pod")
     try:
-        return meta.name(await ctx.client.create(CLAIM, rules.claim_from(template, pod, entry)))
+        made = await ctx.client.create(CLAIM, wanted)
     except StatusError as error:
+        created.at("failure", *about).inc()
         raise StatusError(error.code, error.reason, f"create ResourceClaim : {error}") from error
+    created.at("success", *about).inc()
+    return made
 
 
 async def _exists(ctx: Context, pod: Object, found: rules.Named) -> bool:

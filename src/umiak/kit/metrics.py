@@ -113,6 +113,10 @@ class Family(Generic[M]):
         """Drops one set of label values, e.g. of an object that is gone."""
         self._series.pop(values, None)
 
+    def clear(self) -> None:
+        """Drops all: for those who count anew."""
+        self._series.clear()
+
     def lines(self) -> Iterator[str]:
         """The metric's text, nothing when it has no values yet."""
         if not self._series:

@@ -8,6 +8,7 @@ import msgspec
 from umiak.api.kind import Kind
 from umiak.client.contract import NO_CONDITIONS, Client, Preconditions
 from umiak.kit.clock import Clock, RealClock
+from umiak.kit.metrics import Registry
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
 from umiak.reconcile.cache import Tables
@@ -88,6 +89,7 @@ class Runtime(msgspec.Struct, frozen=True):
     clock: Clock
     random: random.Random
     options: Options
+    metrics: Registry
 
     def context(self, component: str) -> Context:
         """`component` is the source that its events name."""
@@ -98,6 +100,7 @@ class Runtime(msgspec.Struct, frozen=True):
             random=self.random,
             events=self.recorder.source(component),
             options=self.options,
+            metrics=self.metrics,
         )
 
 
@@ -119,4 +122,5 @@ def build(
         clock=clock,
         random=chance,
         options=options or Options(),
+        metrics=Registry(),
     )

@@ -5,7 +5,7 @@ never an event; it may be called for an object that is gone; the cache it reads 
 """
 
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ import msgspec
 from umiak.api.kind import Kind
 from umiak.client.contract import Client
 from umiak.kit.clock import Clock
+from umiak.kit.metrics import Registry
 from umiak.objects.meta import Key
 from umiak.objects.selectors import Selector
 from umiak.objects.types import Object
@@ -86,6 +87,8 @@ class Context(msgspec.Struct, frozen=True):
     options: "Options"
     memory: dict[Any, Any] = msgspec.field(default_factory=dict)
     """The controller's own, empty at each start: for what was first seen when, and the like."""
+    metrics: Registry = msgspec.field(default_factory=Registry)
+    """Of the whole process."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +136,15 @@ class Also(msgspec.Struct, frozen=True):
     """(old, new) of the changed object: whether the change matters; None means always. Both are shared: read only."""
 
 
+class Measure(msgspec.Struct, frozen=True):
+    """A gauge that is read off the cache when somebody asks: how many there are of what, by label values."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...]
+    count: Callable[[Cache], Mapping[tuple[str, ...], float]]
+
+
 class Controller(msgspec.Struct, frozen=True, kw_only=True):
     """One control loop over the objects of one kind."""
 
@@ -150,6 +162,7 @@ class Controller(msgspec.Struct, frozen=True, kw_only=True):
     """(old, new) of a main object: whether the change matters; None means always. Both are shared: read only."""
     component: str = ""
     """Whom its events name as their source; empty: the name with "-controller" at its end."""
+    measures: Sequence[Measure] = ()
 
 
 class Loop(msgspec.Struct, frozen=True, kw_only=True):

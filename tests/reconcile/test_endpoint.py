@@ -1,11 +1,11 @@
-"""What the scheduler tells of itself, and to whom."""
+"""What scheduler and controllers tell of themselves, and to whom."""
 
 import msgspec
 import pytest
 
 from umiak.client.reviews import Reviews
+from umiak.reconcile.endpoint import Endpoint, health
 from umiak.scheduler.configuration.reading import defaults
-from umiak.scheduler.endpoint import Endpoint, health
 from umiak.testing.clock import VirtualClock
 
 
@@ -24,7 +24,9 @@ class Judge:
 
 @pytest.fixture
 def endpoint() -> Endpoint:
-    return Endpoint(Reviews(Judge(), VirtualClock()), lambda: False, lambda: b"m 1\n", defaults())
+    return Endpoint(
+        Reviews(Judge(), VirtualClock()), {"sched-handler-sync": lambda: False}, lambda: b"m 1\n", defaults()
+    )
 
 
 @pytest.mark.parametrize(

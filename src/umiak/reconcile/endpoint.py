@@ -1,5 +1,5 @@
-"""What the scheduler tells over HTTPS: /healthz, /livez and /readyz to everybody, /metrics and /configz to those whom
-the API server allows it."""
+"""What scheduler and controllers tell over HTTPS: /healthz, /livez and /readyz to everybody, /metrics and /configz to
+those whom the API server allows it."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -40,18 +40,19 @@ def refusal(caller: Caller, path: str, verb: str) -> Reply:
 
 
 class Endpoint:
-    """`handle` serves one request. `described` is the configuration, complete."""
+    """`handle` serves one request. `ready` are the checks of /readyz; `described` is the configuration, complete, of a
+    part that has one.
+    """
 
     def __init__(
-        self, reviews: Reviews, ready: Callable[[], bool], metrics: Callable[[], bytes], described: Object
+        self, reviews: Reviews, ready: Checks, metrics: Callable[[], bytes], described: Object | None = None
     ) -> None:
         self._reviews = reviews
         alive: Checks = {"ping": lambda: True}
-        self._health = {"healthz": alive, "livez": alive, "readyz": {**alive, "sched-handler-sync": ready}}
-        self._told: dict[str, Callable[[], Reply]] = {
-            "/metrics": lambda: (200, CONTENT_TYPE, metrics()),
-            "/configz": lambda: (200, JSON, msgspec.json.encode({"componentconfig": described})),
-        }
+        self._health = {"healthz": alive, "livez": alive, "readyz": {**alive, **ready}}
+        self._told: dict[str, Callable[[], Reply]] = {"/metrics": lambda: (200, CONTENT_TYPE, metrics())}
+        if described is not None:
+            self._told["/configz"] = lambda: (200, JSON, msgspec.json.encode({"componentconfig": described}))
 
     async def handle(self, request: "HttpRequest", exchange: "Exchange") -> None:
         authorization = (request.headers.get("authorization") or [""])[0]
