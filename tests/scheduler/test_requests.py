@@ -3,7 +3,7 @@
 
 import pytest
 
-from umiak.scheduler.requests import counted, held, rated, requested
+from umiak.scheduler.requests import figures, held, requested
 
 MEGABYTES_200 = 200 * 1024 * 1024
 
@@ -100,10 +100,10 @@ def test_held_by_a_pod_that_is_resized_as_a_whole():
     ],
 )
 def test_counted_on_a_node(spec, want):
-    assert counted(spec, {}, held(spec, {})) == want
+    assert figures(spec, {}).counted == want
 
 
 def test_rated_for_a_node_by_its_containers_alone():
     """NewFit does not tell its scorer of pod-level requests."""
     spec = {"containers": [container("1")], "resources": {"requests": {"cpu": "4", "memory": "1Gi"}}}
-    assert rated(spec) == (1000, MEGABYTES_200)
+    assert figures(spec, {}).rated == (1000, MEGABYTES_200)

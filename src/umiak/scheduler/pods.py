@@ -7,8 +7,8 @@ import msgspec
 from umiak.objects import meta
 from umiak.objects.selectors import Selector, from_label_selector
 from umiak.objects.types import Object
-from umiak.scheduler import requests
 from umiak.scheduler.alike import shape
+from umiak.scheduler.requests import figures
 
 ANY_ADDRESS = "0.0.0.0"
 
@@ -221,9 +221,9 @@ def view(pod: Object) -> PodView:
     affinity = spec.get("affinity") or {}
     volumes = spec.get("volumes") or ()
     claims = _claims(pod, volumes)
-    held = requests.held(spec, status)
-    nonzero_cpu, nonzero_memory = requests.counted(spec, status, held)
-    rated_cpu, rated_memory = requests.rated(spec)
+    asked = figures(spec, status)
+    nonzero_cpu, nonzero_memory = asked.counted
+    rated_cpu, rated_memory = asked.rated
     return PodView(
         uid=meta.uid(pod),
         namespace=namespace,
@@ -237,7 +237,7 @@ def view(pod: Object) -> PodView:
         scheduler=spec.get("schedulerName") or "default-scheduler",
         being_deleted=meta.is_being_deleted(pod),
         preempted=meta.is_being_deleted(pod) and _makes_room(status),
-        requests=held,
+        requests=asked.held,
         nonzero_cpu=nonzero_cpu,
         nonzero_memory=nonzero_memory,
         rated_cpu=rated_cpu,
