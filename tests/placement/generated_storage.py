@@ -57,14 +57,14 @@ def volume(draw: Draw, number: int, nodes: int) -> Object:
 
 
 def draw_kind(draw: Draw) -> str:
-    return str(one(draw, "node", "zone", "label", "free", "free"))
+    return str(one(draw, "node", "zone", "label", "free", "free", "free", "free"))
 
 
 def claim(draw: Draw, number: int, namespace: str, bound: Object | None) -> Object:
     name = f"claim{number}"
     spec: Object = {
-        "accessModes": [one(draw, "ReadWriteOnce", *MODES)],
-        "resources": {"requests": {"storage": one(draw, "1Gi", "4Gi", "10Gi")}},
+        "accessModes": [one(draw, "ReadWriteOnce", "ReadWriteOnce", *MODES)],
+        "resources": {"requests": {"storage": one(draw, "1Gi", "1Gi", "4Gi", "10Gi")}},
         "volumeMode": "Filesystem",
         "storageClassName": one(draw, WAITS, WAITS, WAITS, STATIC, STATIC, STATIC, AT_ONCE, NARROW, "missing"),
     }
@@ -102,8 +102,8 @@ def csi_node(draw: Draw, node: str) -> Object:
 
 
 def csi_driver(draw: Draw) -> Object:
-    spec: Object = {"attachRequired": True, "storageCapacity": chance(draw, 5)}
-    if chance(draw, 3):
+    spec: Object = {"attachRequired": True, "storageCapacity": chance(draw, 7)}
+    if chance(draw, 2):
         spec["preventPodSchedulingIfMissing"] = True
     return {"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": DRIVER}, "spec": spec}
 
@@ -118,9 +118,9 @@ def capacity(draw: Draw, number: int, zone: str) -> Object:
         "metadata": about,
         "storageClassName": WAITS,
         "nodeTopology": topology,
-        "capacity": one(draw, "2Gi", "20Gi"),
+        "capacity": one(draw, "2Gi", "20Gi", "50Gi"),
     }
-    if chance(draw, 3):
+    if chance(draw, 2):
         found["maximumVolumeSize"] = one(draw, "1Gi", "5Gi")
     return found
 
@@ -143,7 +143,7 @@ def everything(draw: Draw, nodes: int) -> tuple[list[Object], list[Object]]:
         claims.append(claim(draw, number, one(draw, "default", "default", "red"), bound))
     drivers = [csi_driver(draw)] if chance(draw, 7) else []
     machines = [csi_node(draw, f"n{n}") for n in range(nodes) if chance(draw, 8)]
-    rooms = [capacity(draw, number, zone) for number, zone in enumerate("abc") if chance(draw, 6)]
+    rooms = [capacity(draw, number, zone) for number, zone in enumerate("abc") if chance(draw, 9)]
     attached = [
         attachment(draw, n, f"n{one(draw, *range(nodes))}", one(draw, *volumes)["metadata"]["name"])
         for n in range(one(draw, 0, 0, 1))
@@ -172,14 +172,15 @@ def use(draw: Draw, pod: Object, claims: list[Object]) -> list[Object]:
 
 
 def ephemeral(draw: Draw, pod: Object) -> list[Object]:
-    """The claim of a pod's ephemeral volume; sometimes missing, or somebody else's."""
+    """The claim of a pod's ephemeral volume; sometimes missing, or somebody else's. A pod on a node has its own: what
+    it would mean for others if not is an error to the reference, which gives up."""
     if chance(draw, 2):
         return []
-    about = pod["metadata"]
+    about, runs = pod["metadata"], "nodeName" in pod["spec"]
     found = claim(draw, 0, about["namespace"], None)
     name = f"{about['name']}-scratch"
     found["metadata"] |= {"name": name, "uid": f"{about['namespace']}-{name}"}
-    if chance(draw, 9):
+    if runs or chance(draw, 9):
         owner = {"apiVersion": "v1", "kind": "Pod", "name": about["name"], "uid": about["uid"], "controller": True}
         found["metadata"]["ownerReferences"] = [owner]
     return [found]
