@@ -17,7 +17,7 @@ from umiak.client.contract import (
     Transport,
     WatchEvent,
 )
-from umiak.client.http import error_of
+from umiak.client.refusals import error_of
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.types import Object

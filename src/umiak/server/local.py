@@ -99,7 +99,7 @@ class LocalTransport:
         exchange = await self._exchange(method, target, headers, body)
         response = await exchange.response
         if response.status >= 300:
-            from umiak.client.http import error_of  # not every refusal is a Status
+            from umiak.client.refusals import error_of  # not every refusal is a Status
 
             raise error_of(response, method, target)
         if exchange.stream is None:
