@@ -1,13 +1,20 @@
-"""What umiak leaves on a machine and what its import brings along: no foreign file, and nothing."""
+"""What umiak leaves on a machine (no foreign file), and what its import and its starts load."""
 
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 IMPORT = "import sys; had = set(sys.modules); import umiak; print(*sorted(set(sys.modules) - had))"
+ANSWERED = """
+import sys
+from umiak.testing import Cluster
+with Cluster() as cluster:
+    print(*sys.modules)
+"""
 CLUSTER = """
 from umiak.testing import Cluster
 with Cluster() as cluster:
@@ -15,6 +22,17 @@ with Cluster() as cluster:
     cluster.client.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})
 """
 SERVER = ["-m", "umiak.cli.main", "server", "--port=0"]
+LOADED_LATER = {
+    "yaml": "12 ms",
+    "importlib.resources": "4 ms",
+    "joserfc": "67 ms",
+    "google.protobuf": "only who asks in protobuf needs it",
+    "umiak.kit.http.client": "3 ms; only who speaks to others needs it",
+    "umiak.api.core.pod": "7 ms with what it brings; not before somebody asks for pods",
+    "umiak.server.openapi.routes": "9 ms; loaded with the first question",
+    "umiak.controllers": "of a test's cluster after the first answer",
+}
+"""What a start has to do without, and what it would cost."""
 
 
 @pytest.fixture
@@ -58,3 +76,30 @@ def test_a_server_writes_into_its_folder_alone(world: dict[str, Path], tmp_path:
     assert process.returncode == 0
     assert files(world) == []
     assert (tmp_path / "data" / "store.db").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_a_cluster_answers_without_what_comes_later() -> None:
+    done = subprocess.run([sys.executable, "-c", ANSWERED], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) & LOADED_LATER.keys() == set()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_a_second_start_of_a_server_does_without_it(tmp_path: Path) -> None:
+    for _ in range(2):
+        loaded = started(tmp_path / "data")
+    assert loaded & (LOADED_LATER.keys() | {"cryptography"}) == set()
+
+
+def started(data: Path) -> set[str]:
+    """The modules that a server loads until it is ready, and while it ends."""
+    command = [sys.executable, "-X", "importtime", *SERVER, f"--data-dir={data}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        with ThreadPoolExecutor(1) as aside:
+            told = aside.submit(process.stderr.read)  # else the pipe fills
+            assert "is ready" in process.stdout.readline()
+            process.terminate()
+            return {line.rpartition("|")[2].strip() for line in told.result().splitlines()}
