@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from umiak.objects.go_text import whole
+
 YEARS_AHEAD = 5
 """How far to look for a time before saying that there is none, as for 30 February."""
 
@@ -196,9 +198,9 @@ def _number(text: str, names: Mapping[str, int]) -> int:
         return names[text.lower()]
     if not re.fullmatch(r"[+-]?[0-9]+", text):
         raise InvalidSchedule(f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": invalid syntax')
-    if int(text) < 0:
-        raise InvalidSchedule(f"negative number ({int(text)}) not allowed: {text}")
-    return int(text)
+    if whole(text) < 0:
+        raise InvalidSchedule(f"negative number ({whole(text)}) not allowed: {text}")
+    return whole(text)
 
 
 def _parse_distance(text: str) -> timedelta:

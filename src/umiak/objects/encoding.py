@@ -63,6 +63,8 @@ def _leniently(data: bytes) -> Any:
         value = json.loads(data.decode("utf-8", "replace"), object_pairs_hook=_object)
     except RecursionError:
         raise Unreadable("exceeded max depth") from None
+    except ValueError:  # as it is JSON, there is but one thing that Python does not read: numbers of many digits
+        raise Unreadable("json: cannot unmarshal number into Go value of type float64") from None
     return _without_surrogates(value)
 
 

@@ -16,6 +16,14 @@ _NAMED = {
 }
 
 
+def whole(text: str) -> int:
+    """Decimal digits, perhaps with a sign, as a number. Python refuses to read thousands of them: so many stand for
+    10**40, which is beyond every limit there is."""
+    if len(text) <= 40:
+        return int(text)
+    return int(text[:1] + "1" + "0" * 40) if text[0] in "+-" else 10**40 if text.strip("0") else 0
+
+
 def quoted(text: str) -> str:
     """strconv.Quote: everything that cannot be printed is escaped."""
     return '"' + "".join(map(_escaped, text)) + '"'

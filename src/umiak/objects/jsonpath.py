@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from umiak.objects.go_text import plain
+from umiak.objects.go_text import plain, whole
 
 Step = Callable[[list[Any]], list[Any]]
 _NAME = re.compile(r"(?:\\.|[^.\[\]\s'\"\\,()|&*])+")
@@ -140,8 +140,8 @@ def _part(text: str) -> Step:
     if not match or not text:
         raise InvalidPath(f"invalid array index {text}")
     if ":" not in text:
-        return _index(int(match[1]))
-    numbers = [int(n) if n else None for n in match.groups()]
+        return _index(whole(match[1]))
+    numbers = [whole(n) if n else None for n in match.groups()]
     return _slice(slice(*numbers))
 
 
@@ -231,7 +231,7 @@ def _operands(text: str) -> list[str]:
 def _operand(text: str) -> Callable[[Any], list[Any]]:
     literal: Any = _unquoted(text)
     if literal is None and _NUMBER.fullmatch(text):
-        literal = float(text) if "." in text else int(text)
+        literal = float(text) if "." in text else whole(text)
     elif literal is None and text in ("true", "false"):
         literal = text == "true"
     if literal is not None:

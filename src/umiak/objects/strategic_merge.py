@@ -303,7 +303,7 @@ def _unique(items: list[Any]) -> list[Any]:
 
 def _special_elements(original: list[Any], patch: list[Any], key: str) -> tuple[list[Any], list[Any]]:
     """Carries out the elements of the patch that are directives; returns both lists without them."""
-    plain, replaces = [], False
+    plain, replaces, gone = [], False, set()
     for item in patch:
         directive = item.get(DIRECTIVE)
         if DIRECTIVE not in item:
@@ -311,18 +311,16 @@ def _special_elements(original: list[Any], patch: list[Any], key: str) -> tuple[
         elif directive == "delete":
             if key not in item:
                 raise _no_merge_key(item, key)
-            original = [other for other in original if not _has(other, key, item[key])]
+            gone.add(_token(item[key]))
         elif directive == "replace":
             replaces = True
         elif directive == "merge":
             raise PatchError("merging lists cannot yet be specified in the patch")
         else:
             raise _unknown_directive(directive, item)
-    return (plain, []) if replaces else (original, plain)
-
-
-def _has(item: Object, key: str, value: Any) -> bool:
-    return key in item and _same(item[key], value)
+    if replaces:
+        return plain, []
+    return [item for item in original if key not in item or _token(item[key]) not in gone] if gone else original, plain
 
 
 def _merge_maps(original: list[Any], patch: list[Any], items: Node, key: str) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from umiak.objects import go_text
+from umiak.objects.go_text import whole
 from umiak.objects.yaml_reader import is_timestamp, resolve
 
 _BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?", re.ASCII)
@@ -65,5 +66,5 @@ def _natural(key: str) -> list[tuple[int, int, str]]:
     """go-yaml's order of keys: numbers inside by value, letters after other characters."""
     parts = []
     for number, char in re.findall(r"([0-9]+)|(.)", key, re.DOTALL):
-        parts.append((1, int(number), "") if number else (2 if char.isalpha() else 0, 0, char))
+        parts.append((1, whole(number), "") if number else (2 if char.isalpha() else 0, 0, char))
     return parts

@@ -11,6 +11,7 @@ from umiak.objects.types import Object
 from umiak.server.contract import Admission, Admitted, Phase, Request, Surroundings, User
 from umiak.server.negotiation import Media
 from umiak.server.route import Route
+from umiak.server.warning import MOST as MOST_WARNINGS
 
 if TYPE_CHECKING:
     from umiak.kit.http.exchange import Pieces
@@ -81,8 +82,10 @@ class Call(msgspec.Struct):
         return self.route.name
 
     def warn(self, texts: Iterable[str]) -> None:
-        """Adds what was not said yet."""
+        """Adds what was not said yet, as long as somebody would read it."""
         for text in texts:
+            if len(self.warnings) >= MOST_WARNINGS:
+                return
             if text and text not in self.warnings:
                 self.warnings.append(text)
 

@@ -9,6 +9,7 @@ import msgspec
 
 from umiak.api.kind import Kind
 from umiak.objects.errors import MODIFIED, StatusError, conflict, invalid, invalid_value, not_found
+from umiak.objects.go_text import whole
 from umiak.objects.types import Object
 from umiak.server import metadata, stored
 from umiak.server.answer import unknown_failure
@@ -113,12 +114,15 @@ def _check_version(call: Call, kind: Kind, sent: Object, current: int) -> None:
     text = about.get("resourceVersion") or "0"
     if not (text.isascii() and text.isdigit()):
         raise unknown_failure(unsigned_fault(text))
-    if int(text) == 0:
+    version = whole(text)
+    if version >= 2**64:
+        raise unknown_failure(unsigned_fault(text, "value out of range"))
+    if version == 0:
         if not kind.updates_unconditionally:
             fault = invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
             raise invalid(kind.group, kind.plural, call.name, [fault])
         about["resourceVersion"] = str(current)
-    elif int(text) != current:
+    elif version != current:
         raise conflict(kind.group, kind.plural, call.name, MODIFIED)
 
 

@@ -120,10 +120,11 @@ def ensure_namespace(about: Object, namespace: str) -> None:
 def without_duplicate_owners(about: Object, after_admission: bool) -> list[str]:
     """Drops repeated owner references; returns the warning, if any."""
     owners = about.get("ownerReferences") or []
-    unique = [o for i, o in enumerate(owners) if o not in owners[:i]]
+    unique = list({msgspec.json.encode(o, order="sorted"): o for o in reversed(owners)}.values())[::-1]
     if len(unique) == len(owners):
         return []
-    repeated = ", ".join(o.get("uid", "") for i, o in enumerate(owners) if o in owners[:i])
+    kept = set(map(id, unique))
+    repeated = ", ".join(o.get("uid", "") for o in owners if id(o) not in kept)
     about["ownerReferences"] = unique
     return [DUPLICATE_OWNERS.format(" after mutating admission happens" if after_admission else "", repeated)]
 

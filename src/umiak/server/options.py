@@ -20,6 +20,7 @@ from umiak.objects.errors import (
     required,
     too_long,
 )
+from umiak.objects.go_text import whole
 from umiak.objects.types import Object
 from umiak.server.contract import Request
 from umiak.server.negotiation import META_GROUP
@@ -55,7 +56,7 @@ def number(text: str) -> int:
     digits = text[1:] if text[:1] in ("-", "+") else text
     if not (digits.isascii() and digits.isdigit()):
         raise bad_request(f"strconv.ParseInt: parsing {msgspec.json.encode(text).decode()}: invalid syntax")
-    value = int(text)
+    value = whole(text)
     if not -(2**63) <= value < 2**63:
         raise bad_request(f"strconv.ParseInt: parsing {msgspec.json.encode(text).decode()}: value out of range")
     return value
@@ -268,17 +269,20 @@ def version_number(text: str) -> int:
         return 0
     if not (text.isascii() and text.isdigit()):
         raise bad_request(f"invalid resource version: {version_fault(text)}")
-    return int(text)
+    number = whole(text)
+    if number >= 2**64:
+        raise bad_request(f"invalid resource version: {version_fault(text, 'value out of range')}")
+    return number
 
 
-def version_fault(text: str) -> str:
+def version_fault(text: str, why: str = "invalid syntax") -> str:
     shown = msgspec.json.encode(text).decode()
-    return f"resourceVersion: Invalid value: {shown}: {unsigned_fault(text)}"
+    return f"resourceVersion: Invalid value: {shown}: {unsigned_fault(text, why)}"
 
 
-def unsigned_fault(text: str) -> str:
-    """Go's words for what is no unsigned number."""
-    return f"strconv.ParseUint: parsing {msgspec.json.encode(text).decode()}: invalid syntax"
+def unsigned_fault(text: str, why: str = "invalid syntax") -> str:
+    """Go's words for what is no unsigned number of 64 bits."""
+    return f"strconv.ParseUint: parsing {msgspec.json.encode(text).decode()}: {why}"
 
 
 def too_large(wanted: int, current: int) -> StatusError:

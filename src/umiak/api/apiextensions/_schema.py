@@ -28,6 +28,8 @@ class Around(msgspec.Struct, frozen=True):
 
 
 ANYWHERE = Around()
+MOST_KEYS = 256
+"""Map keys of a list that are looked at: each fault shows all of them."""
 
 
 def faults(schema: Object, path: str, around: Around = ANYWHERE, is_root: bool = True) -> list[FieldError]:
@@ -152,7 +154,7 @@ def _map_items(schema: Object, keys: list[str], items: Any, path: str) -> Iterat
         text = f"must be object if parent array's {LIST_TYPE} is map"
         yield invalid_value(f"{path}.items.type", kind, text)
         return
-    for index, key in enumerate(keys):
+    for index, key in enumerate(keys[:MOST_KEYS]):
         found = (items.get("properties") or {}).get(key)
         if found is None:
             yield invalid_value(f"{path}.{LIST_KEYS}", keys, "entries must all be names of item properties")

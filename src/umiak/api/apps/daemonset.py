@@ -19,6 +19,7 @@ from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.common.workloads import NO_MATCH, counters, not_decremented, runs_for_ever, shown_labels, template_labels
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, invalid_value, not_supported, required
+from umiak.objects.go_text import whole
 from umiak.objects.types import Object
 
 GENERATION = "deprecated.daemonset.template.generation"
@@ -58,7 +59,7 @@ def prepare_update(new: Object, old: Object) -> None:
     keep_status(new, old)
     before = ((old.get("metadata") or {}).get("annotations") or {}).get(GENERATION) or "0"
     changed = new["spec"].get("template") != old["spec"].get("template")
-    _set_generation(new, (int(before) if before.isdigit() else 0) + changed)
+    _set_generation(new, (whole(before) if before.isascii() and before.isdigit() else 0) + changed)
 
 
 def validate(obj: Object) -> list[FieldError]:

@@ -6,7 +6,7 @@ Source: apimachinery's `pkg/util/validation/ip.go`.
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from umiak.objects.go_text import quoted
+from umiak.objects.go_text import quoted, whole
 from umiak.objects.types import Object
 
 Address = IPv4Address | IPv6Address
@@ -28,7 +28,7 @@ def range_warnings(path: str, value: str) -> list[str]:
     """Of a CIDR that is valid by the old, lenient rules."""
     host, _, size = value.partition("/")
     address = _lenient(host)
-    if address is None or not size.isdigit() or int(size) > address.max_prefixlen:
+    if address is None or not (size.isascii() and size.isdigit()) or whole(size) > address.max_prefixlen:
         return []
     network = ip_network((address, int(size)), strict=False)
     found = []

@@ -11,6 +11,7 @@ from typing import Any
 from umiak.api.common.metadata import IMMUTABLE, label_key, label_value, validate_labels
 from umiak.objects import names
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value, not_supported, required
+from umiak.objects.go_text import whole
 from umiak.objects.types import Object
 
 Errors = list[FieldError]
@@ -172,14 +173,14 @@ def number_or_percent(value: int | str, path: str, errors: Errors) -> None:
 
 def at_most_everything(value: int | str, path: str, errors: Errors) -> None:
     """No more than 100%."""
-    if isinstance(value, str) and _percent(value) and int(value[:-1]) > 100:
+    if isinstance(value, str) and _percent(value) and whole(value[:-1]) > 100:
         errors.append(invalid_value(path, value, "must not be greater than 100%"))
 
 
 def amount_of(value: int | str | None) -> int:
     """The number of a number or percentage."""
     if isinstance(value, str):
-        return int(value[:-1]) if _percent(value) else 0
+        return whole(value[:-1]) if _percent(value) else 0
     return value or 0
 
 

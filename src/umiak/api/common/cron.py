@@ -2,6 +2,8 @@
 
 import re
 
+from umiak.objects.go_text import whole
+
 _DESCRIPTORS = frozenset({"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"})
 _MONTHS = {
     n: i + 1 for i, n in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"])
@@ -62,9 +64,9 @@ def _number(text: str, words: dict[str, int]) -> int:
         return words[text.lower()]
     if not re.fullmatch(r"[+-]?\d+", text, re.ASCII):
         raise BadSchedule(f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": invalid syntax')
-    if int(text) < 0:
-        raise BadSchedule(f"negative number ({int(text)}) not allowed: {text}")
-    return int(text)
+    if whole(text) < 0:
+        raise BadSchedule(f"negative number ({whole(text)}) not allowed: {text}")
+    return whole(text)
 
 
 def _range(text: str, low: int, high: int, words: dict[str, int]) -> None:

@@ -15,6 +15,7 @@ from umiak.objects.errors import (
     too_long,
     too_many,
 )
+from umiak.objects.go_text import whole
 from umiak.objects.types import Object
 
 MANY = 100_000
@@ -219,7 +220,7 @@ def _interval(text: str, completions: int) -> tuple[int, int]:
     for part in limits:
         if not re.fullmatch(r"[+-]?\d+", part, re.ASCII):
             raise ValueError(f'cannot convert string to integer for index: "{part}"')
-        number = int(part)
+        number = whole(part)
         if number >= completions:
             raise ValueError(f'too large index: "{part}"')
         numbers.append(number)

@@ -12,7 +12,7 @@ from umiak.api.common.pod_volumes import volumes
 from umiak.api.common.resource_requirements import requirements
 from umiak.objects import names
 from umiak.objects.errors import duplicate, field_forbidden, field_not_found, invalid_value, required, too_long
-from umiak.objects.go_text import quoted
+from umiak.objects.go_text import quoted, whole
 from umiak.objects.quantity import parse
 from umiak.objects.types import Object
 
@@ -326,7 +326,7 @@ def pod_annotations(annotations: dict[str, str] | None, spec: Object, path: str,
         text = "must set spec.nodeName if mirror pod annotation is set"
         errors.append(invalid_value(f"{path}[{MIRROR}]", annotations[MIRROR], text))
     cost = annotations.get(DELETION_COST)
-    if cost is not None and not (re.fullmatch(r"0|-?[1-9]\d*", cost, re.ASCII) and -(2**31) <= int(cost) < 2**31):
+    if cost is not None and not (re.fullmatch(r"0|-?[1-9]\d*", cost, re.ASCII) and -(2**31) <= whole(cost) < 2**31):
         errors.append(invalid_value(f"{path}[{DELETION_COST}]", cost, "must be a 32bit integer"))
     for key in sorted(annotations):
         if key == POD_SECCOMP or key.startswith(SECCOMP):

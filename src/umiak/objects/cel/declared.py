@@ -17,6 +17,7 @@ from umiak.objects.cel.errors import EvaluationError
 from umiak.objects.cel.parser import RESERVED
 from umiak.objects.cel.types import Type
 from umiak.objects.cel.values import Duration, MapList, SetList, Timestamp
+from umiak.objects.go_text import whole
 from umiak.objects.types import Object
 
 REQUEST = 3 * 1024 * 1024
@@ -135,7 +136,7 @@ def _loose_duration(text: str) -> int | None:
         name = unit.lower()
         short = next((LONG_UNITS[long] for long in LONG_UNITS if name.startswith(long)), name)
         factor = LOOSE_UNITS.get(short) or DAYS.get(name[:1], 0) * 86_400 * 10**9
-        total, seen = total + int(amount) * factor, seen or bool(factor)
+        total, seen = total + whole(amount) * factor, seen or bool(factor)
     return total if seen else None
 
 

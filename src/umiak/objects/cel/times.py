@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from umiak.objects.cel.errors import EvaluationError
 from umiak.objects.cel.values import Duration, Timestamp, type_name
+from umiak.objects.go_text import whole
 
 SECOND = 1_000_000_000
 LONGEST = 2**63
@@ -31,7 +32,7 @@ def parse_duration(text: str) -> int | None:
             return None
         unit = UNITS[match[3]]
         fraction = (match[2] or "")[:18]
-        total += int(match[1] or "0") * unit + (int(fraction) * unit // 10 ** len(fraction) if fraction else 0)
+        total += whole(match[1] or "0") * unit + (int(fraction) * unit // 10 ** len(fraction) if fraction else 0)
         at = match.end()
     if not body or total > LONGEST or (total == LONGEST and sign > 0):
         return None

@@ -1,6 +1,7 @@
 """`pods/portforward`: connections to ports of a pod, in SPDY streams, perhaps tunnelled through a WebSocket."""
 
 from umiak.objects.errors import StatusError, bad_request
+from umiak.objects.go_text import whole
 from umiak.server import kubelet, streams, upstream
 from umiak.server.call import Call
 from umiak.server.connecting import admit, may_create
@@ -13,7 +14,7 @@ PROTOCOL = "portforward.k8s.io"
 
 async def connect(call: Call) -> None:
     await may_create(call)
-    await admit(call, "PodPortForwardOptions", {"ports": [int(p) for p in _ports(call)]})
+    await admit(call, "PodPortForwardOptions", {"ports": [whole(p) for p in _ports(call)]})
     pod = await kubelet.pod_of(call)
     place = await kubelet.place_of_pod(call, pod)
     ports = ",".join(_ports(call))
@@ -31,7 +32,7 @@ def _ports(call: Call) -> list[str]:
     """Raises 400."""
     found = [port for value in call.request.query.get("ports") or () for port in value.split(",")]
     for port in found:
-        if not (port.isascii() and port.isdigit() and int(port) < 65536):
+        if not (port.isascii() and port.isdigit() and whole(port) < 65536):
             raise bad_request(f'cannot convert to []int32: strconv.ParseUint: parsing "{port}": invalid syntax')
     return found
 

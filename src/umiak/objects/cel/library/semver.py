@@ -7,7 +7,7 @@ from umiak.objects.cel.declarations import library
 from umiak.objects.cel.errors import EvaluationError
 from umiak.objects.cel.library.standard import text_cost
 from umiak.objects.cel.values import Function, Opaque
-from umiak.objects.go_text import quoted
+from umiak.objects.go_text import quoted, whole
 
 OVERLOADS = """
 string_to_semver: semver(string) -> kubernetes.Semver
@@ -37,7 +37,7 @@ class Semver(Opaque):
 
     def _order(self) -> tuple[Any, ...]:
         """A version comes after its own preliminaries; numbers come before words."""
-        parts = [(0, int(part), "") if set(part) <= DIGITS else (1, 0, part) for part in self.pre]
+        parts = [(0, whole(part), "") if set(part) <= DIGITS else (1, 0, part) for part in self.pre]
         return (self.numbers, not self.pre, parts)
 
     def __eq__(self, other: object) -> bool:
@@ -62,7 +62,7 @@ def _number(text: str, name: str) -> int:
         raise _Invalid(f"Invalid character(s) found in {name} number {quoted(text)}")
     if len(text) > 1 and text[0] == "0":
         raise _Invalid(f"{name.capitalize()} number must not contain leading zeroes {quoted(text)}")
-    if int(text) >= 2**64:
+    if whole(text) >= 2**64:
         raise _Invalid(f"strconv.ParseUint: parsing {quoted(text)}: value out of range")
     return int(text)
 

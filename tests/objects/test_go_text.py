@@ -1,0 +1,21 @@
+"""Numbers that clients make up."""
+
+import pytest
+
+from umiak.objects.go_text import whole
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0", 0),
+        ("-7", -7),
+        ("+8", 8),
+        ("9" * 40, int("9" * 40)),
+        pytest.param("9" * 5000, 10**40, id="more than Python reads"),
+        pytest.param("-" + "9" * 5000, -(10**40), id="less than Python reads"),
+        pytest.param("0" * 5000, 0, id="nothing but zeros"),
+    ],
+)
+def test_whole(text, number):
+    assert whole(text) == number
