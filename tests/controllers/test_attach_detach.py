@@ -125,6 +125,16 @@ async def test_shared_volumes_go_to_both(cluster: Workbench) -> None:
     assert await cluster.names(ATTACHMENT) == sorted([TO_ONE, TO_TWO])
 
 
+async def test_volumes_written_into_pods_are_told_apart(cluster: Workbench) -> None:
+    for name, disk, node in (("a", "c-1", "one"), ("b", "c-2", "two"), ("c", "c-1", "two")):
+        volumes = [{"name": "v", "cinder": {"volumeID": disk}}]
+        spec = {"nodeName": node, "containers": [{"name": "c", "image": "c"}], "volumes": volumes}
+        await cluster.create(POD, {"metadata": {"name": name, "namespace": "default"}, "spec": spec})
+    made = {a["spec"]["nodeName"]: a["spec"]["source"] for a in await cluster.list(ATTACHMENT)}
+    handles = {node: source["inlineVolumeSpec"]["csi"]["volumeHandle"] for node, source in made.items()}
+    assert handles == {"one": "c-1", "two": "c-2"}
+
+
 async def test_failures_are_told_less_and_less_often(cluster: Workbench) -> None:
     await volume(cluster)
     await pod(cluster, "web", "one")

@@ -20,6 +20,8 @@ ATTACH_TIME = 120.0
 TIMEOUT, OUT_OF_SERVICE = "timeout", "out-of-service"
 LOOK_AGAIN = 15.0
 """Seconds until a volume that another node has is looked at again, should its release go unnoticed."""
+TICK = 0.001
+"""Seconds too short to wait for: what is left of a wait after its end is noise of the clock's numbers."""
 BEING_DELETED = "volume attachment is being deleted"
 EXCLUSIVE = (
     "Volume is already exclusively attached to one node, waiting on detach before it can be attached to another node"
@@ -183,7 +185,7 @@ def _attaching(made: Plan, now: float, wanted: Wanted, known: Known, attachment:
     if known.attaching_since is None:
         known.attaching_since = now
     left = known.attaching_since + ATTACH_TIME - now
-    if left > 0:
+    if left > TICK:
         made.look_again(left)
         return
     volume, known.attaching_since = wanted.volume, now

@@ -5,7 +5,8 @@ attached is told to the node in its status. `_attachments.plan` decides. Only no
 controller (an annotation) are looked after; those that are gone have their attachments cleared away.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 
@@ -49,6 +50,8 @@ LAST_USE: Memory[frozenset[str]] = Memory()
 """What each node said last of the volumes it uses, for when it is gone."""
 PODS = Places()
 """Pods with volumes that may need attaching: by the name of their node, and by the key of a claim."""
+ATTACHING: Memory[str] = Memory()
+"""The node to which a volume (its driver and handle) is being attached this very moment."""
 ATTACHMENTS = Places()
 """VolumeAttachments, by the name of their node, and by (attacher, persistent volume)."""
 
@@ -134,9 +137,17 @@ def elsewhere(cache: Cache, volume: Volume) -> list[Elsewhere]:
         nodes = [n for n in cache.list(NODE) if volume.name in state_of("", n, frozenset()).reported]
         return [Elsewhere(meta.name(n), True, _users(cache, meta.name(n), volume)) for n in nodes]
     place = (volume.driver, (volume.source or {}).get("persistentVolumeName"))
-    holders = [a for a in ATTACHMENTS.find(cache, place, lambda key: cache.get(ATTACHMENT, key)) if blocks(a)]
-    names = [(a["spec"]["nodeName"], is_attached(a) and not meta.is_being_deleted(a)) for a in holders]
-    return [Elsewhere(n, confirmed, _users(cache, n, volume)) for n, confirmed in names]
+    there = ATTACHMENTS.find(cache, place, lambda key: cache.get(ATTACHMENT, key))
+    holders = [a for a in there if _attaches(a, volume) and blocks(a)]
+    names = {a["spec"]["nodeName"]: is_attached(a) and not meta.is_being_deleted(a) for a in holders}
+    soon = ATTACHING.at(cache).get((volume.driver, volume.handle))
+    if soon is not None:
+        names.setdefault(soon, False)
+    return [Elsewhere(n, confirmed, _users(cache, n, volume)) for n, confirmed in names.items()]
+
+
+def _attaches(attachment: Object, volume: Volume) -> bool:
+    return meta.name(attachment) == volume.attachment(attachment["spec"]["nodeName"])
 
 
 def _users(cache: Cache, node: str, volume: Volume) -> tuple[Object, ...]:
@@ -170,12 +181,25 @@ async def reconcile(ctx: Context, key: Key) -> Outcome:
         now=ctx.clock.monotonic(),
     )
     made = plan(situation)
-    _tell(ctx, key.name, made)
-    fresh = await _report(ctx, node, state, made.report)
-    await every(
-        [*(_attach(ctx, v, key.name) for v in made.attach), *(_detach(ctx, d, fresh, key.name) for d in made.detach)]
-    )
+    with _claimed(ctx, made.attach, key.name):
+        _tell(ctx, key.name, made)
+        fresh = await _report(ctx, node, state, made.report)
+        await every(_detach(ctx, d, fresh, key.name) for d in made.detach)
+        await every(_attach(ctx, v, key.name) for v in made.attach)
     return DONE if made.later is None else RetryAfter(timedelta(seconds=made.later))
+
+
+@contextmanager
+def _claimed(ctx: Context, volumes: Iterable[Volume], node: str) -> Iterator[None]:
+    """Keeps other nodes off volumes that are about to be attached: nothing that they could see tells of it yet."""
+    attaching = ATTACHING.of(ctx)
+    names = [(volume.driver, volume.handle) for volume in volumes]
+    attaching.update(dict.fromkeys(names, node))
+    try:
+        yield
+    finally:
+        for name in names:
+            attaching.pop(name, None)
 
 
 def _remember(ctx: Context, state: NodeState, names: set[str]) -> None:
