@@ -133,11 +133,12 @@ def ours(command: str, *more: str) -> list[str]:
 
 
 def parts_of(side: str, config: Path) -> dict[str, list[str]]:
-    """The command lines of a side's scheduler and controllers. Limits of the reference's clients are out of the way."""
+    """The command lines of a side's scheduler and controllers. Neither gives address ranges to nodes; limits of the
+    reference's clients are out of the way."""
     if side == "umiak":
         return {
             "scheduler": ours("scheduler", f"--kubeconfig={config}"),
-            "controllers": ours("controllers", f"--kubeconfig={config}"),
+            "controllers": ours("controllers", f"--kubeconfig={config}", "--controllers=*,-node-ipam"),
         }
     common = [f"--kubeconfig={config}", "--leader-elect=false", "--secure-port=0"]
     common += ["--kube-api-qps=5000", "--kube-api-burst=5000"]
