@@ -131,6 +131,18 @@ def test_list_by_namespace_and_label():
     assert (tables.version(POD, Key("shop", "b")), tables.version(POD, Key("shop", "x"))) == (2, 0)
 
 
+def test_pods_of_a_node_are_found():
+    tables = Tables()
+    table = tables.ensure(POD)
+    table.saw(body("a", 1, spec={"nodeName": "n"}))
+    table.saw(body("b", 2, spec={}))
+    assert [p["metadata"]["name"] for p in tables.on_node(POD, "n")] == ["a"]
+    table.saw(body("b", 3, spec={"nodeName": "n"}))
+    table.saw_deleted(body("a", 4, spec={"nodeName": "n"}))
+    assert [p["metadata"]["name"] for p in tables.on_node(POD, "n")] == ["b"]
+    assert tables.on_node(POD, "other") == []
+
+
 def test_undeclared_kinds_are_a_fault():
     with pytest.raises(LookupError, match="is not cached"):
         Tables().list(POD)

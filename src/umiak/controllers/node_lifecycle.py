@@ -15,7 +15,7 @@ from umiak.api.core.node import KIND as NODE
 from umiak.api.core.pod import KIND as POD
 from umiak.client.contract import Unreachable
 from umiak.controllers._act import every
-from umiak.controllers._pods import condition, is_true, node_name
+from umiak.controllers._pods import condition, is_true
 from umiak.controllers._taints import NOT_READY, UNREACHABLE, has_taint, swap_taints
 from umiak.controllers._zones import EXCLUDED, Zones, zone_of
 from umiak.objects import meta
@@ -167,7 +167,7 @@ class Monitor:
 
     async def _unready_pods(self, name: str) -> bool:
         """Marks all pods of the node not ready; False when some could not be."""
-        pods = [p for p in self._ctx.cache.list(POD) if node_name(p) == name and is_true(p, "Ready")]
+        pods = [p for p in self._ctx.cache.on_node(POD, name) if is_true(p, "Ready")]
         return all(await every(self._unready(pod) for pod in pods))
 
     async def _unready(self, pod: Object) -> bool:

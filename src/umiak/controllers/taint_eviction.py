@@ -32,7 +32,7 @@ def no_execute(node: Object | None) -> list[Object]:
 
 
 def pods_of(node: Object, cache: Cache) -> Iterable[Key]:
-    return [meta.key(p) for p in cache.list(POD) if node_name(p) == meta.name(node)]
+    return [meta.key(p) for p in cache.on_node(POD, meta.name(node))]
 
 
 def taints_changed(old: Object | None, new: Object | None) -> bool:

@@ -178,6 +178,9 @@ class Table:
             for name, row in list(self._rows.get(where, {}).items()):
                 yield Key(where, name), row
 
+    def has_any(self, namespace: str) -> bool:
+        return namespace in self._rows
+
     def owned(self, owner_uid: str) -> list[Key]:
         return list(self._by_owner.get(owner_uid, ()))
 
@@ -271,6 +274,43 @@ class Table:
             listener(change)
 
 
+class _NodeSpec(msgspec.Struct):
+    nodeName: str = ""
+
+
+class _NodeHead(msgspec.Struct):
+    spec: _NodeSpec = msgspec.field(default_factory=_NodeSpec)
+
+
+_decode_node = msgspec.json.Decoder(_NodeHead).decode
+
+
+class Places:
+    """Which pods are on which node, from the first time that this is asked."""
+
+    def __init__(self, table: Table) -> None:
+        self._node: dict[Key, str] = {}
+        self._keys: dict[str, dict[Key, None]] = {}
+        table.listen(self._changed)
+
+    def keys(self, node: str) -> list[Key]:
+        return list(self._keys.get(node, ()))
+
+    def _changed(self, change: Change) -> None:
+        node = "" if change.new_row is None else _decode_node(change.new_row.body).spec.nodeName
+        known = self._node.get(change.key, "")
+        if node == known:
+            return
+        if known:
+            here = self._keys[known]
+            del here[change.key], self._node[change.key]
+            if not here:
+                del self._keys[known]
+        if node:
+            self._node[change.key] = node
+            self._keys.setdefault(node, {})[change.key] = None
+
+
 def identity(kind: Kind) -> tuple[str, str, str]:
     """Two `Kind` values of one resource, as discovery makes them anew, share a table."""
     return (kind.group, kind.version, kind.plural)
@@ -281,6 +321,7 @@ class Tables:
 
     def __init__(self) -> None:
         self._tables: dict[tuple[str, str, str], Table] = {}
+        self._places: dict[tuple[str, str, str], Places] = {}
 
     def table(self, kind: Kind) -> Table:
         """Raises LookupError for a kind that nobody declared: a fault of the controller."""
@@ -297,10 +338,18 @@ class Tables:
 
     def forget(self, kind: Kind) -> None:
         self._tables.pop(identity(kind), None)
+        self._places.pop(identity(kind), None)
 
     def get(self, kind: Kind, key: Key) -> Object | None:
         row = self.table(kind).row(key)
         return None if row is None else decode(kind, row)
+
+    def on_node(self, kind: Kind, node: str) -> list[Object]:
+        places = self._places.get(identity(kind))
+        if places is None:
+            places = self._places[identity(kind)] = Places(self.table(kind))
+        rows = (self.table(kind).row(key) for key in places.keys(node))
+        return [decode(kind, row) for row in rows if row is not None]
 
     def owned(self, kind: Kind, owner_uid: str, read: Read | None = None) -> list[Object]:
         table = self.table(kind)
@@ -334,5 +383,8 @@ class Tables:
     def list(
         self, kind: Kind, namespace: str = "", selector: Selector | None = None, *, not_of: str = ""
     ) -> list[Object]:
-        rows = (row for _, row in self.table(kind).rows(namespace) if not not_of or not_of not in row.owners)
+        table = self.table(kind)
+        if namespace and not table.has_any(namespace):  # asked of every pod by every controller of pods
+            return []
+        rows = (row for _, row in table.rows(namespace) if not not_of or not_of not in row.owners)
         return [decode(kind, row) for row in rows if selector is None or selector.matches(row.labels)]

@@ -49,6 +49,10 @@ class Cache(Protocol):
         """Objects of `kind` with an owner reference to `owner_uid`; `read` may decode less than the whole of each."""
         ...
 
+    def on_node(self, kind: Kind, node: str) -> list[Object]:
+        """Objects of `kind`, which is that of pods, whose spec names the node."""
+        ...
+
     def keys(self, kind: Kind, namespace: str = "") -> list[Key]: ...
 
     def version(self, kind: Kind, key: Key) -> int:
