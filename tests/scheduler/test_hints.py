@@ -360,6 +360,8 @@ def test_volume_zone_after_a_volume_moved(helps, pod_of, key, want):
 EVENTS = {
     "DefaultBinder": "",
     "DefaultPreemption": "",
+    "DynamicResources": "NODE_ADDED NODE_LABELS NODE_ROOM RESOURCE_CLAIM_ADDED RESOURCE_CLAIM_CHANGED "
+    "RESOURCE_CLAIM_REMOVED OWN_CLAIMS DEVICE_CLASS_ADDED DEVICE_CLASS_CHANGED SLICE_ADDED SLICE_CHANGED",
     "ImageLocality": "",
     "InterPodAffinity": "POD_ADDED POD_REMOVED POD_LABELS OWN_LABELS NODE_ADDED NODE_LABELS",
     "NodeAffinity": "NODE_ADDED NODE_LABELS",

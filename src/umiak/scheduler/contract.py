@@ -60,6 +60,14 @@ class Event(Enum):
     CLASS_CHANGED = "StorageClassUpdate"
     CSINODE_ADDED = "CSINodeAdd"
     CSINODE_CHANGED = "CSINodeUpdate"
+    RESOURCE_CLAIM_ADDED = "ResourceClaimAdd"
+    RESOURCE_CLAIM_CHANGED = "ResourceClaimUpdate"
+    RESOURCE_CLAIM_REMOVED = "ResourceClaimDelete"
+    DEVICE_CLASS_ADDED = "DeviceClassAdd"
+    DEVICE_CLASS_CHANGED = "DeviceClassUpdate"
+    SLICE_ADDED = "ResourceSliceAdd"
+    SLICE_CHANGED = "ResourceSliceUpdate"
+    """Also when a rule taints devices, or no longer."""
     CSIDRIVER_CHANGED = "CSIDriverUpdate"
     STORAGE_ROOM_ADDED = "CSIStorageCapacityAdd"
     """A CSIStorageCapacity appeared."""
@@ -88,6 +96,23 @@ class OnlyNodes(msgspec.Struct, frozen=True):
     names: frozenset[str]
 
 
+class CannotDecide(Exception):
+    """Something is wrong that no other node would mend; the pod is tried again later. The text says what."""
+
+
+class BindingFailed(Exception):
+    """What the pod needs on its node could not be had; the pod is tried again."""
+
+
+class Relief(msgspec.Struct, frozen=True):
+    """What a plugin does for a pod that fits nowhere: `message` ends the pod's condition. `ends`: nobody else is
+    asked."""
+
+    message: str
+    act: Callable[[Context], Awaitable[None]] | None = None
+    ends: bool = False
+
+
 class Word(Enum):
     SKIP = auto()
 
@@ -111,6 +136,8 @@ class Cycle(msgspec.Struct):
     notes: dict[str, Any] = msgspec.field(default_factory=dict)
     nominated: "Mapping[str, Mapping[str, PodView]]" = msgspec.field(default_factory=dict)
     """By node and uid, the pods that nodes are promised to."""
+    pending: dict[str, Object] = msgspec.field(default_factory=dict)
+    """By a ResourceClaim's uid, the allocation that was decided for it and is not written yet; of all cycles."""
     settings: Mapping[str, Any] = msgspec.field(default_factory=dict)
     """By plugin, what the profile's arguments for it say; a plugin that is not here has its defaults."""
     census: Census = msgspec.field(default_factory=Census)
@@ -144,6 +171,9 @@ POINTS = (
 )
 """The framework's extension points, in the order in which it fills them."""
 HOOKS = {
+    "preEnqueue": ("admit",),
+    "postFilter": ("relieve",),
+    "reserve": ("reserve", "unreserve"),
     "preFilter": ("prefilter",),
     "filter": ("filter", "moved"),
     "preScore": ("prescore",),
@@ -161,6 +191,8 @@ class Plugin(msgspec.Struct, frozen=True, kw_only=True):
     """Place in the reference's list of default plugins."""
     weight: int = 0
     """What its scores count; 0 for plugins that do not score."""
+    admit: Callable[[Cycle], bool] | None = None
+    """Whether the pod may be tried at all; until then it waits for events like one that was rejected."""
     prefilter: Callable[[Cycle], Before] | None = None
     filter: "Callable[[Cycle, NodeView], Verdict] | None" = None
     moved: "Callable[[Cycle, NodeView, PodView, int], None] | None" = None
@@ -169,6 +201,12 @@ class Plugin(msgspec.Struct, frozen=True, kw_only=True):
     score: "Callable[[Cycle, NodeView], int] | None" = None
     normalize: Callable[[Cycle, dict[str, int]], None] | None = None
     """Brings raw scores, changed in place, to 0..100."""
+    relieve: Callable[[Cycle], "Relief | None"] | None = None
+    """What can be done for a pod that fits nowhere, before others have to leave for it."""
+    reserve: "Callable[[Cycle, NodeView], None] | None" = None
+    """Told at once which node was chosen, so that the next decision heeds it."""
+    unreserve: "Callable[[Context, Cycle, NodeView], Awaitable[None]] | None" = None
+    """Takes back what `reserve` and `prebind` did, when the pod is not bound after all."""
     prebind: "Callable[[Context, Cycle, NodeView], Awaitable[None]] | None" = None
     """Acts before the pod is bound, and may wait; raises to give the attempt up."""
     filter_labels: "Callable[[Cycle], Sequence[str]] | None" = None

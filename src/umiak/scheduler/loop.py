@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from umiak.api.apps import replicaset, statefulset
 from umiak.api.core import namespace, node, persistentvolume, persistentvolumeclaim, pod, replicationcontroller, service
 from umiak.api.policy import poddisruptionbudget
+from umiak.api.resource import deviceclass, devicetaintrule, resourceclaim, resourceslice
 from umiak.api.storage import csidriver, csinode, csistoragecapacity, storageclass, volumeattachment
 from umiak.client.contract import Preconditions, Unreachable
 from umiak.kit.backoff import Backoff
@@ -22,7 +23,7 @@ from umiak.reconcile.context import Runtime
 from umiak.scheduler import conditions, consult, metrics, preemption
 from umiak.scheduler.cluster import ClusterState
 from umiak.scheduler.conditions import ERROR, UNSCHEDULABLE
-from umiak.scheduler.contract import Cycle, Event, Hint, always
+from umiak.scheduler.contract import BindingFailed, CannotDecide, Cycle, Event, Hint, Relief, always
 from umiak.scheduler.decide import NO_NODES, Decider, Placement, Refusal
 from umiak.scheduler.extender import NAME as EXTENDER
 from umiak.scheduler.extender import Asked, Extender, ExtenderFailed
@@ -32,9 +33,6 @@ from umiak.scheduler.news import News
 from umiak.scheduler.nominations import Nominations
 from umiak.scheduler.plugins.default_binder import NAME as BINDER
 from umiak.scheduler.plugins.default_preemption import NAME as PREEMPTION
-from umiak.scheduler.plugins.scheduling_gates import NAME as GATES
-from umiak.scheduler.plugins.scheduling_gates import is_gated
-from umiak.scheduler.plugins.volume_binding import BindingFailed
 from umiak.scheduler.pods import PodView, view
 from umiak.scheduler.profile import Profile, default_profile
 from umiak.scheduler.queue import BACKOFF, Queue, Waiting
@@ -50,6 +48,10 @@ _TOLD_OF = {
     persistentvolumeclaim.KIND: (Event.CLAIM_ADDED, Event.CLAIM_CHANGED),
     storageclass.KIND: (Event.CLASS_ADDED, Event.CLASS_CHANGED),
     csinode.KIND: (Event.CSINODE_ADDED, Event.CSINODE_CHANGED),
+    resourceclaim.KIND: (Event.RESOURCE_CLAIM_ADDED, Event.RESOURCE_CLAIM_CHANGED, Event.RESOURCE_CLAIM_REMOVED),
+    deviceclass.KIND: (Event.DEVICE_CLASS_ADDED, Event.DEVICE_CLASS_CHANGED),
+    resourceslice.KIND: (Event.SLICE_ADDED, Event.SLICE_CHANGED),
+    devicetaintrule.KIND: (Event.SLICE_CHANGED, Event.SLICE_CHANGED, Event.SLICE_CHANGED),
     csidriver.KIND: (None, Event.CSIDRIVER_CHANGED),
     csistoragecapacity.KIND: (Event.STORAGE_ROOM_ADDED, Event.STORAGE_ROOM_CHANGED),
     volumeattachment.KIND: (None, None, Event.ATTACHMENT_REMOVED),
@@ -80,11 +82,24 @@ async def _named(point: str, plugin: str, work: Awaitable[None]) -> None:
         raise PluginFailed(f'running {point} plugin "{plugin}": {error}') from error
 
 
-def why(refusal: Refusal, outcome: preemption.Outcome) -> str:
-    """Why a pod found no node, and what preemption did about it."""
+def why(refusal: Refusal, outcome: preemption.Outcome, reliefs: Sequence[Relief] = ()) -> str:
+    """Why a pod found no node, and what was done about it."""
     if refusal.message == NO_NODES:
         return NO_NODES
-    return " ".join(filter(None, (refusal.reasons(), outcome.message)))
+    done = ", ".join(filter(None, (*(relief.message for relief in reliefs), outcome.message)))
+    return " ".join(filter(None, (refusal.reasons(), done)))
+
+
+def reliefs_of(profile: Profile, cycle: Cycle, refusal: Refusal) -> list[Relief]:
+    """What plugins do for a pod that fits nowhere, until one of them ends it."""
+    found: list[Relief] = []
+    for plugin in profile.plugins if refusal.message != NO_NODES else ():
+        relief = plugin.relieve(cycle) if plugin.relieve is not None else None
+        if relief is not None:
+            found.append(relief)
+            if relief.ends:
+                break
+    return found
 
 
 async def _raising(error: Exception) -> None:
@@ -99,7 +114,6 @@ class Way:
         self.watch = Stopwatch(counted, profile.name)
         self.decider = Decider(profile.plugins, runtime.random, profile.percentage, watch=self.watch)
         self.context = runtime.context(profile.name)
-        self.gates = any(p.name == GATES and "preEnqueue" in p.points for p in profile.plugins)
         self.preempts = any(p.name == PREEMPTION and "postFilter" in p.points for p in profile.plugins)
 
 
@@ -125,6 +139,7 @@ class Scheduler:
         self._extenders = extenders
         self._cluster = ClusterState(self._happened)
         self._nominations = Nominations()
+        self._pending: dict[str, Object] = {}
         self._work = asyncio.Event()
         self._slots = asyncio.Semaphore(BINDERS)
         self.metrics.look_at(self._queue.counts, self._cluster.sizes, self._queue.rejections)
@@ -164,11 +179,16 @@ class Scheduler:
         way, now = self._ways[about.scheduler], self._runtime.clock.now()
         promised, told, cluster = self._nominations.by_node, way.profile.settings, self._cluster
         tables, census = self._runtime.tables, cluster.census
-        return Cycle(about, cluster.nodes, tables, now, nominated=promised, settings=told, census=census)
+        pending = self._pending
+        return Cycle(
+            about, cluster.nodes, tables, now, nominated=promised, settings=told, census=census, pending=pending
+        )
 
     def _held_by(self, about: PodView) -> str:
         """The plugin that does not let a pod be tried yet, or nothing."""
-        return GATES if self._ways[about.scheduler].gates and is_gated(about) else ""
+        cycle = self._cycle(about)
+        asked = self._ways[about.scheduler].profile.plugins
+        return next((p.name for p in asked if p.admit is not None and not p.admit(cycle)), "")
 
     def _node_changed(self, change: Change) -> None:
         self._cluster.node_changed(change.old, change.new, change.key.name)
@@ -232,9 +252,10 @@ class Scheduler:
         decision = way.decider.decide(cycle)
         if isinstance(decision, Placement):
             return self._place(waiting, cycle, decision)
-        found = self._look_for_victims(way, cycle, decision)
+        reliefs = reliefs_of(way.profile, cycle, decision)
+        found = self._look_for_victims(way, cycle, decision, reliefs)
         outcome = found if isinstance(found, preemption.Outcome) else preemption.best(found)
-        return self._put_off(waiting, decision, outcome)
+        return self._put_off(waiting, decision, outcome, reliefs)
 
     async def _consult(self, waiting: Waiting, helpers: Sequence[Extender]) -> Coroutine[None, None, None]:
         """As `_decide`, with extenders that have a say; waits for their answers, and decides nothing else meanwhile."""
@@ -242,8 +263,9 @@ class Scheduler:
         decision = await consult.decide(way.decider, cycle, helpers, asked)
         if isinstance(decision, Placement):
             return self._place(waiting, cycle, decision, next((each for each in helpers if each.binds), None))
-        found = self._look_for_victims(way, cycle, decision)
-        return self._put_off(waiting, decision, await consult.make_room(found, cycle, helpers, asked))
+        reliefs = reliefs_of(way.profile, cycle, decision)
+        found = self._look_for_victims(way, cycle, decision, reliefs)
+        return self._put_off(waiting, decision, await consult.make_room(found, cycle, helpers, asked), reliefs)
 
     def _asked(self, about: PodView) -> Asked:
         get = self._runtime.tables.get
@@ -257,25 +279,30 @@ class Scheduler:
         self, waiting: Waiting, cycle: Cycle, placement: Placement, binder: Extender | None = None
     ) -> Coroutine[None, None, None]:
         self._note_decision(waiting)
+        for plugin in placement.plugins:
+            if plugin.reserve is not None:
+                plugin.reserve(cycle, placement.node)
         self._cluster.assume(waiting.pod, placement.node.name)
         self._nominations.remove(waiting.pod.uid)
         return self._bind(waiting, cycle, placement, binder)
 
-    def _put_off(self, waiting: Waiting, refusal: Refusal, outcome: preemption.Outcome) -> Coroutine[None, None, None]:
+    def _put_off(
+        self, waiting: Waiting, refusal: Refusal, outcome: preemption.Outcome, reliefs: Sequence[Relief]
+    ) -> Coroutine[None, None, None]:
         self._note_decision(waiting)
         if self._ways[waiting.pod.scheduler].preempts:
             self.metrics.preempted(len(outcome.victims.pods) if outcome.victims else 0)
         self._promise(waiting.pod, outcome)
-        return self._refuse(waiting, refusal, outcome)
+        return self._refuse(waiting, refusal, outcome, reliefs)
 
     def _note_decision(self, waiting: Waiting) -> None:
         self.metrics.algorithm.observe(self._runtime.clock.monotonic() - waiting.began)
 
     def _look_for_victims(
-        self, way: Way, cycle: Cycle, refusal: Refusal
+        self, way: Way, cycle: Cycle, refusal: Refusal, reliefs: Sequence[Relief]
     ) -> list[preemption.Victims] | preemption.Outcome:
-        if not way.preempts:
-            return preemption.Outcome(None, "")
+        if not way.preempts or any(relief.ends for relief in reliefs):
+            return preemption.Outcome(None, "", keeps_nomination=True)
         began, budgets = way.watch.now(), self._runtime.tables.list(poddisruptionbudget.KIND)
         found = preemption.look(cycle, way.profile.plugins, refusal, budgets, self._runtime.random)
         way.watch.saw("PostFilter", began, not isinstance(found, preemption.Outcome))
@@ -291,7 +318,7 @@ class Scheduler:
     async def _on_the_side(self, waiting: Waiting, work: Coroutine[None, None, None]) -> None:
         try:
             await work
-        except (StatusError, Unreachable, PluginFailed, ExtenderFailed) as error:
+        except (StatusError, Unreachable, PluginFailed, ExtenderFailed, CannotDecide) as error:
             await self._give_back(waiting, error)
         except Exception as error:  # one odd pod must not stop the scheduling of all others
             log.exception("scheduling %s", waiting.pod.key)
@@ -314,6 +341,22 @@ class Scheduler:
 
     async def _bind(self, waiting: Waiting, cycle: Cycle, placement: Placement, binder: Extender | None) -> None:
         chosen, name = waiting.pod, placement.node.name
+        try:
+            await self._prepare_and_bind(chosen, cycle, placement, binder)
+        except Exception:
+            for plugin in placement.plugins:
+                if plugin.unreserve is not None:
+                    await plugin.unreserve(self._ways[chosen.scheduler].context, cycle, placement.node)
+            raise
+        self._queue.done(chosen.key)
+        self.metrics.attempted(SCHEDULED, chosen.scheduler, waiting.began)
+        self.metrics.scheduled(waiting.attempts, waiting.since, waiting.flushed)
+        message = f"Successfully assigned {chosen.namespace}/{chosen.name} to {name}"
+        self._event(chosen, "Normal", "Scheduled", message)
+
+    async def _prepare_and_bind(
+        self, chosen: PodView, cycle: Cycle, placement: Placement, binder: Extender | None
+    ) -> None:
         way = self._ways[chosen.scheduler]
         began = way.watch.now()
         for plugin in placement.plugins:
@@ -322,15 +365,10 @@ class Scheduler:
         way.watch.saw("PreBind", began)
         began = way.watch.now()
         if binder is not None:
-            await binder.bind(chosen, name)
+            await binder.bind(chosen, placement.node.name)
         else:
-            await _named("Bind", BINDER, self._write_binding(chosen, name))
+            await _named("Bind", BINDER, self._write_binding(chosen, placement.node.name))
             way.watch.saw("Bind", began)
-        self._queue.done(chosen.key)
-        self.metrics.attempted(SCHEDULED, chosen.scheduler, waiting.began)
-        self.metrics.scheduled(waiting.attempts, waiting.since, waiting.flushed)
-        message = f"Successfully assigned {chosen.namespace}/{chosen.name} to {name}"
-        self._event(chosen, "Normal", "Scheduled", message)
 
     async def _write_binding(self, chosen: PodView, name: str) -> None:
         target = {"apiVersion": "v1", "kind": "Node", "name": name}
@@ -340,13 +378,18 @@ class Scheduler:
             pod.KIND, binding, namespace=chosen.namespace, name=chosen.name, subresource="binding"
         )
 
-    async def _refuse(self, waiting: Waiting, refusal: Refusal, outcome: preemption.Outcome) -> None:
-        """Evicts victims if that helps; tells the pod's owner why it waits; parks the pod."""
+    async def _refuse(
+        self, waiting: Waiting, refusal: Refusal, outcome: preemption.Outcome, reliefs: Sequence[Relief]
+    ) -> None:
+        """Does what helps, evicts victims; tells the pod's owner why it waits; parks the pod."""
         self.metrics.attempted(metrics.UNSCHEDULABLE, waiting.pod.scheduler, waiting.began)
+        for relief in reliefs:
+            if relief.act is not None:
+                await relief.act(self._ways[waiting.pod.scheduler].context)
         if outcome.victims is not None:
             await self._evict(waiting.pod, outcome.victims)
         self._queue.failed(waiting, refusal.plugins or {NO_NODES}, self._runtime.clock.monotonic())
-        await self._tell_failure(waiting.pod, UNSCHEDULABLE, why(refusal, outcome), outcome.nominates)
+        await self._tell_failure(waiting.pod, UNSCHEDULABLE, why(refusal, outcome, reliefs), outcome.nominates)
 
     async def _evict(self, preemptor: PodView, victims: preemption.Victims) -> None:
         text = f"Preempted by pod {preemptor.uid} on node {victims.node}"

@@ -10,4 +10,4 @@ def is_gated(pod: PodView) -> bool:
     return bool(pod.spec.get("schedulingGates"))
 
 
-PLUGIN = Plugin(name=NAME, order=1, points=frozenset({"preEnqueue"}), retry_on={Event.OWN_GATES: always})
+PLUGIN = Plugin(name=NAME, order=1, admit=lambda cycle: not is_gated(cycle.pod), retry_on={Event.OWN_GATES: always})

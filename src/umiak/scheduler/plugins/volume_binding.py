@@ -18,6 +18,7 @@ from umiak.scheduler.contract import (
     MAX_SCORE,
     SKIP,
     Before,
+    BindingFailed,
     Cycle,
     Event,
     Plugin,
@@ -73,10 +74,6 @@ DEFAULTS = Settings()
 
 def settings(args: Object) -> Settings:
     return Settings(args["bindTimeoutSeconds"], shape_of(args["shape"]))
-
-
-class BindingFailed(Exception):
-    """The volumes could not be had on the chosen node; the pod is tried again."""
 
 
 def is_bound(claim: Object) -> bool:

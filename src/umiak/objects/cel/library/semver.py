@@ -108,7 +108,8 @@ def _tolerantly(text: str) -> Semver:
     return _read(".".join(parts + ["0"] * (3 - len(parts))))
 
 
-def _parse(text: str, normalize: bool = False) -> Semver:
+def parse(text: str, normalize: bool = False) -> Semver:
+    """Raises EvaluationError. `normalize`: with what is missing or too much set right."""
     try:
         return _tolerantly(text) if normalize else _read(text)
     except _Invalid as error:
@@ -117,14 +118,14 @@ def _parse(text: str, normalize: bool = False) -> Semver:
 
 def _is_semver(text: str, normalize: bool = False) -> bool:
     try:
-        _parse(text, normalize)
+        parse(text, normalize)
     except EvaluationError:
         return False
     return True
 
 
 _FUNCTIONS: dict[str, Function] = {
-    "semver": _parse,
+    "semver": parse,
     "isSemver": _is_semver,
     "semver_is_greater_than": lambda a, b: a > b,
     "semver_is_less_than": lambda a, b: a < b,
