@@ -71,7 +71,10 @@ def images(draw: Draw) -> list[Object]:
         {"names": ["cache:latest"], "sizeBytes": 30 * MEGABYTE},
         {"names": ["tools@sha256:" + "0" * 64], "sizeBytes": 700 * MEGABYTE},
     )
-    return [known[n] for n in some(draw, (0, 1, 2, 3), 4)]
+    found = [dict(known[n]) for n in some(draw, (0, 1, 2, 3), 4)]
+    if found and one(draw, *range(20)) == 19:
+        found[0]["sizeBytes"] = 400 * MEGABYTE  # another build under the same name
+    return found
 
 
 def node(draw: Draw, name: str, mode: str) -> Object:

@@ -326,6 +326,8 @@ def waiting(draw: Draw, number: int, nodes: int, priorities: tuple[int, ...]) ->
         spec["preemptionPolicy"] = one(draw, "Never", "PreemptLowerPriority")
     if one(draw, *range(30)) == 29:
         spec["schedulingGates"] = [{"name": "example.com/later"}]
+    if chance(draw, 1):
+        spec["volumes"] = [{"name": "image", "image": {"reference": one(draw, *IMAGES)}}]
     if one(draw, *range(20)) == 19:
         spec |= {"hostNetwork": True, "hostUsers": False}
     if chance(draw, 1):

@@ -166,8 +166,7 @@ def use(draw: Draw, pod: Object, claims: list[Object]) -> list[Object]:
         made = ephemeral(draw, pod)
     if chance(draw, 2):
         volumes.append({"name": "disk", **disk(draw)})
-    if volumes:
-        pod["spec"]["volumes"] = volumes
+    pod["spec"].setdefault("volumes", []).extend(volumes)
     return made
 
 

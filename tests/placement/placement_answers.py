@@ -37,9 +37,10 @@ class World:
         self.decider = Decider(PLUGINS, random.Random(1))
         self.budgets = [each for each in objects if each["kind"] == "PodDisruptionBudget"]
         for each in objects:
-            self._see(each)
+            self.see(each)
 
-    def _see(self, each: Object) -> None:
+    def see(self, each: Object) -> None:
+        """An object that is new or has changed."""
         table = self.tables.find(_KINDS[each["apiVersion"], each["kind"]])
         if table is not None:
             table.saw(json.dumps(each).encode())
@@ -52,14 +53,21 @@ class World:
             if self.waiting[-1].nominated:
                 self.nominations.add(self.waiting[-1], self.waiting[-1].nominated)
 
+    def forget(self, pod: Object) -> None:
+        """A pod on a node that has gone."""
+        self.state.pod_changed(None, meta.uid(pod))
+
+    def answers(self) -> list[Object]:
+        """About each waiting pod."""
+        return [_answer(self, pod) for pod in self.waiting]
+
     def cycle(self, pod: PodView) -> Cycle:
         nodes, promised = self.state.nodes, self.nominations.by_node
         return Cycle(pod, nodes, self.tables, NOON, nominated=promised, census=self.state.census)
 
 
 def answers(objects: list[Object]) -> list[Object]:
-    world = World(objects)
-    return [_answer(world, pod) for pod in world.waiting]
+    return World(objects).answers()
 
 
 def _answer(world: World, pod: PodView) -> Object:
@@ -74,7 +82,7 @@ def _answer(world: World, pod: PodView) -> Object:
         if decision.scores:
             found["scores"] = _scores(world, cycle, decision)
         return found
-    found["message"] = decision.reasons()
+    found["message"], found["plugins"] = decision.reasons(), sorted(decision.plugins)
     found["preempts"] = _preemption(world, cycle, decision)
     return found
 

@@ -22,6 +22,7 @@ def differences(ours: Object, theirs: Object) -> list[str]:
         "feasible": (ours["feasible"], theirs["feasible"]),
         "scores": (ours.get("scores") or {}, scores),
         "best": (ours.get("best", []), best({node: given[""] for node, given in scores.items()})),
+        "plugins": (ours.get("plugins", []), theirs.get("plugins", [])),
         "message": (ours.get("message", ""), theirs.get("error") or theirs.get("message", "")),
     }
     mine, reference = ours.get("preempts") or {}, theirs.get("preempts") or {}
@@ -32,7 +33,10 @@ def differences(ours: Object, theirs: Object) -> list[str]:
 
 def all_differences(objects: list[Object], theirs: list[Object]) -> list[str]:
     """Of all waiting pods of a cluster."""
-    ours = answers(objects)
+    return between(answers(objects), theirs)
+
+
+def between(ours: list[Object], theirs: list[Object]) -> list[str]:
     assert [each["pod"] for each in ours] == [each["pod"] for each in theirs]
     return [
         f"{reference['pod']} {difference}"

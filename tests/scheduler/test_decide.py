@@ -221,3 +221,26 @@ def test_init_containers_count_at_their_peak(pod_of):
         "overhead": {"cpu": "10m"},
     }
     assert requested(spec) == {"cpu": 1010}
+
+
+@pytest.mark.parametrize(
+    ("spec", "want"),
+    [
+        pytest.param({"container": {"image": "big"}}, {"a": 24, "b": 0, "c": 24}, id="on two of three nodes"),
+        pytest.param({"container": {"image": "small:1"}}, {"a": 0, "b": 0, "c": 0}, id="too small to matter"),
+        pytest.param(
+            {"volumes": [{"name": "v", "image": {"reference": "big"}}]}, {"a": 12, "b": 0, "c": 12}, id="image volume"
+        ),
+    ],
+)
+def test_images(world, node_of, pod_of, spec, want):
+    """Upstream: plugins/imagelocality/image_locality_test.go. The first node's size of an image goes for all."""
+    for name, size in (("a", 400), ("b", 0), ("c", 1)):
+        node = node_of(name)
+        held = [{"names": ["big:latest"], "sizeBytes": size * 1024 * 1024}] if size else []
+        node["status"]["images"] = [*held, {"names": ["small:1"], "sizeBytes": 1024}]
+        world.add_nodes(node)
+    plugin = next(p for p in world.plugins if p.name == "ImageLocality")
+    cycle = world.cycle(pod_of("p", **spec))
+    plugin.prescore(cycle, list(world.nodes.values()))
+    assert {name: plugin.score(cycle, node) for name, node in world.nodes.items()} == want

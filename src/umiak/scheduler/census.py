@@ -26,6 +26,13 @@ Leaning = tuple["AffinityTerm", int]
 """A term of placed pods that draws newcomers near (REQUIRED, PREFERRED) or keeps them off (AVOIDED)."""
 
 
+class Image(msgspec.Struct):
+    """`size` in bytes, and how many nodes have it."""
+
+    size: int
+    nodes: int = 0
+
+
 class Question(msgspec.Struct, frozen=True):
     """Pods that match every one of `who` (namespaces and labels), by the values of node label `key`."""
 
@@ -60,7 +67,7 @@ class Census:
         self._counts: dict[Question, Counts] = {}
         self._refusals: dict[AffinityTerm, Counts] | None = None
         self._leanings: dict[Leaning, Counts] | None = None
-        self._images: Counts | None = None
+        self._images: dict[str, Image] | None = None
 
     def forget(self) -> None:
         """Nodes came, went or were changed."""
@@ -95,13 +102,15 @@ class Census:
                     _lean(self._leanings, node, pod, 1)
         return self._leanings
 
-    def images(self, nodes: Mapping[str, "NodeView"]) -> Counts:
-        """How many nodes have an image, by its names."""
+    def images(self, nodes: Mapping[str, "NodeView"]) -> "dict[str, Image]":
+        """By its names, how large an image is and how many nodes have it. Should nodes differ about its size, what the
+        first says goes for all (addNodeImageStates in kube-scheduler's `backend/cache/cache.go`)."""
         if self._images is None:
             self._images = {}
             for node in nodes.values():
-                for image in node.images:
-                    self._images[image] = self._images.get(image, 0) + 1
+                for name, size in node.images.items():
+                    found = self._images.setdefault(name, Image(size))
+                    found.nodes += 1
         return self._images
 
     def moved(self, node: "NodeView", pod: "PodView", sign: int) -> None:

@@ -16,9 +16,11 @@ import (
 	"io"
 	"os"
 	"sort"
+	"time"
 
 	"github.com/go-logr/logr"
 	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
@@ -57,6 +59,7 @@ type Answer struct {
 	Rejected  map[string]Rejection        `json:"rejected,omitempty"`
 	Scores    map[string]map[string]int64 `json:"scores,omitempty"`
 	Message   string                      `json:"message,omitempty"`
+	Plugins   []string                    `json:"plugins,omitempty"`
 	Preempts  *Preemption                 `json:"preempts,omitempty"`
 }
 
@@ -132,7 +135,8 @@ type world struct {
 }
 
 func open(ctx context.Context, objects []runtime.Object) world {
-	client := fake.NewSimpleClientset(objects...)
+	nodes, others := split(objects)
+	client := fake.NewSimpleClientset(others...)
 	factory := informers.NewSharedInformerFactory(client, 0)
 	recorder := profile.NewRecorderFactory(events.NewBroadcaster(&events.EventSinkImpl{Interface: client.EventsV1()}))
 	snapshot := cache.NewEmptySnapshot()
@@ -143,6 +147,7 @@ func open(ctx context.Context, objects []runtime.Object) world {
 	factory.Start(ctx.Done())
 	factory.WaitForCacheSync(ctx.Done())
 	must(sched.WaitForHandlersSync(ctx))
+	add(ctx, client, sched, nodes)
 	must(sched.Cache.UpdateSnapshot(klog.FromContext(ctx), snapshot))
 	defaults := sched.Profiles[v1.DefaultSchedulerName]
 	args := &config.DefaultPreemptionArgs{MinCandidateNodesPercentage: 100, MinCandidateNodesAbsolute: 1}
@@ -156,6 +161,40 @@ func open(ctx context.Context, objects []runtime.Object) world {
 		}
 	}
 	return found
+}
+
+func split(objects []runtime.Object) (nodes []*v1.Node, others []runtime.Object) {
+	for _, object := range objects {
+		if node, ok := object.(*v1.Node); ok {
+			nodes = append(nodes, node)
+		} else {
+			others = append(others, object)
+		}
+	}
+	return nodes, others
+}
+
+// add makes nodes known in order, as an API server lists them; the fake client lists in the order of a Go map. Whose
+// size of an image counts depends on it.
+func add(ctx context.Context, client *fake.Clientset, sched *scheduler.Scheduler, nodes []*v1.Node) {
+	for _, node := range nodes {
+		_, err := client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{})
+		must(err)
+	}
+	for sched.Cache.NodeCount() < len(nodes) || !all(sched, nodes) {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// all tells whether the cache knows every node itself, not only of pods that name it.
+func all(sched *scheduler.Scheduler, nodes []*v1.Node) bool {
+	known := sched.Cache.Dump().Nodes
+	for _, node := range nodes {
+		if info := known[node.Name]; info == nil || info.Node() == nil {
+			return false
+		}
+	}
+	return true
 }
 
 func (w world) judge(ctx context.Context, pod *v1.Pod) Answer {
@@ -177,6 +216,7 @@ func (w world) decide(ctx context.Context, pod *v1.Pod, found *Answer) {
 	nodes, err := w.snapshot.NodeInfos().List()
 	must(err)
 	chosen, status, by := w.framework.RunPreFilterPlugins(ctx, state, pod)
+	diagnosis.UnschedulablePlugins = by
 	if !status.IsSuccess() {
 		if !status.IsRejected() {
 			found.Error = status.Message()
@@ -184,6 +224,7 @@ func (w world) decide(ctx context.Context, pod *v1.Pod, found *Answer) {
 		}
 		diagnosis.NodeToStatus.SetAbsentNodesStatus(status)
 		diagnosis.PreFilterMsg = status.Message()
+		diagnosis.AddPluginStatus(status)
 		nodes = nil
 	} else if !chosen.AllNodes() {
 		nodes = w.named(chosen)
@@ -203,7 +244,7 @@ func (w world) decide(ctx context.Context, pod *v1.Pod, found *Answer) {
 	}
 	if len(feasible) == 0 {
 		fit := &framework.FitError{Pod: pod, NumAllNodes: w.snapshot.NumNodesInPlacement(), Diagnosis: diagnosis}
-		found.Message = fit.Error()
+		found.Message, found.Plugins = fit.Error(), sorted(diagnosis.UnschedulablePlugins.UnsortedList())
 		found.Preempts = w.preempt(ctx, state, pod, diagnosis.NodeToStatus)
 	} else if len(feasible) > 1 {
 		found.Scores = w.score(ctx, state, pod, feasible)
@@ -234,6 +275,7 @@ func (w world) filter(ctx context.Context, state fwk.CycleState, pod *v1.Pod, no
 			return nil
 		default:
 			diagnosis.NodeToStatus.Set(info.Node().Name, status)
+			diagnosis.AddPluginStatus(status)
 			hopeless := status.Code() == fwk.UnschedulableAndUnresolvable
 			found.Rejected[info.Node().Name] = Rejection{status.Plugin(), status.Reasons(), hopeless}
 		}

@@ -1,5 +1,8 @@
 """Prefer nodes that already hold the pod's images, weighed by size and by how common each image is."""
 
+import msgspec
+
+from umiak.objects.types import Object
 from umiak.scheduler.contract import MAX_SCORE, SKIP, Cycle, Plugin, Word
 from umiak.scheduler.nodes import NodeView
 
@@ -8,27 +11,39 @@ SMALL = 23 * 1024 * 1024
 LARGE_PER_CONTAINER = 1000 * 1024 * 1024
 
 
+class Wanted(msgspec.Struct):
+    """What each image that some node has is worth, and what is worth 100."""
+
+    worth: list[tuple[str, int]]
+    largest: int
+
+
 def normalized(image: str) -> str:
     """`nginx` is listed by the runtime as `nginx:latest`."""
     return image if ":" in image.rpartition("/")[2] else image + ":latest"
 
 
+def wanted(spec: Object) -> list[str]:
+    """Images of the containers and of image volumes."""
+    containers = (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
+    named = [c.get("image") or "" for c in containers]
+    named += [v["image"].get("reference") or "" for v in spec.get("volumes") or () if "image" in v]
+    return [normalized(image) for image in named]
+
+
 def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
-    spec = cycle.pod.spec
-    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
-    images = [normalized(c.get("image") or "") for c in containers]
-    held = cycle.census.images(cycle.nodes)
-    spread = {image: held.get(image, 0) / max(len(cycle.nodes), 1) for image in set(images)}
-    cycle.notes[NAME] = [(image, spread[image]) for image in images]
-    return None if any(spread.values()) else SKIP
+    images, held = wanted(cycle.pod.spec), cycle.census.images(cycle.nodes)
+    known = [(name, held[name]) for name in images if name in held]
+    worth = [(name, int(image.size * (image.nodes / len(cycle.nodes)))) for name, image in known]
+    cycle.notes[NAME] = Wanted(worth, LARGE_PER_CONTAINER * len(images))
+    return None if worth else SKIP
 
 
 def score(cycle: Cycle, node: NodeView) -> int:
-    images = cycle.notes[NAME]
-    total = sum(int(node.images[image] * spread) for image, spread in images if image in node.images)
-    largest = LARGE_PER_CONTAINER * len(images)
-    clamped = min(max(total, SMALL), largest)
-    return MAX_SCORE * (clamped - SMALL) // (largest - SMALL)
+    notes: Wanted = cycle.notes[NAME]
+    total = sum(worth for name, worth in notes.worth if name in node.images)
+    clamped = min(max(total, SMALL), notes.largest)
+    return MAX_SCORE * (clamped - SMALL) // (notes.largest - SMALL)
 
 
 PLUGIN = Plugin(name=NAME, order=130, weight=1, prescore=prescore, score=score)
