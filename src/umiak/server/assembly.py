@@ -3,7 +3,7 @@
 import asyncio
 import random
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
@@ -114,12 +114,23 @@ async def assemble(
 
 def _admission(
     settings: Settings, others: Sequence[Admission], clock: Clock, chance: random.Random
-) -> Sequence[Admission]:
+) -> Iterable[Admission]:
+    """Configuration is read at once, since it may be wrong."""
     if settings.admission.is_usual:
-        return [*exported("umiak.server.admission", "ADMISSION").values(), *others]
+        return Usual(others)
     from umiak.server.admission_choice import chosen
 
     return chosen(settings.admission, others, clock, chance)
+
+
+class Usual(msgspec.Struct, frozen=True):
+    """The plugins that are on by themselves, loaded when they are gone through."""
+
+    others: Sequence[Admission]
+
+    def __iter__(self) -> Iterator[Admission]:
+        yield from exported("umiak.server.admission", "ADMISSION").values()
+        yield from self.others
 
 
 def _audit(app: ApiServer) -> None:

@@ -1,6 +1,7 @@
 """One request on its way through a verb, and the admission it has to pass."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -111,13 +112,11 @@ MOST_RESOURCES = 2000
 
 
 class Gate:
-    """All admission plugins, each phase in the reference's order."""
+    """All admission plugins, each phase in the reference's order. They are gone through when first asked: loading them
+    would be a tenth of a server's start, and reads need none."""
 
     def __init__(self, plugins: Iterable[Admission], surroundings: Surroundings) -> None:
-        ordered = sorted(plugins, key=lambda p: p.order)
-        self._phases: Mapping[Phase, list[Admission]] = {
-            phase: [p for p in ordered if phase in p.phases] for phase in Phase
-        }
+        self._plugins = plugins
         self._about: dict[tuple[Phase, str, str], list[Admission]] = {}
         self._surroundings = surroundings
 
@@ -130,11 +129,16 @@ class Gate:
             await self._ask_all(admitted, phase)
 
     async def _ask_all(self, admitted: Admitted, phase: Phase) -> None:
-        for plugin in self._plugins(phase, admitted.attributes.resource, admitted.operation):
+        for plugin in self._concerned(phase, admitted.attributes.resource, admitted.operation):
             if plugin.concerns(admitted):
                 await plugin.run(self._surroundings, admitted, phase)
 
-    def _plugins(self, phase: Phase, resource: str, operation: str) -> list[Admission]:
+    @cached_property
+    def _phases(self) -> Mapping[Phase, list[Admission]]:
+        ordered = sorted(self._plugins, key=lambda p: p.order)
+        return {phase: [p for p in ordered if phase in p.phases] for phase in Phase}
+
+    def _concerned(self, phase: Phase, resource: str, operation: str) -> list[Admission]:
         """Those that may be about such a write."""
         key = phase, resource, operation
         found = self._about.get(key)
