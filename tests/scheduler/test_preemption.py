@@ -159,3 +159,10 @@ def test_two_pods_with_one_host_port_free_it_together(world, node_of, pod_of):
     world.add_pods(pod_of("low", node="a", **ports), pod_of("high", node="a", priority=20, **ports))
     assert names(outcome(world, pod_of("p", priority=10, **ports))) == ["low"]
     assert len(world.nodes["a"].host_ports) == 1
+
+
+def test_nobody_leaves_where_a_plugin_refused_at_once():
+    """`dynamicresources.go`, PostFilter: its notes are missing then; recorded from kube-scheduler 1.37.1."""
+    refusal = Refusal(1, 'persistentvolumeclaim "c" not found', True, early=True)
+    outcome = preemption.look(None, [], refusal, [], random.Random(1))
+    assert outcome == preemption.Outcome(None, "not found", keeps_nomination=True)

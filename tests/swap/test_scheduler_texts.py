@@ -121,6 +121,7 @@ SITUATIONS: dict[str, tuple[list[dict], list[dict]]] = {
         [a_node("n1", cpu="1")],
         [a_pod("p", cpu="1"), a_pod("q", cpu="1", priorityClassName="patient")],
     ),
+    "no such claim": ([a_node("n1")], [a_pod("p", **claiming("nothing"))]),
     "nobody is less important": ([a_node("n1", cpu="1")], [a_pod("p", cpu="1"), a_pod("q", cpu="1")]),
 }
 CLASSES = [("low", 10, "PreemptLowerPriority"), ("high", 1000, "PreemptLowerPriority"), ("patient", 1000, "Never")]

@@ -31,6 +31,10 @@ class Placement(msgspec.Struct, frozen=True):
     """Total score by node; empty when there was no choice."""
 
 
+DYNAMIC_RESOURCES = "DynamicResources"
+"""The plugin that prepares itself last."""
+
+
 class Refusal(msgspec.Struct):
     """Why no node fits. `rejected` by node name; nodes that are not there were not looked at."""
 
@@ -41,6 +45,8 @@ class Refusal(msgspec.Struct):
     rejected: dict[str, Reject] = msgspec.field(default_factory=dict)
     plugins: set[str] = msgspec.field(default_factory=set)
     """Those that rejected a node: events they listen for may help."""
+    early: bool = False
+    """Whether one plugin refused before all had prepared themselves."""
     unnamed: str = ""
     """What is said of the nodes that were not looked at since the pod may only go to others."""
 
@@ -113,7 +119,8 @@ def prefilter(cycle: Cycle, plugins: Sequence[Plugin]) -> Filters:
         if verdict is SKIP:
             continue
         if isinstance(verdict, RejectAll):
-            found.refusal = Refusal(len(cycle.nodes), verdict.message, verdict.hopeless, plugins={plugin.name})
+            refused = (len(cycle.nodes), verdict.message, verdict.hopeless)
+            found.refusal = Refusal(*refused, plugins={plugin.name}, early=plugin.name != DYNAMIC_RESOURCES)
             return found
         if isinstance(verdict, OnlyNodes):
             found.only = verdict.names if found.only is None else found.only & verdict.names

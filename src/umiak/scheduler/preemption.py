@@ -21,6 +21,9 @@ from umiak.scheduler.pods import PodView
 
 NO_VICTIMS = "No preemption victims found for incoming pod"
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
+UNPREPARED = "not found"
+"""What kube-scheduler says instead of trying preemption where a plugin refused before DynamicResources, first to be asked
+then, had prepared itself: the error of that plugin, which misses its notes of the pod."""
 NEVER = "not eligible due to preemptionPolicy=Never."
 TERMINATING = "not eligible due to a terminating pod on the nominated node."
 
@@ -156,6 +159,8 @@ def look(
     cycle: Cycle, plugins: Sequence[Plugin], refusal: Refusal, budgets: Iterable[Object], chance: random.Random
 ) -> list[Victims] | Outcome:
     """Who might have to leave, on each node that comes into question; or that nobody would help."""
+    if refusal.early:
+        return Outcome(None, UNPREPARED, keeps_nomination=True)
     reason = may_preempt(cycle, refusal)
     if reason:
         return Outcome(None, f"preemption: {reason}", keeps_nomination=True)
