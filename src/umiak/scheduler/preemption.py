@@ -22,8 +22,8 @@ from umiak.scheduler.pods import PodView
 NO_VICTIMS = "No preemption victims found for incoming pod"
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
 UNPREPARED = "not found"
-"""What kube-scheduler says instead of trying preemption where a plugin refused before DynamicResources, first to be asked
-then, had prepared itself: the error of that plugin, which misses its notes of the pod."""
+"""What kube-scheduler says where a plugin refused before all had prepared themselves: DynamicResources is asked first
+who could make room, and misses its notes of the pod. Nobody else is asked then."""
 NEVER = "not eligible due to preemptionPolicy=Never."
 TERMINATING = "not eligible due to a terminating pod on the nominated node."
 
