@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from umiak.api.core import event, node, persistentvolumeclaim, pod
+from umiak.api.resource import deviceclass, resourceclaim, resourceslice
 from umiak.api.scheduling import priorityclass
 from umiak.client import kubeconfig
 from umiak.client.client import ApiClient
@@ -62,6 +63,37 @@ def claiming(name: str) -> dict:
 
 
 TAINT = {"key": "k", "value": "v", "effect": "NoSchedule"}
+CLAIM = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "there"},
+    "spec": {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+        "storageClassName": "none",
+    },
+}
+DEVICES = "resource.k8s.io/v1"
+GPUS = {"apiVersion": DEVICES, "kind": "DeviceClass", "metadata": {"name": "gpu"}, "spec": {}}
+
+
+def a_slice(on: str, *names: str) -> dict:
+    pool = {"name": on, "generation": 1, "resourceSliceCount": 1}
+    spec = {"driver": "example.com", "nodeName": on, "pool": pool, "devices": [{"name": name} for name in names]}
+    return {"apiVersion": DEVICES, "kind": "ResourceSlice", "metadata": {"name": on}, "spec": spec}
+
+
+def wish(name: str, *selectors: str, **fields: Any) -> dict:
+    chosen = [{"cel": {"expression": each}} for each in selectors]
+    exactly = {"deviceClassName": "gpu", "selectors": chosen, **fields}
+    spec = {"devices": {"requests": [{"name": "r", "exactly": exactly}]}}
+    return {"apiVersion": DEVICES, "kind": "ResourceClaim", "metadata": {"name": name}, "spec": spec}
+
+
+def using(name: str) -> dict:
+    return {"resourceClaims": [{"name": "c", "resourceClaimName": name}]}
+
+
 SITUATIONS: dict[str, tuple[list[dict], list[dict]]] = {
     "a node": ([a_node("n1")], [a_pod("p")]),
     "no nodes": ([], [a_pod("p")]),
@@ -107,6 +139,25 @@ SITUATIONS: dict[str, tuple[list[dict], list[dict]]] = {
         [a_pod(n, labels={"app": "x"}, topologySpreadConstraints=spread(HOST)) for n in "pq"],
     ),
     "nothing to spread over": ([a_node("n1")], [a_pod("p", topologySpreadConstraints=spread("rack"))]),
+    "a name nobody has": ([a_node("n1"), a_node("n2")], [a_pod("p", affinity=named("n9"))]),
+    "a name with too little": ([a_node("n1", cpu="1"), a_node("n2")], [a_pod("p", cpu="2", affinity=named("n1"))]),
+    "no claim": ([a_node("n1")], [a_pod("p", **claiming("missing"))]),
+    "an unbound claim": ([a_node("n1")], [CLAIM, a_pod("p", **claiming("there"))]),
+    "a device": ([a_node("n1"), a_node("n2")], [GPUS, a_slice("n2", "d"), wish("c"), a_pod("p", **using("c"))]),
+    "one device for two": (
+        [a_node("n1")],
+        [GPUS, a_slice("n1", "d"), *map(wish, "cd"), a_pod("p", **using("c")), a_pod("q", **using("d"))],
+    ),
+    "no such class": ([a_node("n1")], [wish("c"), a_pod("p", **using("c"))]),
+    "no such claim": ([a_node("n1")], [a_pod("p", **using("c"))]),
+    "a selector that fails": (
+        [a_node("n1")],
+        [GPUS, a_slice("n1", "d"), wish("c", "1/0 == 1"), a_pod("p", **using("c"))],
+    ),
+    "a device and no room": (
+        [a_node("n1", cpu="1")],
+        [GPUS, a_slice("n1", "d"), wish("c"), a_pod("p", cpu="2", **using("c"))],
+    ),
     "gates": ([a_node("n1")], [a_pod("p", schedulingGates=[{"name": "example.com/wait"}])]),
     "room is made": ([a_node("n1", cpu="1")], [a_pod("p", cpu="1"), a_pod("q", cpu="1", priorityClassName="high")]),
     "room is made on the better node": (
@@ -124,8 +175,20 @@ SITUATIONS: dict[str, tuple[list[dict], list[dict]]] = {
     "no such claim": ([a_node("n1")], [a_pod("p", **claiming("nothing"))]),
     "nobody is less important": ([a_node("n1", cpu="1")], [a_pod("p", cpu="1"), a_pod("q", cpu="1")]),
 }
+KINDS = {
+    kind.kind: kind
+    for kind in (pod.KIND, persistentvolumeclaim.KIND, resourceclaim.KIND, resourceslice.KIND, deviceclass.KIND)
+}
 CLASSES = [("low", 10, "PreemptLowerPriority"), ("high", 1000, "PreemptLowerPriority"), ("patient", 1000, "Never")]
 PLUGINS = "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition"
+
+
+def _given(claim: dict) -> tuple[Any, ...]:
+    """What a ResourceClaim got, and who keeps it."""
+    status = claim.get("status") or {}
+    allocation = {k: v for k, v in (status.get("allocation") or {}).items() if k != "allocationTimestamp"}
+    users = [one["name"] for one in status.get("reservedFor") or ()]
+    return repr(allocation), repr(users), repr(claim["metadata"].get("finalizers"))
 
 
 class Sandbox:
@@ -140,8 +203,8 @@ class Sandbox:
             await self.client.create(node.KIND, each)
         await asyncio.sleep(5 * PAUSE)
         for each in objects:
-            kind = pod.KIND if each["kind"] == "Pod" else persistentvolumeclaim.KIND
-            await self.client.create(kind, each, namespace=NAMESPACE)
+            kind = KINDS[each["kind"]]
+            await self.client.create(kind, each, namespace=NAMESPACE if kind.namespaced else "")
             if kind is pod.KIND:
                 await self._judged(each["metadata"]["name"])
         told = await self._told()
@@ -166,6 +229,8 @@ class Sandbox:
             conditions = tuple(tuple(c.get(f) for f in fields) for c in status.get("conditions") or ())
             where = each["spec"].get("nodeName"), status.get("nominatedNodeName")
             told.add((each["metadata"]["name"], "deletionTimestamp" in each["metadata"], where, conditions))
+        for each in (await self.client.list(resourceclaim.KIND, NAMESPACE)).items:
+            told.add((each["metadata"]["name"], *_given(each)))
         for each in (await self.client.list(event.KIND, NAMESPACE)).items:
             message = each["message"]
             for uid, name in uids.items():
@@ -175,13 +240,15 @@ class Sandbox:
 
     async def _clean(self) -> None:
         """Pods that wait go first, so that none of them finds room for a moment."""
-        for kind in (pod.KIND, persistentvolumeclaim.KIND, event.KIND):
-            found = (await self.client.list(kind, NAMESPACE)).items
+        for kind in (*KINDS.values(), event.KIND, node.KIND):
+            where = NAMESPACE if kind.namespaced else ""
+            found = (await self.client.list(kind, where)).items
             for each in sorted(found, key=lambda o: bool((o.get("spec") or {}).get("nodeName"))):
                 with contextlib.suppress(StatusError):  # a victim may have gone by itself
-                    await self.client.delete(kind, each["metadata"]["name"], NAMESPACE, grace_seconds=0)
-        for each in (await self.client.list(node.KIND)).items:
-            await self.client.delete(node.KIND, each["metadata"]["name"])
+                    if each["metadata"].get("finalizers"):
+                        about = {**each["metadata"], "finalizers": []}
+                        await self.client.update(kind, {**each, "metadata": about})
+                    await self.client.delete(kind, each["metadata"]["name"], where, grace_seconds=0)
         await asyncio.sleep(5 * PAUSE)
 
 

@@ -270,3 +270,30 @@ def test_of_two_profiles_one_may_see_more_nodes():
     profiles = "[{schedulerName: a, percentageOfNodesToScore: 70}, {schedulerName: b}]"
     config = read(f"percentageOfNodesToScore: 10\nprofiles: {profiles}")
     assert {p.name: p.percentage for p in config.profiles} == {"a": 70, "b": 10}
+
+
+def test_the_default_plugins_are_the_references():
+    """`kube-scheduler --write-config-to` of 1.37.1, whose VolumeBinding says no weight and counts once."""
+    sets = read("").described["profiles"][0]["plugins"]["multiPoint"]["enabled"]
+    assert [(p["name"], p["weight"]) for p in sets] == [
+        ("SchedulingGates", 0),
+        ("PrioritySort", 0),
+        ("NodeName", 0),
+        ("NodeUnschedulable", 0),
+        ("TaintToleration", 3),
+        ("NodeAffinity", 2),
+        ("NodePorts", 0),
+        ("NodeResourcesFit", 1),
+        ("VolumeRestrictions", 0),
+        ("NodeVolumeLimits", 0),
+        ("VolumeBinding", 1),
+        ("VolumeZone", 0),
+        ("PodTopologySpread", 2),
+        ("InterPodAffinity", 2),
+        ("DynamicResources", 2),
+        ("DefaultPreemption", 0),
+        ("NodeResourcesBalancedAllocation", 1),
+        ("ImageLocality", 1),
+        ("DefaultBinder", 0),
+        ("NodeDeclaredFeatures", 0),
+    ]
