@@ -149,7 +149,7 @@ SITUATIONS: dict[str, tuple[list[dict], list[dict]]] = {
         [GPUS, a_slice("n1", "d"), *map(wish, "cd"), a_pod("p", **using("c")), a_pod("q", **using("d"))],
     ),
     "no such class": ([a_node("n1")], [wish("c"), a_pod("p", **using("c"))]),
-    "no such claim": ([a_node("n1")], [a_pod("p", **using("c"))]),
+    "no such claim for devices": ([a_node("n1")], [a_pod("p", **using("c"))]),
     "a selector that fails": (
         [a_node("n1")],
         [GPUS, a_slice("n1", "d"), wish("c", "1/0 == 1"), a_pod("p", **using("c"))],
