@@ -8,14 +8,19 @@ import socket
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from umiak.cli._access import span
 from umiak.cli._output import JSON, TEXT, add_output
 from umiak.cli._part import add_kubeconfig, connect, run_until_stopped, runtime, say_ready
+from umiak.cli._scheduling import add_scheduler_config, configuration, scheduler_of
 from umiak.cli._telling import Teller, add_telling, telling
 from umiak.cli.command import Command, CommandError
 from umiak.reconcile.context import Runtime
 from umiak.reconcile.contract import Context, Controller, Loop, Options
+
+if TYPE_CHECKING:
+    from umiak.scheduler.configuration.reading import Configuration
 
 LEASE = "kube-controller-manager"
 """The original's own lease, so that it and we never work at the same time."""
@@ -44,6 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--local-path-root", default="", metavar="DIR", help="folder on nodes for volumes of class local-path")
     add("--controllers", default="*", metavar="NAME,..", help="* for all, NAME for one, -NAME for all but one")
     add("--with-scheduler", action="store_true", help="run the scheduler in the same process, on the same cache")
+    add_scheduler_config(parser)
     add("--leader-elect", action="store_true", help="work only while holding the lease kube-system/" + LEASE)
     add_telling(parser)
     add_output(parser, TEXT, JSON)
@@ -122,13 +128,20 @@ def chosen(wish: str = "*") -> list[Controller | Loop]:
 
 
 def run(args: argparse.Namespace) -> int:
-    controllers, options = chosen(args.controllers), options_of(args)
-    return run_until_stopped(lambda: work(args, controllers, options))
+    if args.scheduler_config and not args.with_scheduler:
+        raise CommandError("--scheduler-config is of use only with --with-scheduler")
+    controllers, options, config = chosen(args.controllers), options_of(args), configuration(args.scheduler_config)
+    return run_until_stopped(lambda: work(args, controllers, options, config))
 
 
-async def work(args: argparse.Namespace, controllers: Iterable[Controller | Loop], options: Options) -> None:
+async def work(
+    args: argparse.Namespace,
+    controllers: Iterable[Controller | Loop],
+    options: Options,
+    config: "Configuration | None",
+) -> None:
     shared = runtime(connect(args.kubeconfig, "controllers"), options)
-    loops = [*controllers, *(scheduler(shared) if args.with_scheduler else ())]
+    loops = [*controllers, *(scheduler(shared, config) if args.with_scheduler else ())]
     ready = asyncio.Event()
     async with telling(args, shared, teller(shared, loops, ready)):
         if args.leader_elect:
@@ -146,12 +159,11 @@ def teller(shared: Runtime, loops: Iterable[Controller | Loop], ready: asyncio.E
     return Teller("controllers", {"informer-sync": ready.is_set}, metrics)
 
 
-def scheduler(shared: Runtime) -> list[Loop]:
+def scheduler(shared: Runtime, config: "Configuration | None") -> list[Loop]:
     """The scheduler as one more loop of this process."""
-    from umiak.scheduler.loop import Scheduler
 
     async def schedule(_: Context) -> None:
-        await Scheduler(shared).run()
+        await scheduler_of(shared, config).run()
 
     return [Loop(name="scheduler", run=schedule)]
 

@@ -13,6 +13,7 @@ import msgspec
 
 from umiak.cli._output import JSON, TEXT, add_output
 from umiak.cli._part import run_until_stopped, runtime, say_ready
+from umiak.cli._scheduling import add_scheduler_config, configuration, scheduler_of
 from umiak.cli.command import Command, CommandError
 from umiak.cli.server import COMMAND as SERVER
 from umiak.cli.server import Running, elapsed, serving, settings_of
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from umiak.kit.clock import Clock
     from umiak.objects.types import Object
     from umiak.reconcile.context import Runtime
+    from umiak.scheduler.configuration.reading import Configuration
     from umiak.testing.clock import VirtualClock
 
 CLUSTER = "umiak-dev"
@@ -40,6 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--load", type=Path, action="append", default=[], metavar="F|DIR", help="manifests to create; may be repeated")
     told = 'false: time stands still until a POST of {"seconds": N} to /umiak/clock turns it (true)'
     add("--real-time", choices=("true", "false"), default="true", help=told)
+    add_scheduler_config(parser)
     add_output(parser, TEXT, JSON)
 
 
@@ -47,12 +50,13 @@ def run(args: argparse.Namespace) -> int:
     if args.nodes < 0:
         raise CommandError(f"--nodes {args.nodes}: must not be negative")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    config = configuration(args.scheduler_config)
     file = (args.kubeconfig or (args.data_dir or Path()) / f"{CLUSTER}.kubeconfig").absolute()
     forget_last(file)
     with folder(args.data_dir) as data_dir:
         store = "sqlite" if args.data_dir else "memory"
         clock = virtual_clock() if args.real_time == "false" else None
-        wishes = Wishes(data_dir, store, args.port, args.nodes, file, read(args.load), clock, args.output)
+        wishes = Wishes(data_dir, store, args.port, args.nodes, file, read(args.load), clock, args.output, config)
         return run_until_stopped(lambda: work(wishes), plain_loop=clock is not None)
 
 
@@ -67,6 +71,7 @@ class Wishes(msgspec.Struct, frozen=True):
     objects: "list[Object]"
     clock: "VirtualClock | None"
     output: str
+    scheduler: "Configuration | None"
 
 
 def virtual_clock() -> "VirtualClock":
@@ -135,7 +140,8 @@ async def work(wishes: Wishes) -> None:
 
                 hang_in(server.app, wishes.clock)
             shared = join(server, wishes.clock)
-            await populate(shared, Settings(count=wishes.nodes), tasks)
+            scheduler = scheduler_of(shared, wishes.scheduler)
+            await populate(shared, Settings(count=wishes.nodes), tasks, scheduler)
             await load(server, shared.client, wishes.objects)
             with published(wishes.kubeconfig, server.kubeconfig):
                 url, spent = f"https://127.0.0.1:{server.port}", round(elapsed())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from umiak.cli._output import JSON, TEXT, add_output
 from umiak.cli._part import connect, run_until_stopped, runtime, say_ready
+from umiak.cli._scheduling import configuration, scheduler_of
 from umiak.cli._telling import Teller, add_telling, telling
 from umiak.cli.command import Command, CommandError
 
@@ -29,23 +30,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_output(parser, TEXT, JSON)
 
 
-def configuration(path: Path) -> "Configuration":
-    """Raises CommandError."""
-    from umiak.api.configuration import Unacceptable
-    from umiak.scheduler.configuration.reading import load
-
-    try:
-        return load(path.read_bytes())
-    except Unacceptable as error:
-        raise CommandError(str(error)) from None
-    except OSError as error:
-        raise CommandError(f"open {path}: {(error.strerror or '').lower()}") from None
-
-
 def run(args: argparse.Namespace) -> int:
     if args.config and args.name:
         raise CommandError("--name and --config exclude each other: the configuration's profiles have names")
-    config = configuration(args.config) if args.config else None
+    config = configuration(args.config)
     if args.kubeconfig is None:
         if config is None or not config.kubeconfig:
             raise CommandError("--kubeconfig F is needed, or a --config whose clientConnection names one")
@@ -54,14 +42,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def work(args: argparse.Namespace, config: "Configuration | None") -> None:
-    from umiak.scheduler.loop import Scheduler
-    from umiak.scheduler.profile import DEFAULT_NAME, default_profile
-
     shared = runtime(connect(args.kubeconfig, "scheduler"))
-    if config is None:
-        scheduler = Scheduler(shared, profiles=[default_profile(args.name or DEFAULT_NAME)])
-    else:
-        scheduler = Scheduler(shared, profiles=config.profiles, backoff=config.backoff, extenders=config.extenders)
+    scheduler = scheduler_of(shared, config, args.name)
     ready = {"sched-handler-sync": scheduler.ready.is_set}
     async with telling(args, shared, Teller("scheduler", ready, scheduler.metrics.text, described(args, config))):
         if config is not None and config.leader_elect:

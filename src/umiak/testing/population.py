@@ -29,18 +29,20 @@ def options(service_cidr: str, authority: str, authority_key: str, signing_key: 
     )
 
 
-def members(shared: Runtime, nodes: Settings) -> list[Controller | Loop]:
+def members(shared: Runtime, nodes: Settings, scheduler: Scheduler | None = None) -> list[Controller | Loop]:
     async def schedule(_: Context) -> None:
-        await Scheduler(shared).run()
+        await (scheduler or Scheduler(shared)).run()
 
     controllers = exported("umiak.controllers", "CONTROLLER").values()
     return [*controllers, Loop(name="scheduler", run=schedule), *Nodes(nodes).controllers()]
 
 
-async def populate(shared: Runtime, nodes: Settings, tasks: asyncio.TaskGroup) -> None:
-    """Starts them all. Returns when pods can be created and run."""
+async def populate(
+    shared: Runtime, nodes: Settings, tasks: asyncio.TaskGroup, scheduler: Scheduler | None = None
+) -> None:
+    """Starts them all, with a scheduler of its own kind if one is given. Returns when pods can be created and run."""
     filled, changed = asyncio.Event(), asyncio.Event()
-    tasks.create_task(run(members(shared, nodes), shared, ready=filled), name="controllers")
+    tasks.create_task(run(members(shared, nodes, scheduler), shared, ready=filled), name="controllers")
     await filled.wait()
     for kind in (node.KIND, serviceaccount.KIND):
         shared.tables.table(kind).listen(lambda _: changed.set())

@@ -33,6 +33,8 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
     runDir: str = str(DEFAULT_RUN)
     containerRuntimeEndpoint: str = ""
     """A CRI socket to use; empty: a containerd of our own."""
+    schedulerConfig: str = ""
+    """A file with a KubeSchedulerConfiguration, by its whole path; empty: the scheduler's defaults."""
     apiProcesses: int = 1
     """How many processes answer API requests. Each more takes 35 MiB, and is of use to a busy cluster only."""
 

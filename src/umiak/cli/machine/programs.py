@@ -65,6 +65,7 @@ def controllers(config: ClusterConfig) -> list[str]:
         f"--signing-key={layout.server / 'ca.key'}",
         f"--local-path-root={layout.volumes}",
         "--with-scheduler",
+        *([f"--scheduler-config={config.schedulerConfig}"] if config.schedulerConfig else ()),
     )
 
 
