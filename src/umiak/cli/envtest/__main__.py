@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from umiak.cli.command import FAILED, CommandError
+from umiak.kit import garbage
 
 
 def run(words: Sequence[str]) -> int:
@@ -21,6 +22,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def main() -> None:
+    garbage.put_off()
     try:
         sys.exit(run(sys.argv[1:]))
     except CommandError as error:

@@ -15,6 +15,7 @@ from umiak.cli._part import run_until_stopped
 from umiak.cli.command import CommandError
 from umiak.cli.envtest import etcd
 from umiak.cli.envtest.flags import Flags, split
+from umiak.kit import garbage
 
 if TYPE_CHECKING:
     from umiak.server.assembly import Secrets
@@ -88,6 +89,7 @@ async def work(args: argparse.Namespace) -> None:
     store = open_store(settings, DURABLE)
     try:
         listener, app = await listen(settings, secrets, tls, store)
+        garbage.settled()
         try:
             await asyncio.Event().wait()
         finally:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from umiak.cli._part import run_until_stopped
 from umiak.cli.command import CommandError
 from umiak.cli.envtest.flags import Flags, split
+from umiak.kit import garbage
 from umiak.kit.http.client import HttpClient, HttpError
 from umiak.kit.http.exchange import Exchange, HttpRequest
 from umiak.kit.http.server import Server, serve
@@ -67,6 +68,7 @@ async def work(addresses: Sequence[tuple[str, int]], folder: Path) -> None:
     try:
         for host, port in addresses:
             listening.append(await serve(handler, host, port))
+        garbage.settled()
         await asyncio.Event().wait()
     except OSError as error:
         raise CommandError(f"cannot listen: {error.strerror or error}") from None
