@@ -76,6 +76,12 @@ class Recorder(Protocol):
         """`type` is Normal or Warning."""
         ...
 
+    def report(
+        self, about: Object, type: str, reason: str, action: str, note: str, related: Object | None = None
+    ) -> None:
+        """The same in the newer form, which says what was being done (`action`), and with whose part in it."""
+        ...
+
 
 class Context(msgspec.Struct, frozen=True):
     """All that a controller may touch.

@@ -9,8 +9,10 @@
 import asyncio
 import logging
 import re
+import socket
 import uuid
 from collections import OrderedDict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Generic, TypeVar
@@ -19,12 +21,14 @@ import msgspec
 from msgspec.structs import replace
 
 from umiak.api.core.event import KIND as EVENT
+from umiak.api.kind import Kind
 from umiak.client.contract import Client, Unreachable
 from umiak.kit.clock import Clock
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
 from umiak.reconcile.queue import TokenBucket
+from umiak.reconcile.series import Series, Told
 
 log = logging.getLogger(__name__)
 QUEUE_LENGTH = 1000
@@ -76,6 +80,10 @@ class Observed(msgspec.Struct, frozen=True):
     count: int = 1
     combined: bool = False
     """Whether it stands for several with different messages; client-go does not say who reports those."""
+
+    @property
+    def kind(self) -> Kind:
+        return EVENT
 
     @property
     def source(self) -> Parts:
@@ -217,6 +225,16 @@ class Source(msgspec.Struct, frozen=True):
         name = event_name(target.get("name", ""), self.writer.stamps.next(now))
         self.writer.add(Observed(self.component, self.host, target, type, reason, message, now, name, now))
 
+    def report(
+        self, about: Object, type: str, reason: str, action: str, note: str, related: Object | None = None
+    ) -> None:
+        """The same as an Event of events.k8s.io; `related` is an object that plays a part in it."""
+        now, target = self.writer.clock.now(), reference(about)
+        name = event_name(target.get("name", ""), self.writer.stamps.next(now))
+        instance = f"{self.component}-{self.host or socket.gethostname()}"
+        other = None if related is None else reference(related)
+        self.writer.add(Told(self.component, instance, target, type, reason, action, note, now, name, now, other))
+
 
 class EventWriter:
     """Takes events at once and writes them in the background, some at once; those of one Event object in order."""
@@ -227,13 +245,14 @@ class EventWriter:
         self.dropped = 0
         """How many were thrown away because too many were waiting."""
         self._client = client
-        self._waiting: asyncio.Queue[Observed] = asyncio.Queue(QUEUE_LENGTH)
+        self._waiting: asyncio.Queue[Observed | Told] = asyncio.Queue(QUEUE_LENGTH)
         self._correlator = Correlator(self.stamps)
+        self._series = Series()
 
     def source(self, component: str, host: str = "") -> Source:
         return Source(self, component, host)
 
-    def add(self, event: Observed) -> None:
+    def add(self, event: Observed | Told) -> None:
         try:
             self._waiting.put_nowait(event)
         except asyncio.QueueFull:
@@ -244,21 +263,27 @@ class EventWriter:
         slots, writing = asyncio.Semaphore(AT_ONCE), dict[tuple[str, str], asyncio.Task[None]]()
         async with asyncio.TaskGroup() as tasks:
             while True:
-                observed = self._correlator.judge(await self._waiting.get(), self.clock.now())
-                if observed is None:
-                    continue
-                await slots.acquire()
-                name = (observed.namespace, observed.name)
-                task = tasks.create_task(self._deliver_after(writing.get(name), observed))
-                writing[name] = task
-                task.add_done_callback(partial(_over, slots, writing, name))
+                for event in self._due(await self._waiting.get()):
+                    await slots.acquire()
+                    name = (event.namespace, event.name)
+                    task = tasks.create_task(self._deliver_after(writing.get(name), event))
+                    writing[name] = task
+                    task.add_done_callback(partial(_over, slots, writing, name))
 
-    async def _deliver_after(self, earlier: "asyncio.Task[None] | None", event: Observed) -> None:
+    def _due(self, event: Observed | Told) -> Sequence[Observed | Told]:
+        """What is to be written now that this was told."""
+        now = self.clock.now()
+        if isinstance(event, Told):
+            return self._series.judge(event, now)
+        observed = self._correlator.judge(event, now)
+        return [] if observed is None else [observed]
+
+    async def _deliver_after(self, earlier: "asyncio.Task[None] | None", event: Observed | Told) -> None:
         if earlier is not None:
             await asyncio.wait([earlier])
         await self._deliver(event)
 
-    async def _deliver(self, event: Observed) -> None:
+    async def _deliver(self, event: Observed | Told) -> None:
         for attempt in range(TRIES):
             try:
                 await self._write(event)
@@ -270,15 +295,15 @@ class EventWriter:
                 log.debug("cannot write event (try %d): %s", attempt + 1, error)
             await self.clock.sleep(PAUSE)
 
-    async def _write(self, event: Observed) -> None:
+    async def _write(self, event: Observed | Told) -> None:
         if event.count > 1:
             try:
-                await self._client.patch(EVENT, event.name, event.namespace, event.as_patch(), type="strategic")
+                await self._client.patch(event.kind, event.name, event.namespace, event.as_patch(), type="strategic")
                 return
             except StatusError as error:
                 if error.code != 404:
                     raise
-        await self._client.create(EVENT, event.as_object())
+        await self._client.create(event.kind, event.as_object())
 
 
 def _over(

@@ -117,6 +117,12 @@ class Way:
         self.preempts = any(p.name == PREEMPTION and "postFilter" in p.points for p in profile.plugins)
 
 
+def _subject(about: PodView) -> Object:
+    """What an event is about."""
+    where = {"name": about.name, "namespace": about.namespace, "uid": about.uid, "resourceVersion": about.version}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": where}
+
+
 class Scheduler:
     """`run` returns only when cancelled."""
 
@@ -352,7 +358,7 @@ class Scheduler:
         self.metrics.attempted(SCHEDULED, chosen.scheduler, waiting.began)
         self.metrics.scheduled(waiting.attempts, waiting.since, waiting.flushed)
         message = f"Successfully assigned {chosen.namespace}/{chosen.name} to {name}"
-        self._event(chosen, "Normal", "Scheduled", message)
+        self._event(chosen, "Normal", "Scheduled", "Binding", message)
 
     async def _prepare_and_bind(
         self, chosen: PodView, cycle: Cycle, placement: Placement, binder: Extender | None
@@ -404,7 +410,7 @@ class Scheduler:
             except StatusError as error:
                 if error.code not in (404, 409):
                     raise
-            self._event(victim, "Normal", "Preempted", text, by=preemptor.scheduler)
+            self._event(victim, "Normal", "Preempted", "Preempting", text, by=preemptor)
 
     def _known(self, about: PodView) -> Object | None:
         """The whole pod, unless it went or another took its name."""
@@ -419,17 +425,18 @@ class Scheduler:
 
     async def _tell_failure(self, about: PodView, reason: str, message: str, nominated: str | None = None) -> None:
         """By an event and a condition."""
-        self._event(about, "Warning", "FailedScheduling", conditions.note(message))
+        self._event(about, "Warning", "FailedScheduling", "Scheduling", conditions.note(message))
         known = self._known(about)
         if known is not None:
             now = self._runtime.clock.now()
             await self._patch_status(about, conditions.not_scheduled(known, reason, message, nominated, now))
 
-    def _event(self, about: PodView, type: str, reason: str, message: str, by: str = "") -> None:
-        """`by`: the scheduler that tells; empty: the pod's own."""
-        where = {"name": about.name, "namespace": about.namespace, "uid": about.uid, "resourceVersion": about.version}
-        subject = {"apiVersion": "v1", "kind": "Pod", "metadata": where}
-        self._ways[by or about.scheduler].context.events.event(subject, type, reason, message)
+    def _event(
+        self, about: PodView, type: str, reason: str, action: str, message: str, by: PodView | None = None
+    ) -> None:
+        """`by`: the pod for whose sake it happens to the other, which its scheduler tells."""
+        teller = self._ways[(by or about).scheduler].context.events
+        teller.report(_subject(about), type, reason, action, message, None if by is None else _subject(by))
 
     async def _flush(self) -> None:
         while True:

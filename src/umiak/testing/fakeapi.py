@@ -16,6 +16,9 @@ from typing import Any
 
 import msgspec
 
+from umiak.api.core.event import KIND as EVENT
+from umiak.api.events._versions import to_core
+from umiak.api.events.event import KIND as NEWER_EVENT
 from umiak.api.kind import Kind
 from umiak.client.contract import (
     NO_CONDITIONS,
@@ -182,6 +185,8 @@ class FakeApi:
     async def create(
         self, kind: Kind, obj: Object, *, namespace: str = "", subresource: str = "", name: str = ""
     ) -> Object:
+        if kind is NEWER_EVENT:  # the same objects in other words
+            kind, obj = EVENT, to_core(obj)
         self._may("create", kind, obj)
         if subresource:
             return self._create_subresource(kind, obj, Key(namespace, name), subresource)
@@ -225,6 +230,7 @@ class FakeApi:
         field_manager: str = "",
         force: bool = False,
     ) -> Object:
+        kind = EVENT if kind is NEWER_EVENT else kind
         old = self._find(kind, Key(namespace, name))
         self._may("patch", kind, old)
         for field in ("resourceVersion", "uid"):

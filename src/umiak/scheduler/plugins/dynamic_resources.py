@@ -266,7 +266,7 @@ async def _wait(ctx: Context, cycle: Cycle, wanted: Wanted, node: NodeView) -> N
     about = {"name": cycle.pod.name, "namespace": cycle.pod.namespace, "uid": cycle.pod.uid}
     message = f"waiting for binding conditions for device on node {node.name}"
     subject = {"apiVersion": "v1", "kind": "Pod", "metadata": about}
-    ctx.events.event(subject, "Normal", "BindingConditionsPending", message)
+    ctx.events.report(subject, "Normal", "BindingConditionsPending", "Scheduling", message)
     limit = cycle.settings.get(NAME, DEFAULTS).binding_timeout
     while True:
         try:
