@@ -21,6 +21,7 @@ from umiak.reconcile.contract import Context, Controller, Loop, Options
 
 if TYPE_CHECKING:
     from umiak.scheduler.configuration.reading import Configuration
+    from umiak.scheduler.loop import Scheduler
 
 LEASE = "kube-controller-manager"
 """The original's own lease, so that it and we never work at the same time."""
@@ -141,31 +142,35 @@ async def work(
     config: "Configuration | None",
 ) -> None:
     shared = runtime(connect(args.kubeconfig, "controllers"), options)
-    loops = [*controllers, *(scheduler(shared, config) if args.with_scheduler else ())]
+    scheduler = scheduler_of(shared, config) if args.with_scheduler else None
+    loops = [*controllers, *([as_loop(scheduler)] if scheduler is not None else ())]
     ready = asyncio.Event()
-    async with telling(args, shared, teller(shared, loops, ready)):
+    async with telling(args, shared, teller(shared, loops, ready, scheduler)):
         if args.leader_elect:
             await lead(shared, loops, args.output, ready)
         else:
             await reconcile(shared, loops, args.output, ready)
 
 
-def teller(shared: Runtime, loops: Iterable[Controller | Loop], ready: asyncio.Event) -> Teller:
+def teller(
+    shared: Runtime, loops: Iterable[Controller | Loop], ready: asyncio.Event, scheduler: "Scheduler | None" = None
+) -> Teller:
     def metrics() -> bytes:
         from umiak.reconcile.measures import text
 
-        return text(shared.metrics, shared.tables, loops)
+        own = scheduler.metrics.text() if scheduler is not None else b""
+        return text(shared.metrics, shared.tables, loops) + own
 
     return Teller("controllers", {"informer-sync": ready.is_set}, metrics)
 
 
-def scheduler(shared: Runtime, config: "Configuration | None") -> list[Loop]:
+def as_loop(scheduler: "Scheduler") -> Loop:
     """The scheduler as one more loop of this process."""
 
     async def schedule(_: Context) -> None:
-        await scheduler_of(shared, config).run()
+        await scheduler.run()
 
-    return [Loop(name="scheduler", run=schedule)]
+    return Loop(name="scheduler", run=schedule)
 
 
 async def reconcile(
