@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from umiak.api.common.moved_volumes import moved_of
 from umiak.api.core.persistentvolume import KIND as VOLUME
 from umiak.api.core.persistentvolumeclaim import KIND as CLAIM
-from umiak.controllers._migration import moved_of
 from umiak.controllers._volumes import BEFORE_RESIZE
 from umiak.controllers.volume_expand import CONTROLLER, RESIZER, WAITING, grows, message_of, wants_more
 from umiak.objects import meta

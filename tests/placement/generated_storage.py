@@ -2,8 +2,10 @@
 
 from generated_pods import REGION, ZONE, Draw, Object, chance, one, some
 
-WAITS, AT_ONCE, STATIC, NARROW = "waits", "at-once", "static", "narrow"
+WAITS, AT_ONCE, STATIC, NARROW, OLD = "waits", "at-once", "static", "narrow", "old"
 DRIVER = "disk.example.com"
+MOVED = ("ebs.csi.aws.com", "pd.csi.storage.gke.io", "cinder.csi.openstack.org")
+"""Drivers that took over from types that are written into pods."""
 MODES = ("ReadWriteOnce", "ReadWriteOncePod", "ReadOnlyMany")
 
 
@@ -17,6 +19,7 @@ def classes() -> list[Object]:
     return [
         storage_class(WAITS, "WaitForFirstConsumer", DRIVER),
         storage_class(AT_ONCE, "Immediate", DRIVER),
+        storage_class(OLD, "WaitForFirstConsumer", "kubernetes.io/aws-ebs"),
         storage_class(STATIC, "WaitForFirstConsumer", "kubernetes.io/no-provisioner"),
         storage_class(NARROW, "WaitForFirstConsumer", DRIVER, allowedTopologies=zones),
     ]
@@ -32,7 +35,9 @@ def volume(draw: Draw, number: int, nodes: int) -> Object:
         "persistentVolumeReclaimPolicy": "Retain",
     }
     about: Object = {"name": name}
-    if chance(draw, 7):
+    if chance(draw, 1):
+        spec["gcePersistentDisk"] = {"pdName": one(draw, "one", "two")}
+    elif chance(draw, 7):
         spec["csi"] = {"driver": DRIVER, "volumeHandle": f"h{number}"}
     else:
         spec["local"] = {"path": "/data"}
@@ -66,7 +71,7 @@ def claim(draw: Draw, number: int, namespace: str, bound: Object | None) -> Obje
         "accessModes": [one(draw, "ReadWriteOnce", "ReadWriteOnce", *MODES)],
         "resources": {"requests": {"storage": one(draw, "1Gi", "1Gi", "4Gi", "10Gi")}},
         "volumeMode": "Filesystem",
-        "storageClassName": one(draw, WAITS, WAITS, WAITS, STATIC, STATIC, STATIC, AT_ONCE, NARROW, "missing"),
+        "storageClassName": one(draw, WAITS, WAITS, WAITS, STATIC, STATIC, STATIC, AT_ONCE, NARROW, OLD, "missing"),
     }
     about: Object = {"name": name, "namespace": namespace, "uid": f"{namespace}-{name}"}
     status: Object = {"phase": "Pending"}
@@ -93,6 +98,7 @@ def csi_node(draw: Draw, node: str) -> Object:
     if chance(draw, 8):
         driver["allocatable"] = {"count": one(draw, 1, 2, 3)}
     drivers = [driver] if chance(draw, 9) else []
+    drivers += [{**driver, "name": name, "allocatable": {"count": 1}} for name in some(draw, MOVED, 3)]
     return {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "CSINode",
@@ -164,7 +170,7 @@ def use(draw: Draw, pod: Object, claims: list[Object]) -> list[Object]:
     if chance(draw, 1):
         volumes.append({"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}})
         made = ephemeral(draw, pod)
-    if chance(draw, 2):
+    if chance(draw, 3):
         volumes.append({"name": "disk", **disk(draw)})
     pod["spec"].setdefault("volumes", []).extend(volumes)
     return made
@@ -193,5 +199,6 @@ def disk(draw: Draw) -> Object:
         "gce": {"gcePersistentDisk": {"pdName": name, **only_read}},
         "aws": {"awsElasticBlockStore": {"volumeID": name, **only_read}},
         "iscsi": {"iscsi": {"targetPortal": "10.0.0.9", "iqn": name, "lun": 0, **only_read}},
+        "cinder": {"cinder": {"volumeID": name}},
         "rbd": {"rbd": {"monitors": some(draw, ("a", "b", "c"), 2) or ["a"], "pool": "p", "image": name, **only_read}},
-    }[one(draw, "gce", "aws", "iscsi", "rbd")]
+    }[one(draw, "gce", "aws", "iscsi", "rbd", "cinder")]

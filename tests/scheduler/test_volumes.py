@@ -192,6 +192,44 @@ def test_volume_limits(world, zones, stored, pod_of, count, others, attached, wa
     assert ("a" in world.feasible(pod_of("p", **using("c")))) is want
 
 
+DISK_DRIVER = "pd.csi.storage.gke.io"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "want"),
+    [
+        pytest.param({"gcePersistentDisk": {"pdName": "x", "readOnly": True}}, [], True, id="room"),
+        pytest.param(
+            {"gcePersistentDisk": {"pdName": "x"}}, [{"gcePersistentDisk": {"pdName": "y"}}], False, id="another disk"
+        ),
+        pytest.param(
+            {"gcePersistentDisk": {"pdName": "x", "readOnly": True}},
+            [{"gcePersistentDisk": {"pdName": "x", "readOnly": True}}],
+            True,
+            id="the same disk",
+        ),
+        pytest.param(
+            {"azureFile": {"secretName": "s", "shareName": "x"}},
+            [{"gcePersistentDisk": {"pdName": "y"}}],
+            True,
+            id="nothing that is attached",
+        ),
+    ],
+)
+def test_limits_of_volumes_that_moved_into_drivers(world, zones, stored, pod_of, wanted, there, want):
+    """Written into pods: they count as their driver's (checkAttachableInlineVolume)."""
+    stored(csi_node("a", 1, DISK_DRIVER))
+    world.add_pods(pod_of("x", node="a", volumes=[{"name": f"v{n}", **each} for n, each in enumerate(there)]))
+    assert ("a" in world.feasible(pod_of("p", volumes=[{"name": "v", **wanted}]))) is want
+
+
+def test_limits_of_claims_whose_class_moved_into_a_driver(world, zones, stored, pod_of):
+    """getCSIDriverInfoFromSC."""
+    stored(csi_node("a", 1, DISK_DRIVER), claim("c"), claim("d"), class_of("kubernetes.io/gce-pd"))
+    assert "a" in world.feasible(pod_of("p", **using("c")))
+    assert "a" not in world.feasible(pod_of("p", **using("c", "d")))
+
+
 @pytest.mark.parametrize(("insists", "want"), [(True, ["a"]), (False, ["a", "b", "nowhere"])])
 def test_a_driver_may_insist_on_being_installed(world, zones, stored, pod_of, insists, want):
     """VolumeLimitScaling: CSIDriver's preventPodSchedulingIfMissing."""

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import msgspec
 
-from umiak.controllers import _migration as migration
+from umiak.api.common import moved_volumes as migration
 from umiak.controllers._volumes import claim_names
 from umiak.objects import meta
 from umiak.objects.types import Object

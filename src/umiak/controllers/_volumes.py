@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from umiak.controllers import _migration as migration
+from umiak.api.common import moved_volumes as migration
 from umiak.objects import meta, quantity
 from umiak.objects.quantity import Quantity
 from umiak.objects.selectors import from_label_selector

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 
+from umiak.api.common.moved_volumes import Untranslatable
 from umiak.api.core.node import KIND as NODE
 from umiak.api.core.persistentvolume import KIND as VOLUME
 from umiak.api.core.persistentvolumeclaim import KIND as CLAIM
@@ -32,7 +33,6 @@ from umiak.controllers._attachments import (
     plan,
 )
 from umiak.controllers._memory import Memory, Places
-from umiak.controllers._migration import Untranslatable
 from umiak.controllers._pods import has_ended, is_ready, node_name
 from umiak.controllers._volumes import claim_names, phase
 from umiak.controllers._waits import Waits

@@ -4,9 +4,9 @@ Volumes grow by their CSI driver's resizer, which acts on its own. What is left 
 to name the driver on claims whose volumes are of a type that moved into one (KEP-625).
 """
 
+from umiak.api.common.moved_volumes import Moved, moved_of
 from umiak.api.core.persistentvolume import KIND as VOLUME
 from umiak.api.core.persistentvolumeclaim import KIND as CLAIM
-from umiak.controllers._migration import Moved, moved_of
 from umiak.controllers._volumes import BEFORE_RESIZE, phase, requested
 from umiak.objects import meta, quantity
 from umiak.objects.meta import Key

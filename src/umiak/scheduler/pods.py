@@ -49,7 +49,9 @@ class Spread(msgspec.Struct, frozen=True):
     honor_taints: bool = False
 
 
-DISKS = frozenset({"gcePersistentDisk", "awsElasticBlockStore", "rbd", "iscsi"})
+DISKS = frozenset(
+    {"awsElasticBlockStore", "azureDisk", "cinder", "gcePersistentDisk", "iscsi", "portworxVolume", "rbd"}
+)
 NO_TERMS: tuple[AffinityTerm, ...] = ()
 
 
@@ -87,7 +89,7 @@ class PodView(msgspec.Struct, eq=False):
     ephemeral_claims: frozenset[str]
     """Those of `claims` that are made for it alone."""
     disks: tuple[Object, ...]
-    """Volumes of the kinds that several pods may not always share, as the spec has them."""
+    """Volumes that are attached, or that several pods may not always share, as the spec has them."""
     resource_claims: tuple[tuple[str, str], ...]
     """Of ResourceClaims that were made for it: their names in the pod, and their own."""
     finished: bool

@@ -302,23 +302,20 @@ func (w world) score(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nod
 // preempt repeats Evaluator.evaluate and findCandidates (pkg/scheduler/framework/preemption/preemption.go).
 func (w world) preempt(ctx context.Context, state fwk.CycleState, pod *v1.Pod, statuses *framework.NodeToStatus) *Preemption {
 	found := &Preemption{Candidates: map[string]Victims{}}
-	ok, message := w.preemptor.PodEligibleToPreemptOthers(ctx, pod, statuses.Get(pod.Status.NominatedNodeName))
-	if !ok {
-		found.Message = "preemption: " + message // as DefaultPreemption.PostFilter says it
-		return found
-	}
+	eligible, _ := w.preemptor.PodEligibleToPreemptOthers(ctx, pod, statuses.Get(pod.Status.NominatedNodeName))
 	evaluator := w.preemptor.Evaluator
 	potential, err := statuses.NodesForStatusCode(w.snapshot.NodeInfos(), fwk.Unschedulable)
 	must(err)
 	var candidates []preemption.Candidate
-	if len(potential) > 0 {
+	if eligible && len(potential) > 0 {
 		budgets, err := evaluator.PdbLister.List(labels.Everything())
 		must(err)
 		candidates, _, err = evaluator.DryRunPreemption(ctx, state, pod, potential, budgets, 0, int32(len(potential))+1)
 		must(err)
 	}
 	if len(candidates) == 0 {
-		_, status := w.preemptor.PostFilter(ctx, state, pod, statuses)
+		// That nobody leaves is certain, so this does no harm; other plugins have a say, too.
+		_, status := w.framework.RunPostFilterPlugins(ctx, state, pod, statuses)
 		found.Message = status.Message()
 		return found
 	}

@@ -125,11 +125,16 @@ def handle_of_volume(moved: Moved, volume: Object) -> str:
     return moved.handle(spec[moved.field], Owner(volume["metadata"], namespace, is_volume=True))
 
 
+def handle_of_inline(moved: Moved, volume: Object, namespace: str) -> str:
+    """What the driver calls a volume that is written into a pod. Raises Untranslatable."""
+    owner = Owner({"name": volume["name"]}, namespace or "default", is_volume=False)
+    return moved.handle(volume[moved.field], owner)
+
+
 def inline_spec(moved: Moved, volume: Object, namespace: str) -> Object:
     """The spec of a persistent volume that stands for one written into a pod. Raises Untranslatable."""
     source = volume[moved.field]
-    handle = moved.handle(source, Owner({"name": volume["name"]}, namespace or "default", is_volume=False))
-    csi: Object = {"driver": moved.driver, "volumeHandle": handle}
+    csi: Object = {"driver": moved.driver, "volumeHandle": handle_of_inline(moved, volume, namespace)}
     if source.get("readOnly"):
         csi["readOnly"] = True
     if source.get("fsType"):

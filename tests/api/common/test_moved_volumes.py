@@ -2,7 +2,7 @@
 
 import pytest
 
-from umiak.controllers._migration import MOVED, Untranslatable, handle_of_volume, inline_spec, moved_of
+from umiak.api.common.moved_volumes import MOVED, Untranslatable, handle_of_volume, inline_spec, moved_of
 
 ZONE = "topology.kubernetes.io/zone"
 DISK = {"gcePersistentDisk": {"pdName": "d"}}
