@@ -25,7 +25,9 @@ class Panicked(AssertionError):
     """The server met an error that it has no answer for, and said 500."""
 
 
-class _Panics(logging.Handler):
+class Panics(logging.Handler):
+    """Remembers the last error that nobody foresaw."""
+
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.last: BaseException | None = None
@@ -41,7 +43,7 @@ class Inside:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._clock = VirtualClock()
-        self._panics = _Panics()
+        self._panics = Panics()
         logging.getLogger("umiak.server.app").addHandler(self._panics)
         self._transport = self._loop.run_until_complete(self._start())
 
