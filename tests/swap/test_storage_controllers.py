@@ -1,8 +1,8 @@
-"""kube-controller-manager's loops around storage and devices, and ours, leave the same behind on the same API server.
+"""kube-controller-manager's loops around storage and devices, and ours, leave the same behind.
 
-A scenario is played to our server twice, once beside each; drivers, kubelets and the scheduler are played by hand.
-After each act the state and the events are compared. What differs by nature (times, uids, versions, generated names) is
-made equal; how often an event was told depends on the moment, and is not compared.
+A scenario is played to our server, once beside each, and with our loops to kube-apiserver, too; drivers, kubelets and
+the scheduler are played by hand. After each act the state and the events are compared. What differs by nature (times,
+uids, versions, generated names) is made equal; how often an event was told depends on the moment, and is not compared.
 """
 
 import json
@@ -16,7 +16,7 @@ import pytest
 
 from umiak.testing import reference
 
-from .beside import call, free_port, ready, running
+from .beside import call, free_port, original, ready, running
 
 pytestmark = [pytest.mark.cluster, pytest.mark.shared, pytest.mark.long, pytest.mark.timeout(600)]
 
@@ -26,6 +26,7 @@ OURS = (
     "garbage-collector,ephemeral-volume"
 )
 THEIRS = ",".join(f"{name}-controller" for name in OURS.split(",") if name != "resourceclaim-template")
+UMIAK = [sys.executable, "-m", "umiak.cli.main"]
 MERGE = "application/merge-patch+json"
 CORE, DEFAULT = "/api/v1", "/api/v1/namespaces/default"
 STORAGE, RESOURCE = "/apis/storage.k8s.io/v1", "/apis/resource.k8s.io/v1"
@@ -364,31 +365,40 @@ def plain(found):
     return json.loads(VERSION.sub('"resourceVersion": "N"', text))
 
 
-def play(folder: Path, theirs: bool):
-    """What each act leaves behind, and all events at the end."""
-    folder.mkdir()
-    port = free_port()
-    tokens, config = folder / "tokens.csv", folder / "admin.kubeconfig"
+def our_server(stack, folder):
+    port, tokens = free_port(), folder / "tokens.csv"
     tokens.write_text('admintoken,admin,admin,"system:masters"\n')
-    config.write_text(kubeconfig(port))
-    program = [sys.executable, "-m", "umiak.cli.main"]
-    server = [*program, "server", f"--data-dir={folder}/data", f"--port={port}", f"--token-file={tokens}"]
-    if theirs:
-        controllers = [reference.program("kube-controller-manager"), f"--controllers={THEIRS}", "--leader-elect=false"]
-        controllers += [f"--{who}kubeconfig={config}" for who in ("", "authentication-", "authorization-")]
-        controllers += [f"--cert-dir={folder}/certs", "--bind-address=127.0.0.1"]
-    else:
-        controllers = [*program, "controllers", f"--kubeconfig={config}", f"--controllers={OURS}"]
-    telling = free_port()
-    controllers.append(f"--secure-port={telling}")
-    left = {}
+    command = [*UMIAK, "server", f"--data-dir={folder}/data", f"--port={port}", f"--token-file={tokens}"]
+    process = stack.enter_context(running(command, folder / "server.out"))
+    ready(port, process, folder / "server.out")
+    return port
+
+
+def their_server(stack, folder):
+    return original(stack, folder)[0]
+
+
+def our_controllers(config, folder):
+    return [*UMIAK, "controllers", f"--kubeconfig={config}", f"--controllers={OURS}"]
+
+
+def their_controllers(config, folder):
+    command = [reference.program("kube-controller-manager"), f"--controllers={THEIRS}", "--leader-elect=false"]
+    command += [f"--{who}kubeconfig={config}" for who in ("", "authentication-", "authorization-")]
+    return [*command, f"--cert-dir={folder}/certs", "--bind-address=127.0.0.1"]
+
+
+def play(folder: Path, server, controllers):
+    """What each act leaves behind, and at the end all events and what was counted."""
+    folder.mkdir()
+    config, telling, left = folder / "admin.kubeconfig", free_port(), {}
     with ExitStack() as stack:
-        process = stack.enter_context(running(server, folder / "server.out"))
-        ready(port, process, folder / "server.out")
-        stack.enter_context(running(controllers, folder / "controllers.out"))
+        port = server(stack, folder)
+        config.write_text(kubeconfig(port))
+        command = [*controllers(config, folder), f"--secure-port={telling}"]
+        stack.enter_context(running(command, folder / "controllers.out"))
         world = World(port)
-        account = f"{DEFAULT}/serviceaccounts"
-        call(port, "POST", account, {"metadata": {"name": "default"}}, {})
+        call(port, "POST", f"{DEFAULT}/serviceaccounts", {"metadata": {"name": "default"}}, {})
         for title, acts in SCENARIO.items():
             for act in acts:
                 world.act(act)
@@ -425,13 +435,17 @@ def kubeconfig(port):
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory):
+def theirs(tmp_path_factory):
     try:
-        reference.program("kube-controller-manager")
+        return play(tmp_path_factory.mktemp("controllers") / "theirs", our_server, their_controllers)
     except reference.Missing as error:
         pytest.skip(str(error))
-    folder = tmp_path_factory.mktemp("controllers")
-    return play(folder / "theirs", theirs=True), play(folder / "ours", theirs=False)
+
+
+@pytest.fixture(scope="module", params=[our_server, their_server])
+def both(request, theirs, tmp_path_factory):
+    """Theirs, and ours: beside our server, and beside theirs."""
+    return theirs, play(tmp_path_factory.mktemp("controllers") / "ours", request.param, our_controllers)
 
 
 @pytest.mark.parametrize("title", SCENARIO)
