@@ -233,6 +233,27 @@ async def test_eviction_waits_as_long_as_is_tolerated() -> None:
     assert messages == [f"Marking for deletion Pod default/{name}" for name in ("plain", "patient")]
 
 
+async def test_the_time_of_an_eviction_stays() -> None:
+    """`taint_eviction.go`, processPodOnNode: neither a later taint nor the end of the node moves it."""
+    cluster = Workbench.fake()
+    async with cluster.running(taint_eviction.CONTROLLER):
+        await add_node(cluster, "a")
+        wishes = [{"key": k, "operator": "Exists", "tolerationSeconds": n} for k, n in (("out", 30), ("soon", 5))]
+        for wish in wishes:
+            wish["effect"] = "NoExecute"
+        await add_pod(cluster, "p", "a", tolerations=wishes)
+        await taint(cluster, "a", NO_EXECUTE)
+        await cluster.clock.advance(10)
+        await taint(cluster, "a", NO_EXECUTE, {"key": "soon", "effect": "NoExecute"})
+        await cluster.clock.advance(10)
+        await cluster.delete(NODE, "a")
+        await cluster.clock.advance(9)
+        assert await cluster.names(POD) == ["p"]
+        await cluster.clock.advance(2)
+        assert await cluster.names(POD) == []
+        assert ("TaintManagerEviction", "p", "Marking for deletion Pod default/p") in await cluster.events("default")
+
+
 async def test_taking_the_taint_away_cancels() -> None:
     cluster = Workbench.fake()
     await add_node(cluster, "a")

@@ -21,10 +21,10 @@ REASON = "TaintManagerEviction"
 
 
 class Pending(msgspec.Struct):
-    """An eviction to come. `since` is when the taints were first seen (monotonic)."""
+    """An eviction to come, at `until` (monotonic). Once fixed the time stays, whatever taints come besides."""
 
     uid: str
-    since: float
+    until: float
 
 
 def no_execute(node: Object | None) -> list[Object]:
@@ -48,23 +48,36 @@ def pod_should_wake(old: Object | None, new: Object | None) -> bool:
 async def reconcile(ctx: Context, key: Key) -> Outcome:
     pending: dict[Key, Pending] = ctx.memory.setdefault("pending", {})
     pod = ctx.cache.get(POD, key)
-    node = ctx.cache.get(NODE, Key("", node_name(pod))) if pod is not None and node_name(pod) else None
-    found = no_execute(node)
-    tolerated = FOREVER if pod is None else toleration_seconds(pod["spec"].get("tolerations") or (), found)
+    if pod is None:
+        return _cancel(ctx, pending, key)
     waiting = pending.get(key)
-    if waiting is not None and pod is not None and waiting.uid != meta.uid(pod):
+    if waiting is not None and waiting.uid != meta.uid(pod):
         waiting = None
-    if pod is None or not found or tolerated == FOREVER:
-        if pending.pop(key, None) is not None and pod is not None:
-            _tell(ctx, key, f"Cancelling deletion of Pod {key}")
-        return DONE
-    now = ctx.clock.monotonic()
+    node = ctx.cache.get(NODE, Key("", node_name(pod))) if node_name(pod) else None
+    if node is not None:
+        found = no_execute(node)
+        tolerated = toleration_seconds(pod["spec"].get("tolerations") or (), found)
+        if not found or tolerated is None or tolerated == FOREVER:
+            _cancel(ctx, pending, key)
+            return DONE if not found or tolerated == FOREVER else await _evict(ctx, pod, key)
+        if waiting is None:
+            waiting = pending[key] = Pending(meta.uid(pod), ctx.clock.monotonic() + tolerated)
     if waiting is None:
-        waiting = pending[key] = Pending(meta.uid(pod), now)
-    left = (tolerated or 0) - (now - waiting.since)
+        return DONE
+    left = waiting.until - ctx.clock.monotonic()
     if left > 0:
         return RetryAfter(timedelta(seconds=left))
-    pending.pop(key, None)
+    del pending[key]
+    return await _evict(ctx, pod, key)
+
+
+def _cancel(ctx: Context, pending: dict[Key, Pending], key: Key) -> Outcome:
+    if pending.pop(key, None) is not None:
+        _tell(ctx, key, f"Cancelling deletion of Pod {key}")
+    return DONE
+
+
+async def _evict(ctx: Context, pod: Object, key: Key) -> Outcome:
     _tell(ctx, key, f"Marking for deletion Pod {key}")
     await evict(ctx, pod)
     return DONE

@@ -202,4 +202,43 @@ def contents(encoded):
     return [found.subject.rfc4514_string(), found.issuer.rfc4514_string(), life.total_seconds(), extensions]
 
 
-SCENES = [collected, far_owner, certificates, accounts, ending_namespace, roles, evicted, unready_node, policies]
+def lost_node(stage):
+    """A node that falls silent; pods of one that never was."""
+    node = f"{stage.namespace}-node"
+    labels = {"node-role.kubernetes.io/control-plane": "", "topology.kubernetes.io/zone": stage.namespace}
+    stage.do("POST", "/api/v1/nodes", {"metadata": {"name": node, "labels": labels}})
+    stage.do("POST", "/api/v1/nodes", {"metadata": {"name": f"{node}-2", "labels": labels}})
+    for name, where in {"silent": node, "nowhere": f"{stage.namespace}-nothing"}.items():
+        about = {"name": name, "finalizers": ["example.com/hold"]}
+        made = stage.create("pods", {"metadata": about, "spec": {**template()["spec"], "nodeName": where}})
+        stage.report(made, "Running")
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    for name in (node, f"{node}-2"):
+        ready = {"type": "Ready", "status": "True", "reason": "x", "lastHeartbeatTime": now, "lastTransitionTime": now}
+        stage.do("PATCH", f"/api/v1/nodes/{name}/status", {"status": {"conditions": [ready]}}, MERGE_ALL)
+    for _ in range(8):
+        time.sleep(10)
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        ready = {"type": "Ready", "status": "True", "lastHeartbeatTime": now}
+        stage.do("PATCH", f"/api/v1/nodes/{node}-2/status", {"status": {"conditions": [ready]}}, MERGE_ALL)
+    stage.settle()
+    found = stage.do("GET", f"/api/v1/nodes/{node}")
+    stage.keep("conditions", *found["status"]["conditions"])
+    stage.keep("taints", *sorted(f"{t['key']} {t['effect']}" for t in found["spec"].get("taints") or ()))
+    for name in (node, f"{node}-2"):
+        stage.do("DELETE", f"/api/v1/nodes/{name}")
+    stage.keep("node events", *stage.told_of("Node"))
+
+
+SCENES = [
+    collected,
+    far_owner,
+    certificates,
+    accounts,
+    ending_namespace,
+    roles,
+    evicted,
+    unready_node,
+    lost_node,
+    policies,
+]
