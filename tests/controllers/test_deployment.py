@@ -264,6 +264,7 @@ def ten(image: str = "web:2", replicas: int = 10, **spec: Any) -> Object:
         pytest.param((8, 5), (5, 0), {}, id="old pods that fail leave no room either"),
         pytest.param((8, 4), (5, 4), {"old": 4}, id="old pods that are not available go first"),
         pytest.param((1, 1), (10, 10), {"old": 0}, id="the last ones"),
+        pytest.param((8, 10), (5, 5), {"old": 3}, id="pods on their way out are not given up again (found by chaos)"),
     ],
 )
 def test_one_step_of_a_rolling_update(old: tuple[int, int], new: tuple[int, int], expected: dict[str, int]) -> None:

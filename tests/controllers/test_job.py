@@ -8,9 +8,9 @@ from umiak.api.batch import job as jobs
 from umiak.api.core import pod
 from umiak.controllers import job_orphans
 from umiak.controllers._jobs import FINALIZER, Failures, View, match_failure
-from umiak.controllers.job import CONTROLLER
+from umiak.controllers.job import CONTROLLER, untrack
 from umiak.objects import meta
-from umiak.objects.errors import internal
+from umiak.objects.errors import StatusError, internal
 from umiak.objects.types import Object
 from umiak.testing.clock import NOON
 
@@ -131,6 +131,21 @@ async def test_suspending_and_resuming(world: Any) -> None:
             "Resumed: Job resumed",
             "Suspended: Job suspended",
         ]
+
+
+async def test_what_succeeded_unseen_is_not_suspended_away(world: Any) -> None:
+    """Found by chaos: the finalizer went with news that were too old, and the success was not counted."""
+    async with world.running(CONTROLLER):
+        await world.make(jobs.KIND, a_job(completions=2, parallelism=1))
+        await world.run_pods()
+        [pod] = await world.pods()
+        stale = {**pod, "metadata": {**pod["metadata"], "resourceVersion": "1"}}
+        context = world.runtime.context("job-controller")
+        with pytest.raises(StatusError, match="modified"):
+            await untrack(context, stale, unchanged=True)
+        assert FINALIZER in (await world.pods())[0]["metadata"]["finalizers"]
+        await untrack(context, pod, unchanged=True)
+        assert not (await world.pods())[0]["metadata"].get("finalizers")
 
 
 async def test_indexes(world: Any) -> None:

@@ -2,8 +2,10 @@
 
 from umiak.api.core import node, pod
 from umiak.api.core.event import KIND as EVENTS
+from umiak.client.contract import Unreachable
 from umiak.scheduler.extender import Extender
 from umiak.scheduler.profile import Profile, default_plugins, default_profile
+from umiak.testing.fakeapi import FakeApi
 from umiak.testing.workbench import Workbench
 
 
@@ -148,3 +150,27 @@ async def test_extenders_are_asked_about_pods_that_want_what_they_manage(cluster
             await cluster.create(pod.KIND, pod_of(f"p{i}", container=wants))
         await cluster.clock.advance(1)
         assert [await where(cluster, f"p{i}") for i in range(5)] == ["n2"] * 5
+
+
+class SilentBindings(FakeApi):
+    """Binds, and loses the answer to the first binding."""
+
+    told = False
+
+    async def create(self, kind, obj, *, subresource="", **named):
+        answer = await super().create(kind, obj, subresource=subresource, **named)
+        if subresource == "binding" and not self.told:
+            self.told = True
+            raise Unreachable("the answer took too long")
+        return answer
+
+
+async def test_a_binding_without_an_answer_keeps_its_place(clock, scheduling, node_of, pod_of):
+    """Whoever takes such a pod for unbound gives its place to another, if its watch is late (found by chaos)."""
+    cluster = Workbench(SilentBindings(clock), clock)
+    await cluster.create(node.KIND, node_of("n1", cpu="1"))
+    async with scheduling(cluster):
+        await cluster.create(pod.KIND, pod_of("first", cpu="1"))
+        await cluster.create(pod.KIND, pod_of("second", cpu="1"))
+        await cluster.clock.advance(60)
+        assert (await where(cluster, "first"), await where(cluster, "second")) == ("n1", "")

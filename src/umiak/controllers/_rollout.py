@@ -227,6 +227,15 @@ def only_active_or_latest(new: Object | None, old: Sequence[Object]) -> Object |
     return max(old, key=by_age) if old else None
 
 
+def serving(sets: Iterable[Object]) -> int:
+    """How many pods are available and to stay.
+
+    A status may be older than the size: of the pods that it counts those beyond the size are on their way out. (The
+    reference counts them, and can give up the same pod twice.)
+    """
+    return sum(min(size(rs), reported([rs], "availableReplicas")) for rs in sets)
+
+
 def shrink_unhealthy(old: Sequence[Object], most: int) -> dict[str, int]:
     """New sizes by uid that take away up to `most` pods which are not available anyway."""
     sizes: dict[str, int] = {}

@@ -172,12 +172,12 @@ class Planner:
         """Old pods that are not available go first: they hold the rollout up without serving anybody."""
         old = rollout.active(self.old)
         least = size(self.deployment) - rollout.max_unavailable(self.deployment)
-        waiting = size(new) - rollout.reported([new], "availableReplicas")
+        waiting = size(new) - rollout.serving([new])
         most = rollout.total_size(self.sets) - least - waiting
         if not old or most <= 0:
             return False
         cleaned = self._resize_all(old, rollout.shrink_unhealthy(old, most))
-        available = rollout.reported([*old, new], "availableReplicas")
+        available = rollout.serving([*old, new])
         return self._resize_all(old, rollout.shrink_old(self.deployment, old, available)) or cleaned
 
     def recreate(self, *, old_pods_left: bool) -> None:

@@ -36,7 +36,7 @@ from umiak.objects.types import Object
 from umiak.reconcile.contract import DONE, Also, Context, Controller, Outcome, RetryAfter
 
 KEPT = ("ready", "terminating", "uncountedTerminatedPods", "failedIndexes")
-UNTRACK = {"metadata": {"$deleteFromPrimitiveList/finalizers": [FINALIZER]}}
+UNTRACK = {"$deleteFromPrimitiveList/finalizers": [FINALIZER]}
 FAILURES: Memory[tuple[str, Failures]] = Memory()
 """The uid and recent failures of Jobs by their keys, for the wait before the next pod."""
 
@@ -44,10 +44,13 @@ FAILURES: Memory[tuple[str, Failures]] = Memory()
 # Pods
 
 
-async def untrack(ctx: Context, pod: Object) -> None:
-    """Takes the Job's finalizer off the pod, if it is still there."""
+async def untrack(ctx: Context, pod: Object, *, unchanged: bool = False) -> None:
+    """Takes the Job's finalizer off the pod, if it is still there; raises a conflict when that pod was to be
+    `unchanged` and is not: it may have ended meanwhile, and then it counts."""
+    only = {"resourceVersion": meta.resource_version(pod)} if unchanged else {"uid": meta.uid(pod)}
+    patch = {"metadata": {**only, **UNTRACK}}
     try:
-        await ctx.client.patch(pods.KIND, meta.name(pod), meta.namespace(pod), UNTRACK, type="strategic")
+        await ctx.client.patch(pods.KIND, meta.name(pod), meta.namespace(pod), patch, type="strategic")
     except StatusError as error:
         if error.code != 404:
             raise
@@ -58,7 +61,7 @@ async def _delete(ctx: Context, view: View, victims: Sequence[Object], *, untrac
 
     async def remove(pod: Object) -> None:
         if untracked and is_tracked(pod):
-            await untrack(ctx, pod)
+            await untrack(ctx, pod, unchanged=True)
         await delete_pod(ctx, view.job, pod)
         view.active -= 1
         view.terminating += 1

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from umiak.api.kind import Kind
+from umiak.objects import meta
 from umiak.objects.meta import Key
 from umiak.objects.selectors import Selector
 from umiak.objects.types import Object
@@ -311,6 +312,16 @@ class Places:
             self._keys.setdefault(node, {})[change.key] = None
 
 
+def was_its_last(answer: Object) -> bool:
+    """Whether a write took the last finalizer of an object that waited for that only: then it is gone.
+
+    The answer does not say so, and has the version from before (apiserver's `ShouldDeleteDuringUpdate`).
+    """
+    about = meta.metadata(answer)
+    waits = about.get("finalizers") or (answer.get("spec") or {}).get("finalizers")
+    return meta.is_being_deleted(answer) and about.get("deletionGracePeriodSeconds") == 0 and not waits
+
+
 def identity(kind: Kind) -> tuple[str, str, str]:
     """Two `Kind` values of one resource, as discovery makes them anew, share a table."""
     return (kind.group, kind.version, kind.plural)
@@ -366,7 +377,11 @@ class Tables:
     def wrote(self, kind: Kind, answer: Object) -> None:
         """Shows the server's answer to a write of ours, when the kind is cached."""
         table = self.find(kind)
-        if table is not None and answer.get("kind", kind.kind) == kind.kind:
+        if table is None or answer.get("kind", kind.kind) != kind.kind:
+            return
+        if was_its_last(answer):
+            table.deleted(meta.key(answer), meta.uid(answer))
+        else:
             table.wrote(_encode(answer))
 
     def deleted(self, kind: Kind, key: Key, answer: Object) -> None:

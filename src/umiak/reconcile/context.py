@@ -1,28 +1,37 @@
 """Puts together what controllers are given: a cache, a client whose writes the cache shows at once, events, options."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
 from umiak.api.kind import Kind
-from umiak.client.contract import NO_CONDITIONS, Client, Preconditions
+from umiak.client.contract import NO_CONDITIONS, Client, Preconditions, Unreachable
 from umiak.kit.clock import Clock, RealClock
 from umiak.kit.metrics import Registry
+from umiak.objects import meta
+from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
 from umiak.reconcile.cache import Tables
 from umiak.reconcile.contract import Context, Options
+from umiak.reconcile.doubts import Doubts, is_doubtful
 from umiak.reconcile.events import EventWriter
 from umiak.reconcile.informer import Informers
 
 
 class ShowingClient:
-    """A client that shows the answers to its writes in `tables` before the watch reports them."""
+    """A client that shows the answers to its writes in `tables` before the watch reports them.
 
-    def __init__(self, client: Client, tables: Tables) -> None:
+    Writes without a clear answer are noted in `doubts`.
+    """
+
+    def __init__(self, client: Client, tables: Tables, doubts: Doubts) -> None:
         self._client = client
         self._tables = tables
+        self._doubts = doubts
         self.get = client.get
         self.list = client.list
         self.watch = client.watch
@@ -31,16 +40,28 @@ class ShowingClient:
         self.raw = client.raw
         self.delete_collection = client.delete_collection
 
+    @contextmanager
+    def _noting(self, kind: Kind, key: Key, labels: dict[str, str] | None = None) -> Iterator[None]:
+        try:
+            yield
+        except (StatusError, Unreachable) as error:
+            if is_doubtful(error):
+                self._doubts.note(kind, key, labels)
+            raise
+
     async def create(
         self, kind: Kind, obj: Object, *, namespace: str = "", subresource: str = "", name: str = ""
     ) -> Object:
-        answer = await self._client.create(kind, obj, namespace=namespace, subresource=subresource, name=name)
+        about = Key(namespace or meta.namespace(obj), name or meta.name(obj))
+        with self._noting(kind, about, meta.labels(obj)):
+            answer = await self._client.create(kind, obj, namespace=namespace, subresource=subresource, name=name)
         if not subresource:
             self._tables.wrote(kind, answer)
         return answer
 
     async def update(self, kind: Kind, obj: Object, *, subresource: str = "") -> Object:
-        answer = await self._client.update(kind, obj, subresource=subresource)
+        with self._noting(kind, meta.key(obj)):
+            answer = await self._client.update(kind, obj, subresource=subresource)
         self._tables.wrote(kind, answer)
         return answer
 
@@ -56,9 +77,9 @@ class ShowingClient:
         field_manager: str = "",
         force: bool = False,
     ) -> Object:
-        answer = await self._client.patch(
-            kind, name, namespace, patch, type=type, subresource=subresource, field_manager=field_manager, force=force
-        )
+        options = {"type": type, "subresource": subresource, "field_manager": field_manager}
+        with self._noting(kind, Key(namespace, name)):
+            answer = await self._client.patch(kind, name, namespace, patch, **options, force=force)
         self._tables.wrote(kind, answer)
         return answer
 
@@ -72,9 +93,10 @@ class ShowingClient:
         grace_seconds: int | None = None,
         propagation: str = "",
     ) -> Object:
-        answer = await self._client.delete(
-            kind, name, namespace, only=only, grace_seconds=grace_seconds, propagation=propagation
-        )
+        with self._noting(kind, Key(namespace, name)):
+            answer = await self._client.delete(
+                kind, name, namespace, only=only, grace_seconds=grace_seconds, propagation=propagation
+            )
         self._tables.deleted(kind, Key(namespace, name), answer)
         return answer
 
@@ -84,6 +106,7 @@ class Runtime(msgspec.Struct, frozen=True):
 
     client: Client
     tables: Tables
+    doubts: Doubts
     informers: Informers
     recorder: EventWriter
     clock: Clock
@@ -114,9 +137,11 @@ def build(
     """Nothing is started yet: `umiak.reconcile.loop.run` does that."""
     clock, chance = clock or RealClock(), chance or random.Random()
     tables = Tables()
+    doubts = Doubts(client, tables)
     return Runtime(
-        client=ShowingClient(client, tables),
+        client=ShowingClient(client, tables, doubts),
         tables=tables,
+        doubts=doubts,
         informers=Informers(tables, client, clock, chance),
         recorder=EventWriter(client, clock),
         clock=clock,

@@ -28,6 +28,7 @@ class Runner:
     def __init__(self, controller: Controller, runtime: Runtime, errors: ErrorLog) -> None:
         self.controller = controller
         self.queue: Queue[Key] = Queue(runtime.clock)
+        self._kinds = kinds_of(controller)
         self._runtime = runtime
         self._context = runtime.context(component(controller))
         self._errors = errors
@@ -40,13 +41,14 @@ class Runner:
             tables.table(also.kind).listen(self._waker(also))
 
     async def run(self) -> None:
-        await self._runtime.informers.synced(kinds_of(self.controller))
+        await self._runtime.informers.synced(self._kinds)
         async with asyncio.TaskGroup() as tasks:
             if self.controller.resync:
                 tasks.create_task(self._resync(self.controller.resync.total_seconds()))
             await serve(self.queue, self.controller.workers, self._reconcile, self._failed)
 
     async def _reconcile(self, key: Key) -> Outcome:
+        await self._runtime.doubts.resolve(self._kinds)
         return await self.controller.reconcile(self._context, key)
 
     def _failed(self, key: Key, error: Exception) -> None:

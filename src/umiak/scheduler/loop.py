@@ -20,6 +20,7 @@ from umiak.objects.meta import Key
 from umiak.objects.types import Object
 from umiak.reconcile.cache import Change
 from umiak.reconcile.context import Runtime
+from umiak.reconcile.doubts import is_doubtful
 from umiak.scheduler import conditions, consult, metrics, preemption
 from umiak.scheduler.cluster import ClusterState
 from umiak.scheduler.conditions import ERROR, UNSCHEDULABLE
@@ -42,6 +43,8 @@ BINDERS = 64
 DECISIONS_IN_A_ROW = 20
 """After so many the event loop gets its turn, so that bindings go out and news comes in."""
 FLUSH_SECONDS = 30.0
+DOUBT_SECONDS = 1.0
+"""Between two tries to learn what became of a binding."""
 
 _TOLD_OF = {
     persistentvolume.KIND: (Event.VOLUME_ADDED, Event.VOLUME_CHANGED),
@@ -325,12 +328,31 @@ class Scheduler:
         try:
             await work
         except (StatusError, Unreachable, PluginFailed, ExtenderFailed, CannotDecide) as error:
-            await self._give_back(waiting, error)
+            await self._failed(waiting, error)
         except Exception as error:  # one odd pod must not stop the scheduling of all others
             log.exception("scheduling %s", waiting.pod.key)
             await self._give_back(waiting, error)
         finally:
             self._slots.release()
+
+    async def _failed(self, waiting: Waiting, error: Exception) -> None:
+        """A binding may have happened though nobody said so: until that is known the pod's place stays taken."""
+        if is_doubtful(error) or (isinstance(error.__cause__, Exception) and is_doubtful(error.__cause__)):
+            await self._find_out()
+            known = self._known(waiting.pod)
+            if known is not None and known["spec"].get("nodeName"):
+                self._queue.done(waiting.pod.key)
+                return
+        await self._give_back(waiting, error)
+
+    async def _find_out(self) -> None:
+        while True:
+            try:
+                await self._runtime.doubts.resolve((pod.KIND,))
+                return
+            except (StatusError, Unreachable) as error:
+                log.debug("cannot look up what became of a binding: %s", error)
+            await self._runtime.clock.sleep(DOUBT_SECONDS)
 
     async def _give_back(self, waiting: Waiting, error: Exception) -> None:
         self.metrics.attempted(FAILED, waiting.pod.scheduler, waiting.began)

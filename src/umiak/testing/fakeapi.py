@@ -282,13 +282,7 @@ class FakeApi:
     ) -> Response:
         if method != "GET" or target not in ("/api", "/apis"):
             raise StatusError(404, "NotFound", "the server could not find the requested resource")
-        kinds = [k for k in self.kinds if bool(k.group) == (target == "/apis")]
-        items: list[Object] = []
-        for group in dict.fromkeys(k.group for k in kinds):
-            members = [k for k in kinds if k.group == group]
-            version = {"version": members[0].version, "resources": [_discovered(k) for k in members]}
-            items.append({"metadata": {"name": group}, "versions": [version]})
-        return Response(200, {}, msgspec.json.encode({"kind": "APIGroupDiscoveryList", "items": items}))
+        return discovery(self.kinds, target)
 
     # for tests
 
@@ -373,6 +367,17 @@ def _has_ended(old: Object, new: Object) -> bool:
 
 def _spec_finalizers(obj: Object) -> list[str]:
     return (obj.get("spec") or {}).get("finalizers") or []
+
+
+def discovery(kinds: Iterable[Kind], target: str) -> Response:
+    """What `/api` or `/apis` tells when there are only these kinds."""
+    chosen = [k for k in kinds if bool(k.group) == (target == "/apis")]
+    items: list[Object] = []
+    for group in dict.fromkeys(k.group for k in chosen):
+        members = [k for k in chosen if k.group == group]
+        version = {"version": members[0].version, "resources": [_discovered(k) for k in members]}
+        items.append({"metadata": {"name": group}, "versions": [version]})
+    return Response(200, {}, msgspec.json.encode({"kind": "APIGroupDiscoveryList", "items": items}))
 
 
 def _discovered(kind: Kind) -> Object:

@@ -36,13 +36,13 @@ async def api_server(clock: Clock, settings: Settings | None = None) -> tuple[Me
         clock=clock,
         chance=random.Random(1),
         settings=settings or Settings(),
-        secrets=Secrets(service_account_key=_signing_key()),
+        secrets=Secrets(service_account_key=signing_key()),
     )
     return store, app
 
 
 @cache
-def _signing_key() -> str:
+def signing_key() -> str:
     return new_signing_key()
 
 
