@@ -4,7 +4,9 @@ import random
 
 import pytest
 
+from umiak.api import registry
 from umiak.api.configuration import Unacceptable
+from umiak.kit.modules import exported
 from umiak.server.admission_choice import chosen
 from umiak.server.admission_settings import AdmissionSettings
 from umiak.testing.clock import VirtualClock
@@ -88,3 +90,10 @@ def test_what_is_not_read_is_refused(tmp_path):
 def test_a_file_of_old(tmp_path):
     (tmp_path / "file").write_text("podNodeSelectorPluginConfig: {clusterDefaultNodeSelector: a=b}")
     assert "PodNodeSelector" in names(wanted=frozenset({"PodNodeSelector"}), config_file=tmp_path / "file")
+
+
+def test_plugins_look_at_places_that_exist():
+    """`looks_at` names what `Kind.store_root` is, without loading the kinds."""
+    roots = {kind.store_root for kind in registry.kinds()}
+    for plugin in exported("umiak.server.admission", "ADMISSION").values():
+        assert set(plugin.looks_at or ()) <= roots, plugin.name

@@ -93,7 +93,7 @@ def servers():
     secrets = Secrets(service_account_key=pki.new_authority("keys", 1, NOON).key_pem)
     with asyncio.Runner() as runner:
         one, other = runner.run(a_server(secrets)), runner.run(a_server(secrets))
-        other.intakes, other.verdicts = Memo(0), Memo(0)
+        other.intakes, other.verdicts, other.molds = Memo(0), Memo(0), Memo(0)
         yield runner, one, other
         for app in (one, other):
             runner.run(app.close())
@@ -123,14 +123,103 @@ def test_remembering_makes_no_difference(servers, sent, query):
     assert runner.run(answers(one, twice, query)) == runner.run(answers(other, twice, query))
 
 
+GOOD = (
+    {"name": "a"},
+    {"name": "b", "labels": {"x": "y"}},
+    {"generateName": "a"},
+    {"name": "a", "ownerReferences": [OWNER]},
+)
+AROUND = {
+    "limits": ("POST", "/api/v1/namespaces/default/limitranges", {
+        "metadata": {"name": "l"},
+        "spec": {"limits": [{"type": "Container", "defaultRequest": {"cpu": "1"}, "max": {"cpu": "2"}}]},
+    }),
+    "no limits": ("DELETE", "/api/v1/namespaces/default/limitranges/l", None),
+    "restricted": ("PATCH", "/api/v1/namespaces/default", {
+        "metadata": {"labels": {"pod-security.kubernetes.io/warn": "restricted"}}
+    }),
+    "unrestricted": ("PATCH", "/api/v1/namespaces/default", {
+        "metadata": {"labels": {"pod-security.kubernetes.io/warn": None}}
+    }),
+    "urgent": ("POST", "/apis/scheduling.k8s.io/v1/priorityclasses", {
+        "metadata": {"name": "u"}, "value": 7, "globalDefault": True
+    }),
+    "not urgent": ("DELETE", "/apis/scheduling.k8s.io/v1/priorityclasses/u", None),
+    "no token": ("PATCH", "/api/v1/namespaces/default/serviceaccounts/default", {
+        "automountServiceAccountToken": False
+    }),
+    "token": ("PATCH", "/api/v1/namespaces/default/serviceaccounts/default", {"automountServiceAccountToken": None}),
+    "quota": ("POST", "/api/v1/namespaces/default/resourcequotas", {
+        "metadata": {"name": "q"}, "spec": {"hard": {"pods": "3"}}
+    }),
+    "counted": ("PATCH", "/api/v1/namespaces/default/resourcequotas/q/status", {
+        "status": {"hard": {"pods": "3"}, "used": {"pods": "2"}}
+    }),
+    "no quota": ("DELETE", "/api/v1/namespaces/default/resourcequotas/q", None),
+    "policy": ("POST", "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies", {
+        "metadata": {"name": "p"},
+        "spec": {
+            "matchConstraints": {"resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+            ]},
+            "validations": [{"expression": "object.metadata.name != 'a'"}],
+        },
+    }),
+    "binding": ("POST", "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings", {
+        "metadata": {"name": "b"}, "spec": {"policyName": "p", "validationActions": ["Deny"]}
+    }),
+    "no policy": ("DELETE", "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/p", None),
+    "no binding": ("DELETE", "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/b", None),
+}  # fmt: skip
+
+
+async def turn(app, name):
+    """Changes what admission looks at."""
+    method, path, body = AROUND[name]
+    headers = {"content-type": "application/merge-patch+json" if method == "PATCH" else "application/json"}
+    answer = await LocalTransport(app, ADMIN).request(method, path, headers, json.dumps(body).encode() if body else b"")
+    return answer.status
+
+
+async def tale(app, sent, turns):
+    """Answers to creations, before and after each change."""
+    found = await answers(app, sent, "")
+    for name in turns:
+        assert await turn(app, name) in (200, 201)
+        found += await answers(app, sent, "")
+    return found
+
+
+TURNS = [
+    ("limits", "no limits"),
+    ("restricted", "unrestricted"),
+    ("urgent", "not urgent"),
+    ("no token", "token"),
+    ("quota", "counted", "no quota"),
+    ("policy", "binding", "no binding", "no policy"),
+]
+
+
+@pytest.mark.parametrize("turns", TURNS, ids=lambda turns: turns[0])
+@pytest.mark.parametrize("about", GOOD, ids=json.dumps)
+def test_what_changes_around_is_heeded(servers, about, turns):
+    runner, one, other = servers
+    pod = {"metadata": about, "spec": {"containers": [{"name": "web", "image": "a/b:1"}]}}
+    alike = [("application/json", json.dumps(pod))] * 3
+    remembered = runner.run(tale(one, alike, turns))
+    assert len(one.molds)
+    assert remembered == runner.run(tale(other, alike, turns))
+
+
 def test_it_is_remembered(servers):
     runner, one, _ = servers
-    one.intakes, one.verdicts = Memo(1 << 20), Memo(1 << 20)
+    one.intakes, one.verdicts, one.molds = Memo(1 << 20), Memo(1 << 20), Memo(1 << 20)
     pod = '{"spec":{"containers":[{"name":"n1","image":"x"}]},"metadata":{"name":"%s"}}'
     sent = [("application/json", pod % name) for name in ("n1", "n2", "n3")]
     assert [status for status, _, _ in runner.run(answers(one, sent, ""))] == [201, 201, 201]
     assert len(one.intakes) == 2  # the first has its name in another place, before
     assert len(one.verdicts) == 1
+    assert len(one.molds) == 1
 
 
 def test_memo_forgets_what_was_not_asked_for():

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from umiak.server.flow.queues import Ticket
     from umiak.server.impersonation import Impersonation
     from umiak.server.intake import Known
+    from umiak.server.molds import Mold
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +119,8 @@ class ApiServer:
         """Bodies of new objects that were read lately."""
         self.verdicts: Memo[tuple[str, ...]] = Memo(REMEMBERED)
         """Warnings of new objects that were found to be valid lately."""
+        self.molds: Memo[Mold] = Memo(REMEMBERED)
+        """What new objects were made from lately."""
         self.custom: dict[tuple[str, str, str], Kind] = {}
         """Kinds that custom resource definitions brought, by group, version and plural."""
         self.on_start: list[Step] = []

@@ -1,6 +1,6 @@
 """One request on its way through a verb, and the admission it has to pass."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -130,8 +130,20 @@ class Gate:
 
     async def _ask_all(self, admitted: Admitted, phase: Phase) -> None:
         for plugin in self._concerned(phase, admitted.attributes.resource, admitted.operation):
-            if plugin.concerns(admitted):
+            if (plugin.dormant is None or not plugin.dormant(self._surroundings)) and plugin.concerns(admitted):
+                if plugin.looks_at is None:
+                    admitted.alike = False
                 await plugin.run(self._surroundings, admitted, phase)
+
+    def looks_at(self, resource: str, operation: str) -> Sequence[str] | None:
+        """Where all lies that plugins look at when such a write comes; None while one is awake that may do more."""
+        found: dict[str, None] = {}
+        for phase in Phase:
+            for plugin in self._concerned(phase, resource, operation):
+                if plugin.dormant is not None and not plugin.dormant(self._surroundings):
+                    return None
+                found |= dict.fromkeys(plugin.looks_at or ())
+        return tuple(found)
 
     @cached_property
     def _phases(self) -> Mapping[Phase, list[Admission]]:

@@ -203,6 +203,8 @@ class Admitted(msgspec.Struct):
     """Kept by webhooks and policies that change objects; None as long as none was asked."""
     undo: list[Callable[[], Awaitable[None]]] = msgspec.field(default_factory=list)
     """Called when the write fails after all, e.g. to release an allocated address."""
+    alike: bool = True
+    """Whether all that plugins did holds for another write of the same object under another name, too."""
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -243,6 +245,11 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     """Names of the resources that it may concern, of whatever group; None for any. Spares all others that look, too."""
     operations: tuple[str, ...] | None = None
     """Those that it may concern; None for any."""
+    looks_at: tuple[str, ...] | None = None
+    """Where all lies that it looks at besides the object, its namespace and the user (`Kind.store_root`); None when it
+    does more than look. As long as nothing changes there, it does the same to objects that are alike (see `molds`)."""
+    dormant: Callable[[Surroundings], bool] | None = None
+    """Whether it has nothing to do now, whatever comes."""
 
     def may_concern(self, resource: str, operation: str) -> bool:
         """Whether it has to look at such writes."""

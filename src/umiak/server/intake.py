@@ -51,7 +51,7 @@ _NAMED = msgspec.json.Decoder(_Named)
 
 def take_in(call: Call, directive: str) -> Intake:
     """Raises what reading raises."""
-    found = _key(call, directive)
+    found = body_key(call, directive)
     if found is None:
         return _read(call, directive)
     key, name = found
@@ -70,7 +70,7 @@ def take_in(call: Call, directive: str) -> Intake:
     return Intake(obj, known.fields, fieldset.NONE)
 
 
-def _key(call: Call, directive: str) -> tuple[tuple[object, ...], str] | None:
+def body_key(call: Call, directive: str) -> tuple[tuple[object, ...], str] | None:
     """(all that decides but the name, the name). A zero byte stands for the name, and for nothing else in JSON: so two
     bodies with one key are the same, or differ in what both have for metadata.name."""
     body = call.request.body

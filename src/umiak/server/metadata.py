@@ -151,6 +151,12 @@ def _name_faults(kind: Kind) -> Any:
     return lambda name, prefix: names.dns_subdomain(names.without_trailing_dash(name) if prefix else name)
 
 
+def name_faults(kind: Kind, name: str) -> list[str]:
+    """What is wrong with the name of a new object."""
+    found: list[str] = _name_faults(kind)(name, False)
+    return found
+
+
 def _names(kind: Kind, about: Mapping[str, Any], check: Any) -> list[FieldError]:
     name, prefix, namespace = (about.get(k) or "" for k in ("name", "generateName", "namespace"))
     found = [invalid_value("metadata.generateName", prefix, t) for t in (check(prefix, True) if prefix else ())]

@@ -34,6 +34,7 @@ ADMISSION = Admission(
     name="DefaultTolerationSeconds",
     order=14,
     phases=(Phase.MUTATE,),
+    looks_at=(),
     run=run,
     concerns=concerns,
     operations=("CREATE", "UPDATE"),

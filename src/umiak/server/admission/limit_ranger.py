@@ -160,6 +160,7 @@ ADMISSION = Admission(
     name="LimitRanger",
     order=5,
     phases=(Phase.MUTATE, Phase.VALIDATE),
+    looks_at=("/core/limitranges/",),
     run=run,
     concerns=concerns,
     operations=("CREATE", "UPDATE"),

@@ -18,4 +18,11 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
     await mutate(book, Subject(around, request, book.equivalents))
 
 
-ADMISSION = Admission(name="MutatingAdmissionPolicy", order=33, phases=(Phase.MUTATE,), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="MutatingAdmissionPolicy",
+    order=33,
+    phases=(Phase.MUTATE,),
+    dormant=lambda around: around.policies is None or not around.policies.mutating.in_force,
+    run=run,
+    concerns=concerns,
+)

@@ -38,4 +38,11 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
         raise error
 
 
-ADMISSION = Admission(name="NamespaceLifecycle", order=2, phases=(Phase.MUTATE,), run=run, concerns=concerns)
+ADMISSION = Admission(
+    name="NamespaceLifecycle",
+    order=2,
+    phases=(Phase.MUTATE,),
+    looks_at=("/core/namespaces/",),
+    run=run,
+    concerns=concerns,
+)

@@ -147,6 +147,7 @@ ADMISSION = Admission(
     name="PodSecurity",
     order=11,
     phases=(Phase.VALIDATE,),
+    looks_at=("/core/namespaces/",),
     run=run,
     concerns=concerns,
     operations=("CREATE", "UPDATE"),

@@ -10,7 +10,8 @@ COPIED = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
 
 
 def concerns(request: Admitted) -> bool:
-    return is_pod(request, "CREATE") or is_pod(request, "CREATE", subresource="binding")
+    is_one = is_pod(request, "CREATE") or is_pod(request, "CREATE", subresource="binding")
+    return is_one and bool(node_of(request, request.new or {}))
 
 
 def node_of(request: Admitted, obj: Object) -> str:

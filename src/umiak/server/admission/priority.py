@@ -89,6 +89,7 @@ ADMISSION = Admission(
     name="Priority",
     order=13,
     phases=(Phase.MUTATE, Phase.VALIDATE),
+    looks_at=("/scheduling.k8s.io/priorityclasses/",),
     run=run,
     concerns=concerns,
     operations=("CREATE", "UPDATE"),

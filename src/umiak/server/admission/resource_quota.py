@@ -141,6 +141,7 @@ ADMISSION = Admission(
     name="ResourceQuota",
     order=37,
     phases=(Phase.VALIDATE,),
+    looks_at=("/core/resourcequotas/",),  # what is charged changes a quota, so that the next write is looked at anew
     run=run,
     concerns=concerns,
     operations=("CREATE", "UPDATE"),

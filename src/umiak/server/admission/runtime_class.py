@@ -94,6 +94,7 @@ ADMISSION = Admission(
     name="RuntimeClass",
     order=23,
     phases=(Phase.MUTATE, Phase.VALIDATE),
+    looks_at=("/node.k8s.io/runtimeclasses/",),
     run=run,
     concerns=concerns,
     operations=("CREATE",),

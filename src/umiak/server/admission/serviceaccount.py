@@ -143,6 +143,7 @@ ADMISSION = Admission(
     name="ServiceAccount",
     order=6,
     phases=(Phase.MUTATE, Phase.VALIDATE),
+    looks_at=("/core/serviceaccounts/",),
     run=run,
     concerns=concerns,
     operations=("CREATE", "UPDATE"),

@@ -14,4 +14,10 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
     await validate(book, Subject(around, request, book.equivalents))
 
 
-ADMISSION = Admission(name="ValidatingAdmissionPolicy", order=35, phases=(Phase.VALIDATE,), run=run)
+ADMISSION = Admission(
+    name="ValidatingAdmissionPolicy",
+    order=35,
+    phases=(Phase.VALIDATE,),
+    dormant=lambda around: around.policies is None or not around.policies.validating.in_force,
+    run=run,
+)

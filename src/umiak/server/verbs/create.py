@@ -7,12 +7,13 @@ from umiak.api.kind import Kind
 from umiak.objects import encoding
 from umiak.objects.errors import FieldError, StatusError, already_exists, invalid
 from umiak.objects.types import Object
-from umiak.server import metadata, representation, stored
+from umiak.server import metadata, molds, representation, stored
 from umiak.server.answer import Answer, unknown_failure
 from umiak.server.call import Call, undo
 from umiak.server.contract import Admitted, Phase
 from umiak.server.intake import take_in
 from umiak.server.managed_fields import tracking
+from umiak.server.molds import Mold, Order
 from umiak.server.options import write_options
 from umiak.server.special import Reserved
 from umiak.store.contract import Mismatch
@@ -22,16 +23,33 @@ NAME_ATTEMPTS = 8
 
 async def create(call: Call) -> Answer:
     options = write_options(call.request, "CreateOptions")
+    order = molds.order(call, options)
+    if order is not None and (mold := order.mold()) is not None:
+        return representation.of_object(call, await _cast(call, order, mold), 201)
     sent = take_in(call, options.directive)
     about = metadata.of(sent.obj)
     metadata.ensure_namespace(about, call.namespace)
     call.warn(metadata.without_duplicate_owners(about, after_admission=False))
     await tracking.track_creation(call, sent.obj, options.manager, emptied=sent.emptied, fields=sent.fields)
-    value = await create_object(call, sent.obj, options.as_object("CreateOptions"), options.dry_run)
+    value = await create_object(call, sent.obj, options.as_object("CreateOptions"), options.dry_run, order)
     return representation.of_object(call, value, 201)
 
 
-async def create_object(call: Call, obj: Object, options: Object, dry_run: bool) -> bytes:
+async def _cast(call: Call, order: Order, mold: Mold) -> bytes:
+    """What `create_object` would come to."""
+    kind = call.kind
+    call.warn(mold.warnings)
+    for attempt in range(NAME_ATTEMPTS):
+        name, render = molds.cast(order, mold)
+        try:
+            return (await call.store.put(kind.store_key(call.namespace, name), render, expect=0)).value
+        except Mismatch as mismatch:
+            if order.name or attempt == NAME_ATTEMPTS - 1:
+                raise _exists(kind, name, mismatch.current.value if mismatch.current else b"") from None
+    raise AssertionError("unreachable")
+
+
+async def create_object(call: Call, obj: Object, options: Object, dry_run: bool, order: Order | None = None) -> bytes:
     """Everything after the body is read; used by updates that create, too. Returns the object's bytes."""
     name = metadata.of(obj).get("name") or ""
     admitted = call.admitted("CREATE", obj, None, options, dry_run, name)
@@ -40,10 +58,13 @@ async def create_object(call: Call, obj: Object, options: Object, dry_run: bool)
         assert admitted.new is not None
         about = metadata.of(admitted.new)
         call.warn(metadata.without_duplicate_owners(about, after_admission=True))
-        return await _named(call, admitted, dry_run)
+        value = await _named(call, admitted, dry_run)
     except BaseException:
         await undo(admitted)
         raise
+    if order is not None:
+        order.learn(admitted, value)
+    return value
 
 
 async def _named(call: Call, admitted: Admitted, dry_run: bool) -> bytes:

@@ -82,7 +82,8 @@ class Webhooks:
             order=ORDERS[plural],
             phases=(phase,),
             run=run,
-            concerns=lambda request: bool(found.webhooks) and not matching.is_exempt(request),
+            concerns=lambda request: not matching.is_exempt(request),
+            dormant=lambda around: not found.webhooks,
         )
 
     async def mutate(self, around: Surroundings, request: Admitted, phase: Phase) -> None:
