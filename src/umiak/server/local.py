@@ -118,7 +118,8 @@ class LocalTransport:
         path, _, query = target.partition("?")
         lower = {name.lower(): [value] for name, value in (headers or {}).items()}
         exchange = LocalExchange(asyncio.get_running_loop().create_future())
-        await self._server.serve_as(self._user, Request(method, path, parameters(query), lower, body, target=target), exchange)
+        request = Request(method, path, parameters(query), lower, body, target=target)
+        await self._server.serve_as(self._user, request, exchange)
         return exchange
 
     async def close(self) -> None:
