@@ -22,6 +22,7 @@ from umiak.controllers._attachable import (
 from umiak.controllers._pods import has_ended
 from umiak.controllers.attach_detach import CONTROLLER, MANAGED
 from umiak.objects.types import Object
+from umiak.reconcile.measures import text
 from umiak.testing.workbench import Workbench
 
 NAME = csi_name("d.example.com", "vol-1")
@@ -103,6 +104,22 @@ async def test_from_pod_to_node_and_back(cluster: Workbench) -> None:
     await cluster.clock.advance(2)
     told = ("SuccessfulAttachVolume", "web", 'AttachVolume.Attach succeeded for volume "pv" ')
     assert told in await cluster.events("default")
+
+
+async def test_what_is_counted(cluster: Workbench) -> None:
+    await volume(cluster)
+    await pod(cluster, "web", "one")
+    await attach(cluster, TO_ONE)
+    await pod(cluster, "other", "two")
+    assert cluster.runtime is not None
+    told = text(cluster.runtime.metrics, cluster.runtime.tables, [CONTROLLER]).decode()
+    plugin = '="kubernetes.io/csi:d.example.com"'
+    assert [line for line in told.splitlines() if not line.startswith("#")] == [
+        f'attachdetach_controller_total_volumes{{plugin_name{plugin},state="actual_state_of_world"}} 1',
+        f'attachdetach_controller_total_volumes{{plugin_name{plugin},state="desired_state_of_world"}} 2',
+        f'storage_count_attachable_volumes_in_use{{node="one",volume_plugin{plugin}}} 1',
+        f'storage_count_attachable_volumes_in_use{{node="two",volume_plugin{plugin}}} 1',
+    ]
 
 
 async def test_one_node_after_the_other(cluster: Workbench) -> None:

@@ -250,6 +250,8 @@ USUAL = 1.6
 LABEL = re.compile(r'(\w+="[^"]*")')
 COUNTED = (
     "attach_detach_controller_",
+    "attachdetach_controller_total_volumes",
+    "storage_count_attachable_volumes_in_use",
     "device_taint_eviction_controller_pod_deletions_total",
     "dynamic_resource_allocation_resource_claims",
     "pv_collector_",

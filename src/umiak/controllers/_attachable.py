@@ -35,6 +35,10 @@ class Volume(msgspec.Struct, frozen=True):
     source: Object | None = None
     """How a VolumeAttachment refers to it."""
 
+    @property
+    def plugin(self) -> str:
+        return plugin_of(self.name)
+
     def attachment(self, node: str) -> str:
         """The name of its VolumeAttachment to that node."""
         return attachment_name(self.driver, self.handle, node)
@@ -52,6 +56,12 @@ def split_csi_name(name: str) -> tuple[str, str] | None:
     """Driver and handle of a volume in a node's status, None when it is not a CSI driver's."""
     driver, found, handle = name.removeprefix(CSI).partition(BETWEEN)
     return (driver, handle) if name.startswith(CSI) and found and BETWEEN not in handle else None
+
+
+def plugin_of(name: str) -> str:
+    """The plugin of a volume in a node's status, with the driver for a CSI driver's: as metrics name it."""
+    parts = split_csi_name(name)
+    return f"{CSI.rstrip('/')}:{parts[0]}" if parts is not None else "/".join(name.split("/")[:2])
 
 
 def is_exclusive(modes: Iterable[str]) -> bool:

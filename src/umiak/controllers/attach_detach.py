@@ -5,7 +5,8 @@ attached is told to the node in its status. `_attachments.plan` decides. Only no
 controller (an annotation) are looked after; those that are gone have their attachments cleared away.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -19,7 +20,7 @@ from umiak.api.storage.csidriver import KIND as DRIVER
 from umiak.api.storage.volumeattachment import KIND as ATTACHMENT
 from umiak.controllers import _attachable as attachable
 from umiak.controllers._act import every
-from umiak.controllers._attachable import Volume
+from umiak.controllers._attachable import Volume, plugin_of
 from umiak.controllers._attachments import (
     Detach,
     Elsewhere,
@@ -41,7 +42,7 @@ from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
-from umiak.reconcile.contract import DONE, Also, Cache, Context, Controller, Outcome, RetryAfter
+from umiak.reconcile.contract import DONE, Also, Cache, Context, Controller, Measure, Outcome, RetryAfter
 
 MANAGED = "volumes.kubernetes.io/controller-managed-attach-detach"
 FAILURES = Waits(first=0.5, limit=122)
@@ -84,13 +85,17 @@ def pods_on(cache: Cache, node: str) -> list[Object]:
     return PODS.find(cache, node, still)
 
 
-def volumes_of(cache: Cache, pod: Object) -> list[Volume]:
-    """Those that a driver, or nobody, attaches; not those whose driver does without."""
-    found = attachable.volumes_of(
+def all_volumes_of(cache: Cache, pod: Object) -> list[Volume]:
+    return attachable.volumes_of(
         pod,
         lambda name: cache.get(CLAIM, Key(meta.namespace(pod), name)),
         lambda name: cache.get(VOLUME, Key("", name)),
     )
+
+
+def volumes_of(cache: Cache, pod: Object) -> list[Volume]:
+    """Those that a driver, or nobody, attaches; not those whose driver does without."""
+    found = all_volumes_of(cache, pod)
     return [v for v in found if not v.driver or attachable.attaches(cache.get(DRIVER, Key("", v.driver)))]
 
 
@@ -362,6 +367,44 @@ def node_matters(old: Object | None, new: Object | None) -> bool:
     return before != after or is_managed(old) != is_managed(new)
 
 
+# what is counted
+
+
+def nodes_known(cache: Cache) -> list[str]:
+    """Nodes with pods that may need volumes, or with attachments."""
+    places = (*PODS.places(cache), *ATTACHMENTS.places(cache))
+    return sorted({place for place in places if isinstance(place, str)})
+
+
+def in_use(cache: Cache) -> Mapping[tuple[str, ...], float]:
+    """Volumes of pods by node and plugin."""
+    nodes = nodes_known(cache)
+    return Counter((n, v.plugin) for n in nodes for pod in pods_on(cache, n) for v in all_volumes_of(cache, pod))
+
+
+def totals(cache: Cache) -> Mapping[tuple[str, ...], float]:
+    """Volumes on nodes by plugin: as they are to be, and as they are."""
+    counts: Counter[tuple[str, ...]] = Counter()
+    for name in nodes_known(cache):
+        node = cache.get(NODE, Key("", name))
+        if is_managed(node):
+            wanted = wanted_on(cache, name)
+            reported = state_of(name, node, frozenset()).reported
+            there = {*reported, *attachments_on(cache, name, {*wanted, *reported})}
+            counts.update((w.volume.plugin, "desired_state_of_world") for w in wanted.values())
+            counts.update((plugin_of(volume), "actual_state_of_world") for volume in there)
+    return counts
+
+
+MEASURES = (
+    Measure(
+        "storage_count_attachable_volumes_in_use", "Measure number of volumes in use", ("node", "volume_plugin"), in_use
+    ),
+    Measure(
+        "attachdetach_controller_total_volumes", "Number of volumes in A/D Controller", ("plugin_name", "state"), totals
+    ),
+)
+
 CONTROLLER = Controller(
     name="persistentvolume-attach-detach",
     component="attachdetach-controller",
@@ -376,4 +419,5 @@ CONTROLLER = Controller(
         Also(DRIVER, nodes_with_volumes, driver_matters),
     ),
     workers=10,
+    measures=MEASURES,
 )
