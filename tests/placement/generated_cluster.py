@@ -1,5 +1,6 @@
 """A whole cluster drawn by hypothesis: nodes, what runs on them, and pods that wait for a place."""
 
+import generated_devices as devices
 import generated_storage as storage
 from generated_pods import (
     APPS,
@@ -152,6 +153,7 @@ def clusters(draw: Draw) -> list[Object]:
     important = HIGH if mode == CROWDED else PRIORITIES
     pods = [waiting(draw, number, count, important) for number in range(one(draw, 3, 4, 5))]
     stored = stored_for(draw, count, running, pods) if chance(draw, 5) else []
+    stored += devices.everything(draw, count, running, pods) if chance(draw, 2) else []
     for pod in [*running, *pods]:
         if chance(draw, 3):
             own(draw, pod)

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from umiak.api.registry import kinds
@@ -10,17 +11,18 @@ from umiak.reconcile.cache import Tables
 from umiak.scheduler import preemption
 from umiak.scheduler.alike import Marks
 from umiak.scheduler.cluster import ClusterState
-from umiak.scheduler.contract import Cycle, Plugin
+from umiak.scheduler.contract import CannotDecide, Cycle, Plugin, Relief
 from umiak.scheduler.decide import Decider, Placement, Refusal, score_all
-from umiak.scheduler.loop import _READ
+from umiak.scheduler.loop import _READ, reliefs_of
 from umiak.scheduler.nominations import Nominations
 from umiak.scheduler.plugins.scheduling_gates import is_gated
 from umiak.scheduler.pods import PodView, view
-from umiak.scheduler.profile import default_plugins
+from umiak.scheduler.profile import default_profile
 from umiak.testing.clock import NOON
 
 Object = dict[str, Any]
-PLUGINS = default_plugins()
+PROFILE = default_profile()
+PLUGINS = PROFILE.plugins
 _KINDS = {(kind.api_version, kind.kind): kind for kind in kinds()}
 
 
@@ -75,7 +77,10 @@ def _answer(world: World, pod: PodView) -> Object:
     if is_gated(pod):
         return {**found, "gated": True}
     cycle = world.cycle(pod)
-    decision = world.decider.decide(cycle)
+    try:
+        decision = world.decider.decide(cycle)
+    except CannotDecide as error:
+        return {**found, "error": str(error)}
     if isinstance(decision, Placement):
         found["feasible"] = sorted(decision.feasible)
         found["best"] = best(decision.scores)
@@ -103,10 +108,17 @@ def _scores(world: World, cycle: Cycle, decision: Placement) -> Object:
     }
 
 
+def in_words(reliefs: Sequence[Relief], message: str) -> str:
+    return ", ".join(filter(None, (*(relief.message for relief in reliefs), message)))
+
+
 def _preemption(world: World, cycle: Cycle, refusal: Refusal) -> Object:
+    reliefs = reliefs_of(PROFILE, cycle, refusal)
+    if any(relief.ends for relief in reliefs):
+        return {"message": in_words(reliefs, "")}
     outcome = preemption.decide(cycle, PLUGINS, refusal, world.budgets, world.decider.chance)
     if outcome.victims is None:
-        return {"message": outcome.message}
+        return {"message": in_words(reliefs, outcome.message)}
     found = preemption.dry_run(cycle, PLUGINS, preemption.hopeful(cycle, refusal), world.budgets)
     candidates = [each for each in found.values() if isinstance(each, preemption.Victims)]
     least = min(preemption.harm(c) for c in candidates)

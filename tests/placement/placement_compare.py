@@ -23,7 +23,8 @@ def differences(ours: Object, theirs: Object) -> list[str]:
         "scores": (ours.get("scores") or {}, scores),
         "best": (ours.get("best", []), best({node: given[""] for node, given in scores.items()})),
         "plugins": (ours.get("plugins", []), theirs.get("plugins", [])),
-        "message": (ours.get("message", ""), theirs.get("error") or theirs.get("message", "")),
+        "error": (ours.get("error", ""), theirs.get("error", "")),
+        "message": (ours.get("message", ""), theirs.get("message", "")),
     }
     mine, reference = ours.get("preempts") or {}, theirs.get("preempts") or {}
     for part in ("candidates", "best", "message"):

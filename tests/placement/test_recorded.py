@@ -76,6 +76,7 @@ def test_enough_is_recorded(recorded):
     assert sum(bool(pod.get("scores")) for pod in pods) > 250
     assert sum(bool((pod.get("preempts") or {}).get("candidates")) for pod in pods) > 50
     assert plugins == {
+        "DynamicResources",
         "InterPodAffinity",
         "NodeAffinity",
         "NodeDeclaredFeatures",

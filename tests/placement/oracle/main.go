@@ -20,6 +20,7 @@ import (
 
 	"github.com/go-logr/logr"
 	v1 "k8s.io/api/core/v1"
+	resource "k8s.io/api/resource/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -108,12 +109,25 @@ func answer(line []byte) []Answer {
 	must(json.Unmarshal(line, &cluster))
 	ctx, stop := context.WithCancel(klog.NewContext(context.Background(), logr.Discard()))
 	defer stop()
-	world := open(ctx, read(cluster))
+	objects := read(cluster)
+	world := open(ctx, objects)
 	answers := []Answer{}
-	for _, pod := range world.waiting {
+	for number, pod := range world.waiting {
+		if number > 0 && hasClaims(objects) { // which DynamicResources may take back after a refusal
+			world = open(ctx, objects)
+		}
 		answers = append(answers, world.judge(ctx, pod))
 	}
 	return answers
+}
+
+func hasClaims(objects []runtime.Object) bool {
+	for _, object := range objects {
+		if _, ok := object.(*resource.ResourceClaim); ok {
+			return true
+		}
+	}
+	return false
 }
 
 func read(cluster Cluster) []runtime.Object {
