@@ -46,6 +46,25 @@ async def test_nodes_register_and_renew() -> None:
         assert len(await cluster.list(LEASE)) == 3
 
 
+async def test_a_slow_server_delays_no_renewal() -> None:
+    """Two hundred nodes, each renewed every ten seconds, by a server that takes two for an answer."""
+    cluster = Workbench.fake()
+    patch, times = cluster.client.patch, list[float]()
+
+    async def slow(kind, *given, **more):
+        times.append(cluster.clock.monotonic())
+        await cluster.clock.sleep(2)
+        return await patch(kind, *given, **more)
+
+    cluster.client.patch = slow  # type: ignore[method-assign]
+    async with cluster.running(*Nodes(Settings(count=200)).controllers()):
+        await cluster.clock.advance(15)
+        times.clear()
+        await cluster.clock.advance(20)
+    assert 390 <= len(times) <= 410
+    assert max(sum(t <= each < t + 1 for each in times) for t in range(15, 35)) <= 22
+
+
 async def test_nodes_that_are_there_already_are_taken_over() -> None:
     cluster = Workbench.fake()
     await cluster.create(NODE, {"metadata": {"name": "node-0", "labels": {"kept": "yes"}}})

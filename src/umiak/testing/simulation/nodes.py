@@ -8,6 +8,7 @@ import logging
 import math
 from collections.abc import Awaitable, Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import cycle
 
 import msgspec
 
@@ -144,6 +145,7 @@ class Nodes:
         """Known once pods are followed."""
         self._index = {name: i for i, name in enumerate(settings.names())}
         self._lives = [(selector_of(life), life) for life in settings.lives]
+        self._alive: set[str] = set()
         self._addresses = 0
 
     def controllers(self) -> list[Controller | Loop]:
@@ -250,17 +252,25 @@ class Nodes:
     # nodes
 
     async def run(self, ctx: Context) -> None:
-        """Registers all nodes, then renews their leases, evenly over the time between two renewals of one."""
-        names = self.settings.names()
-        await _some_at_once([self._register(ctx, name) for name in names])
-        self.registered.set()
-        every = self.settings.renew_every
+        """Registers all nodes, and renews the leases of those that are registered."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._renew_all(ctx), name="leases of simulated nodes")
+            await _some_at_once([self._register(ctx, name) for name in self.settings.names()])
+            self.registered.set()
+
+    async def _renew_all(self, ctx: Context) -> None:
+        """Evenly over the time between two renewals of one. A server that is slow to answer does not delay the next."""
+        names, every = self.settings.names(), self.settings.renew_every
         tick = TICK if len(names) * TICK > every else 1.0
-        ticks = math.ceil(every / tick)
-        while True:
-            for turn in range(ticks):
-                await ctx.clock.sleep(tick)
-                await _some_at_once([self._renew(ctx, name) for name in names[turn::ticks]])
+        ticks, slots, due = math.ceil(every / tick), asyncio.Semaphore(AT_ONCE), ctx.clock.monotonic()
+        async with asyncio.TaskGroup() as tasks:
+            for turn in cycle(range(ticks)):
+                due = max(due + tick, ctx.clock.monotonic() - every)
+                await ctx.clock.sleep(max(0.0, due - ctx.clock.monotonic()))
+                for name in names[turn::ticks]:
+                    if name in self._alive:
+                        await slots.acquire()
+                        tasks.create_task(self._renew(ctx, name)).add_done_callback(lambda _: slots.release())
 
     async def _register(self, ctx: Context, name: str) -> None:
         now, index = ctx.clock.now(), self._index[name]
@@ -272,6 +282,7 @@ class Nodes:
             status = node_status(self.settings, index, now)
             made = await ctx.client.patch(NODE, name, "", {"status": status}, subresource="status")
         await self._renew(ctx, name, made)
+        self._alive.add(name)
 
     async def _renew(self, ctx: Context, name: str, owner: Object | None = None) -> None:
         now = ctx.clock.now()
@@ -291,7 +302,7 @@ class Nodes:
         try:
             found = owner or await ctx.client.get(NODE, name)
             await ctx.client.create(LEASE, lease(name, found, ctx.clock.now()))
-        except StatusError as error:  # the node was deleted: so be it
+        except (StatusError, Unreachable) as error:  # the node was deleted: so be it
             log.debug("no lease for %s: %s", name, error)
 
 
