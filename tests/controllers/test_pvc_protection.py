@@ -6,7 +6,7 @@ import pytest
 
 from umiak.api.core.persistentvolumeclaim import KIND as CLAIM
 from umiak.api.core.pod import KIND as POD
-from umiak.controllers.pvc_protection import CONTROLLER, FINALIZER, has_ended, holds, uses
+from umiak.controllers.pvc_protection import CONTROLLER, FINALIZER, PODS, has_ended, holds, uses
 from umiak.objects import meta
 from umiak.objects.types import Object
 from umiak.testing.workbench import Workbench
@@ -93,6 +93,8 @@ async def test_a_claim_stays_while_a_pod_has_it(cluster: Workbench) -> None:
     await cluster.client.delete(POD, "web", "shop", grace_seconds=0)
     await cluster.clock.advance(1)
     assert await cluster.names(CLAIM) == []
+    assert cluster.runtime is not None
+    assert PODS.places(cluster.runtime.tables) == []
 
 
 @pytest.fixture

@@ -88,6 +88,7 @@ def with_condition(status: Object, condition: Object) -> Object:
 async def reconcile(ctx: Context, key: Key) -> Outcome:
     claim = ctx.cache.get(CLAIM, key)
     if claim is None:
+        _pods_of(ctx.cache, key)  # forgets those that are gone, too
         return DONE
     status = claim.get("status") or {}
     if not meta.is_being_deleted(claim) and status.get("phase") == "Bound":

@@ -68,11 +68,18 @@ class Census:
         self._refusals: dict[AffinityTerm, Counts] | None = None
         self._leanings: dict[Leaning, Counts] | None = None
         self._images: dict[str, Image] | None = None
+        self._everyone: list[NodeView] | None = None
 
     def forget(self) -> None:
         """Nodes came, went or were changed."""
         self._counts.clear()
-        self._refusals = self._leanings = self._images = None
+        self._refusals = self._leanings = self._images = self._everyone = None
+
+    def everyone(self, nodes: Mapping[str, "NodeView"]) -> list["NodeView"]:
+        """All nodes in their order. Not to be changed."""
+        if self._everyone is None:
+            self._everyone = list(nodes.values())
+        return self._everyone
 
     def count(self, question: Question, nodes: Mapping[str, "NodeView"]) -> Counts:
         """By value, those of nodes without such pods included. Kept up to date: not to be changed."""

@@ -238,21 +238,21 @@ def find_feasible(
     cycle: Cycle, filters: Filters, start: int, percentage: int = 0
 ) -> tuple[list[NodeView], Refusal, int]:
     """Feasible nodes, what was said of the others, and how many were looked at. Begins at the `start`th node."""
-    everyone = list(cycle.nodes.values())
+    everyone, turn = cycle.census.everyone(cycle.nodes), 0
     if filters.only is not None:
-        chosen = [node for node in everyone if node.name in filters.only]
-        refusal = Refusal(len(everyone), plugins=set(filters.named_by), unnamed=_unnamed(filters.named_by))
+        everyone = [node for node in everyone if node.name in filters.only]
+        refusal = Refusal(len(cycle.nodes), plugins=set(filters.named_by), unnamed=_unnamed(filters.named_by))
     else:
         turn = start % len(everyone)
-        chosen = everyone[turn:] + everyone[:turn]
         refusal = Refusal(len(everyone))
-    enough, feasible, seen = wanted_count(len(chosen), percentage), [], 0
+    enough, feasible, seen = wanted_count(len(everyone), percentage), [], 0
     judge_one, mark = remembering(cycle, filters)
-    first, others = chosen[:enough], chosen[enough:]
+    first = (everyone[turn : turn + enough] + everyone[: max(0, turn + enough - len(everyone))])[:enough]
     answers = [node.kept.get(mark) or judge_one(node) for node in first]
     if answers.count(WELCOME) == len(first):
         return first, refusal, len(first)
-    for node, (verdict, who) in chain(zip(first, answers, strict=True), ((node, judge_one(node)) for node in others)):
+    others = ((node, judge_one(node)) for node in (everyone[turn:] + everyone[:turn])[len(first) :])
+    for node, (verdict, who) in chain(zip(first, answers, strict=True), others):
         seen += 1
         if verdict is None:
             feasible.append(node)

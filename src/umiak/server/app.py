@@ -9,7 +9,7 @@ import logging
 import random
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -69,6 +69,8 @@ log = logging.getLogger(__name__)
 
 DEFAULTS = Settings()
 DEPRECATED = "k8s.io/deprecated"
+MOST_KEPT = 512
+"""Characters of a query whose parameters are remembered."""
 REMEMBERED = 1024 * 1024
 """Bytes that are kept at most of what was found out about new objects, of each sort."""
 SELECTIVE = ("list", "watch", "deletecollection")
@@ -401,15 +403,11 @@ def is_far(request: Request) -> bool:
 
 def request_of(incoming: Any) -> Request:
     """The request as the server's parts see it."""
-    path, question, query = incoming.target.partition("?")
-    found: dict[str, list[str]] = {}
-    if question:
-        for name, value in parse_qsl(query, keep_blank_values=True):
-            found.setdefault(name, []).append(value)
+    path, _, query = incoming.target.partition("?")
     return Request(
         incoming.method,
         path,
-        found,
+        parameters(query) if query else {},
         incoming.headers,
         incoming.body,
         incoming.peer_certificate,
@@ -418,6 +416,21 @@ def request_of(incoming: Any) -> Request:
         ANONYMOUS,
         incoming.target,
     )
+
+
+def parameters(query: str) -> dict[str, list[str]]:
+    """Those of a query by name, with their values in order."""
+    found = _parameters(query) if len(query) <= MOST_KEPT else _parameters.__wrapped__(query)
+    return {name: list(values) for name, values in found.items()}
+
+
+@lru_cache(512)
+def _parameters(query: str) -> Mapping[str, Sequence[str]]:
+    """A client's requests have few different ones."""
+    found: dict[str, list[str]] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        found.setdefault(name, []).append(value)
+    return found
 
 
 def unjudged(request: Request, error: Unjudged) -> Answer:

@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 
 from umiak.client.contract import Response, Unreachable
 from umiak.kit.http.exchange import Pieces, whole
-from umiak.server.app import ApiServer
+from umiak.server.app import ApiServer, parameters
 from umiak.server.contract import Request, User
 
 
@@ -117,12 +116,10 @@ class LocalTransport:
         if self._server.is_closing:
             raise Unreachable("the server is closed")
         path, _, query = target.partition("?")
-        found: dict[str, list[str]] = {}
-        for name, value in parse_qsl(query, keep_blank_values=True):
-            found.setdefault(name, []).append(value)
         lower = {name.lower(): [value] for name, value in (headers or {}).items()}
         exchange = LocalExchange(asyncio.get_running_loop().create_future())
-        await self._server.serve_as(self._user, Request(method, path, found, lower, body, target=target), exchange)
+        request = Request(method, path, parameters(query), lower, body, target=target)
+        await self._server.serve_as(self._user, request, exchange)
         return exchange
 
     async def close(self) -> None:

@@ -10,10 +10,14 @@ from umiak.objects.go_text import quoted, whole
 from umiak.objects.types import Object
 
 Address = IPv4Address | IPv6Address
+_STANDARD = re.compile(r"((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\.(?!\Z)|\Z)){4}")
+"""IPv4 addresses as all write them: those of pods are looked at with each of their statuses."""
 
 
 def address_warnings(path: str, value: str) -> list[str]:
     """Of an address that is valid by the old, lenient rules."""
+    if _STANDARD.fullmatch(value):
+        return []
     address = _lenient(value)
     if address is None:
         return []

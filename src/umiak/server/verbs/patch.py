@@ -253,7 +253,19 @@ def _is_directive(name: str) -> bool:
 
 def repeated(body: Any) -> list[str]:
     """Keys of a patch that came more than once."""
-    return list(_repeated(body, ""))
+    return list(_repeated(body, "")) if _holds_repeated(body) else []
+
+
+def _holds_repeated(body: Any) -> bool:
+    """Hardly any patch does, and to find that out without telling where is several times as fast."""
+    left = [body]
+    while left:
+        value = left.pop()
+        if isinstance(value, encoding.Doubled):
+            return True
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        left += [v for v in inner if isinstance(v, dict | list)]
+    return False
 
 
 def _repeated(value: Any, path: str) -> Any:
