@@ -159,8 +159,15 @@ def compare(shape: Shape, old: Any, new: Any) -> Comparison:
 
 def _compare(shape: Shape, old: Any, new: Any, path: list[str], out: Comparison) -> None:
     """Both are there, and may be null."""
-    if old is new or (old == new and (not shape.is_open or _same(old, new))):
-        return
+    if not _are_equal(shape, old, new):
+        _compare_different(shape, old, new, path, out)
+
+
+def _are_equal(shape: Shape, old: Any, new: Any) -> bool:
+    return old is new or (old == new and (not shape.is_open or _same(old, new)))
+
+
+def _compare_different(shape: Shape, old: Any, new: Any, path: list[str], out: Comparison) -> None:
     kind, other = shape.kind_of(old), shape.kind_of(new)
     if old is None:
         kind = other
@@ -199,12 +206,12 @@ def _compare_maps(shape: Shape, old: dict[str, Any], new: dict[str, Any], path: 
         if before is value:
             continue
         label, part = fields.get(name) or ("f:" + name, shape.value or DEDUCED)
-        path.append(label)
         if before is MISSING:
-            fieldset.add(out.added, path, appeared(part, value))
-        else:
-            _compare(part, before, value, path, out)
-        path.pop()
+            fieldset.add(out.added, [*path, label], appeared(part, value))
+        elif not _are_equal(part, before, value):
+            path.append(label)
+            _compare_different(part, before, value, path, out)
+            path.pop()
     for name in old.keys() - new.keys():
         label, part = fields.get(name) or ("f:" + name, shape.value or DEDUCED)
         fieldset.add(out.removed, [*path, label], appeared(part, old[name]))
