@@ -25,7 +25,6 @@ GROUPS = {
 ROOTS = dict.fromkeys([*CORE.split(), "replicationcontrollers"], "/api/v1")
 ROOTS |= {plural: f"/apis/{version}" for version, plurals in GROUPS.items() for plural in plurals.split()}
 MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-patch+json"
-HASHES = ("pod-template-hash", "controller-revision-hash", "controller.kubernetes.io/hash")
 GENERATED = re.compile("[bcdfghjklmnpqrstvwxz2456789]{5}")
 EQUAL = [
     (r"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----", "PEM"),
@@ -193,13 +192,10 @@ class Stage:
 
 
 def given(plural, about):
-    """What to write for a name that was made up, a uid, and hashes of templates."""
+    """What to write for a name that was made up, and for a uid."""
     said, name, prefix = {}, about["name"], about.get("generateName") or ""
     if prefix and GENERATED.fullmatch(name.removeprefix(prefix)):
         said[name] = f"{prefix}*"
-    labels = about.get("labels") or {}
-    for hash in filter(None, map(labels.get, HASHES)):
-        said[hash.rpartition("-")[2]] = "HASH"
     return said | {about["uid"]: f"uid of {plural} {said.get(name, name)}"}
 
 

@@ -1,7 +1,7 @@
 """The original's controllers and ours, each with a kube-apiserver of its own, leave the same objects, statuses, events.
 
-Every scene of `scenes.py` is played with both; names of generated objects, hashes of templates, times and the
-number of writes are made equal (`stage.py`), everything else has to be.
+Every scene of `scenes` is played with both; names of generated objects, times and the number of writes are made equal
+(`stage.py`), everything else has to be.
 """
 
 import json

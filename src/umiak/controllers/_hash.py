@@ -2,6 +2,7 @@
 
 import msgspec
 
+from umiak.controllers._go_print import template_text
 from umiak.objects.types import Object
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, so no words
@@ -23,11 +24,6 @@ def fnv32(data: bytes) -> int:
     for byte in data:
         value = value * _PRIME & 0xFFFFFFFF ^ byte
     return value
-
-
-def stable_json(content: object) -> bytes:
-    """The same bytes for the same meaning."""
-    return _encode(without_empties(content))
 
 
 def go_json(content: object) -> bytes:
@@ -59,9 +55,9 @@ def without_empties(value: object) -> object:
     return value
 
 
-def content_hash(content: object, collisions: int | None = None) -> str:
-    """Equal contents give equal hashes; `collisions` (when not None) gives another one for the same content."""
-    data = stable_json(content)
+def template_hash(template: Object, collisions: int | None = None) -> str:
+    """The very one that the reference gives a pod template; `collisions` (when not None) make it another."""
+    data = template_text(template).encode()
     if collisions is not None:
         data += collisions.to_bytes(8, "little")
     return safe_encode(str(fnv32a(data)))

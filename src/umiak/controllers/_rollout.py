@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from math import floor
 
-from umiak.controllers._hash import content_hash, same, without_label
+from umiak.controllers._hash import same, template_hash, without_label
 from umiak.controllers._pods import by_age, created
 from umiak.controllers._scaled import scaled
 from umiak.controllers._status import compact, drop_condition, find_condition, new_condition, put_condition
@@ -102,23 +102,23 @@ def last_revision(sets: Iterable[Object]) -> int:
     return max(found[1], 0) if len(found) > 1 else 0
 
 
-def replica_set_name(deployment_name: str, template_hash: str) -> str:
-    return f"{deployment_name[: MAX_NAME - 1 - len(template_hash)]}-{template_hash}"
+def replica_set_name(deployment_name: str, hashed: str) -> str:
+    return f"{deployment_name[: MAX_NAME - 1 - len(hashed)]}-{hashed}"
 
 
 def new_replica_set(deployment: Object, revision_number: int, others: Sequence[Object]) -> Object:
     """The ReplicaSet for the current template, sized as the strategy allows beside `others`."""
     spec = deployment["spec"]
-    template_hash = content_hash(spec["template"], (deployment.get("status") or {}).get("collisionCount"))
-    labels = {**meta.labels(spec["template"]), HASH_LABEL: template_hash}
+    hashed = template_hash(spec["template"], (deployment.get("status") or {}).get("collisionCount"))
+    labels = {**meta.labels(spec["template"]), HASH_LABEL: hashed}
     selector = dict(spec["selector"])
-    selector["matchLabels"] = {**(selector.get("matchLabels") or {}), HASH_LABEL: template_hash}
+    selector["matchLabels"] = {**(selector.get("matchLabels") or {}), HASH_LABEL: hashed}
     about = {**(spec["template"].get("metadata") or {}), "labels": labels}
     made: Object = {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
         "metadata": {
-            "name": replica_set_name(meta.name(deployment), template_hash),
+            "name": replica_set_name(meta.name(deployment), hashed),
             "namespace": meta.namespace(deployment),
             "labels": labels,
             "ownerReferences": [meta.owner_reference(deployment)],

@@ -11,7 +11,7 @@ from umiak.controllers import _revisions as revisions
 from umiak.controllers._act import Batch, create_pod, delete_if_there, delete_pod, every, slow_start, write_status
 from umiak.controllers._claims import candidates, claim, selector_of, waking_keys
 from umiak.controllers._daemons import Moves, Snapshot
-from umiak.controllers._hash import content_hash
+from umiak.controllers._hash import template_hash
 from umiak.controllers._pods import until_next_available
 from umiak.controllers._status import compact
 from umiak.controllers._waits import Waits
@@ -49,9 +49,9 @@ def status_of(snapshot: Snapshot) -> Object:
 async def _snapshot_revision(ctx: Context, ds: Object, data: Object, number: int) -> Object:
     """Records the present template. Another revision of that name means a hash collision: count it, try again."""
     template = ds["spec"]["template"]
-    template_hash = content_hash(template, (ds.get("status") or {}).get("collisionCount"))
-    labels = {**meta.labels(template), revisions.LABEL: template_hash}
-    made = revisions.new_revision(ds, f"{meta.name(ds)}-{template_hash}", labels, data, number)
+    hashed = template_hash(template, (ds.get("status") or {}).get("collisionCount"))
+    labels = {**meta.labels(template), revisions.LABEL: hashed}
+    made = revisions.new_revision(ds, f"{meta.name(ds)}-{hashed}", labels, data, number)
     if meta.annotations(ds):
         made["metadata"]["annotations"] = meta.annotations(ds)
     try:
