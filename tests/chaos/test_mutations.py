@@ -71,7 +71,7 @@ def ignore_conflicts(patch: pytest.MonkeyPatch) -> None:
 
 
 def take_what_is_anothers(patch: pytest.MonkeyPatch) -> None:
-    def all_matching(cache: Any, kind: Any, owner: Any, selector: Any) -> Any:
+    def all_matching(cache: Any, kind: Any, owner: Any, selector: Any, *_: Any) -> Any:
         return cache.list(kind, meta.namespace(owner), selector)
 
     def sort_out(owner: Any, selector: Any, objects: Any, suits: Any = None) -> Any:

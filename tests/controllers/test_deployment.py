@@ -272,6 +272,22 @@ def test_one_step_of_a_rolling_update(old: tuple[int, int], new: tuple[int, int]
     assert sizes(plan) == expected
 
 
+def test_all_at_once_and_another_size_do_not_wait_for_each_other() -> None:
+    """Found by chaos: the reference scales no sets of such a Deployment, and does nothing else before they are."""
+    found = a_deployment(3, "web:2", strategy={"type": "Recreate"})
+    plan = step(found, a_set("old", "web:1", 4, 4, 1, 5, 6), a_set("new", "web:2", 2, 2, 2, 5, 6), old_pods_left=True)
+    assert sizes(plan) == {"old": 0}
+
+
+def test_scaling_to_the_size_that_the_old_set_has_amid_a_rollout_does_not_end_it() -> None:
+    """Found by chaos: a set that is noted for another size, but has the right one, looked scaled for ever."""
+    old, new = a_set("old", "web:1", 8, 8, 1, desired=10), a_set("new", "web:2", 0, 0, 2, desired=10)
+    [noted] = step(ten(replicas=8), old, new).update.values()
+    assert (meta.name(noted), noted["spec"]["replicas"]) == ("old", 8)
+    assert meta.annotations(noted)["deployment.kubernetes.io/desired-replicas"] == "8"
+    assert sizes(step(ten(replicas=8), noted, new)) == {"new": 3}
+
+
 @pytest.mark.parametrize(
     ("replicas", "expected"),
     [

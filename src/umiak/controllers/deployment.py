@@ -139,11 +139,19 @@ class Planner:
         changed = [self.resize(rs, sizes[meta.uid(rs)]) for rs in sets if meta.uid(rs) in sizes]
         return any(changed)
 
+    def can_scale(self) -> bool:
+        """Not while several sets are in use and all pods are to be replaced at once: then that comes first, and brings
+        the new size. (The reference waits for ever for the sets to be scaled.)"""
+        alone = rollout.only_active_or_latest(self.new, self.old)
+        return alone is not None or rollout.is_rolling(self.deployment)
+
     def scale(self) -> None:
         """Follows a change of spec.replicas, apart from any rollout."""
         alone = rollout.only_active_or_latest(self.new, self.old)
         if alone is not None:
-            self.resize(alone, size(self.deployment))
+            # noted also where the size is right already: else it would look like a change of size for ever, and no
+            # rollout would go on (the reference's does not)
+            self.resize(alone, size(self.deployment), force=True)
         elif rollout.is_saturated(self.deployment, self.new):
             for rs in rollout.active(self.old):
                 self.resize(rs, 0)
@@ -259,7 +267,7 @@ def decide(deployment: Object, sets: Sequence[Object], old_pods_left: bool, now:
         planner.roll_back(target)
         return planner.plan
     planner.sync_revision()
-    if paused or rollout.was_scaled(deployment, planner.sets):
+    if paused or (rollout.was_scaled(deployment, planner.sets) and planner.can_scale()):
         planner.scale()
         if paused and target is None:
             planner.clean_up()

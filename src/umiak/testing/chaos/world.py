@@ -78,8 +78,8 @@ class World(msgspec.Struct):
     """Per machine the pods (uid and name) whose containers run there, whatever the API says."""
     ever_owned: dict[str, dict[str, None]] = msgspec.field(default_factory=dict)
     """Uids of all that a controller (by uid) ever had."""
-    evicted: set[str] = msgspec.field(default_factory=set)
-    """Uids of pods whose end began with an eviction."""
+    ended_by: dict[str, set[str]] = msgspec.field(default_factory=dict)
+    """By deed (a controller, `evict`) the uids of the objects whose end it began."""
     crowded: bool = False
     """Two leaders have been at work at once: what only one can know, such as how many pods it made, is off."""
     calm_since: float | None = None
@@ -99,8 +99,8 @@ class World(msgspec.Struct):
         if controller := meta.controller_of(obj):
             self.ever_owned.setdefault(controller["uid"], {})[uid] = None
         change = Change(self.time(), *author, kind, key, old, None if event.deleted else obj, obj)
-        if change.deed == "evict" and change.begins_deletion:
-            self.evicted.add(uid)
+        if change.begins_deletion:
+            self.ended_by.setdefault(change.deed, set()).add(uid)
         return change
 
     def objects(self, kind: str) -> Iterator[Object]:
@@ -119,6 +119,10 @@ class World(msgspec.Struct):
     def owned(self, kind: str, uid: str) -> list[Object]:
         """Those whose controller has this uid."""
         return [o for o in self.objects(kind) if (meta.controller_of(o) or {}).get("uid") == uid]
+
+    def lately_owned(self, kind: str, uid: str) -> list[Object]:
+        """As `owned`, and what ceased to be so recently that somebody may still believe in it."""
+        return [o for o in self.lately(kind, self.patience) if (meta.controller_of(o) or {}).get("uid") == uid]
 
     @property
     def patience(self) -> float:

@@ -65,7 +65,7 @@ def _too_few(world: World, deployment: Object, lowered: Object, before: int) -> 
     sets = world.owned("ReplicaSet", meta.uid(deployment))
     serving = {meta.uid(s): _believed(world, s) for s in sets}
     after = sum(min(replicas(s), serving[meta.uid(s)]) for s in sets)
-    given_up = min(before, serving[meta.uid(lowered)]) - min(replicas(lowered), serving[meta.uid(lowered)])
+    given_up = min(before, _surely(world, lowered)) - replicas(lowered)
     fewest = world.least(deployment, _fewest)
     if given_up > 0 and after < fewest:
         told = f"{after} serving pods are left by scaling {meta.name(lowered)}; {fewest} must be"
@@ -73,7 +73,13 @@ def _too_few(world: World, deployment: Object, lowered: Object, before: int) -> 
 
 
 def _believed(world: World, replica_set: Object) -> int:
-    return sum(world.ever_recently(p, serves) for p in world.owned("Pod", meta.uid(replica_set)))
+    return sum(world.ever_recently(p, serves) for p in world.lately_owned("Pod", meta.uid(replica_set)))
+
+
+def _surely(world: World, replica_set: Object) -> int:
+    """How many pods serve by old news as well as by new."""
+    pods = world.owned("Pod", meta.uid(replica_set))
+    return sum(all(map(serves, world.recent(meta.uid(p)))) for p in pods)
 
 
 def at_rest(world: World) -> Iterable[str]:

@@ -56,7 +56,7 @@ def at_write(world: World, change: Change) -> Iterable[str]:
 
 def _may_serve(world: World, pod: Object, patience: float) -> bool:
     """Pods that an eviction took count no more: the server itself has noted them."""
-    if meta.uid(pod) in world.evicted:
+    if meta.uid(pod) in world.ended_by["evict"]:
         return False
     return any(map(serves, world.recent(meta.uid(pod), patience)))
 

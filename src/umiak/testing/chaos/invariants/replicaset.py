@@ -16,6 +16,11 @@ def _owner(world: World, pod: Object) -> Object | None:
     return next((s for s in world.objects("ReplicaSet") if meta.uid(s) == uid), None)
 
 
+def _may_stay(world: World, pod: Object) -> bool:
+    """Whether somebody with old news may count on the pod; the ReplicaSet itself knows which it has deleted."""
+    return meta.uid(pod) not in world.ended_by.get(DOER, ()) and world.ever_recently(pod, is_active)
+
+
 def at_write(world: World, change: Change) -> Iterable[str]:
     if change.kind != "Pod" or change.deed != DOER or world.crowded:
         return
@@ -28,7 +33,7 @@ def at_write(world: World, change: Change) -> Iterable[str]:
         if have > most:
             yield f"{meta.name(owner)} has {have} pods; it was told to have {most}"
     elif change.begins_deletion:
-        left = sum(world.ever_recently(p, is_active) for p in pods if not meta.is_being_deleted(p))
+        left = sum(_may_stay(world, p) for p in world.lately_owned("Pod", meta.uid(owner)))
         least = world.least(owner, replicas)
         if left < least and not meta.is_being_deleted(owner):
             yield f"{meta.name(owner)} leaves {left} pods; it was told to have {least}"
