@@ -140,3 +140,14 @@ def test_pods_are_counted_where_they_wait(queue, pod_of):
     queue.failed(queue.pop(0), (), 0)
     queue.pop(0)
     assert queue.counts() == {"active": 1, "backoff": 1, "unschedulable": 1, "gated": 0}
+
+
+def test_a_refusal_that_could_not_be_told_parks_nothing(queue, pod_of):
+    """Found by chaos: parked by its refusal, then put back as failed, a pod that went took the scheduler with it."""
+    queue.add(view(pod_of("p")), 0)
+    waiting = queue.pop(0)
+    queue.failed(waiting, ["Fit"], 0)
+    queue.failed(waiting, (), 0)
+    queue.remove(waiting.pod.key)
+    queue.happened(ROOM, 100)
+    assert popped(queue, 100) == ""

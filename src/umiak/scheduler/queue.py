@@ -167,6 +167,7 @@ class Queue(msgspec.Struct):
         if self._all.get(key) is not waiting:
             return
         self._tried.pop(key, None)
+        self._unpark(key)  # it was parked by its refusal, and then telling of that failed
         waiting.missed = None
         waiting.rejected_by = frozenset(rejected_by)
         waiting.failed_at = now

@@ -90,8 +90,8 @@ class Part(msgspec.Struct, eq=False):
     working: bool = False
     starts: int = 0
     line: Line | None = None
-    failure: BaseException | None = None
-    """What ended it from within: it must never end so."""
+    on_failure: Callable[[str], None] = lambda _: None
+    """Told what ended it from within: nothing must."""
     on_work: Callable[[], None] = lambda: None
     _task: asyncio.Task[None] | None = None
 
@@ -135,7 +135,7 @@ class Part(msgspec.Struct, eq=False):
                 await self._once(runtime, chance)
                 await self.clock.sleep(1)  # as its supervisor would
         except Exception as error:
-            self.failure = error
+            self.on_failure(f"{self.name} ended by itself: {error!r}")
             raise
 
     async def _once(self, runtime: Runtime, chance: random.Random) -> None:

@@ -160,6 +160,8 @@ class Simulation:
             part.on_work = self._check_crowd
             self.crew.parts.append(part)
         self.crew.parts.append(Part("scheduler-a", "scheduler", *common, self._clock(), schedule))
+        for part in self.crew.parts:
+            part.on_failure = self._mistake
 
     def _check_crowd(self) -> None:
         if self.crew.overlap("controllers"):
@@ -260,7 +262,6 @@ class Simulation:
             quiet = 0 if missing else quiet + 1
             if missing and self.world.time() > until:
                 self.find(f"not settled: {text}" for text in missing)
-        self.find(f"{p.name} ended by itself: {p.failure!r}" for p in self.crew.parts if p.failure)
 
     def _missing(self) -> list[str]:
         return [f"{judge.name}: {text}" for judge in self.judges for text in judge.at_rest(self.world)]
