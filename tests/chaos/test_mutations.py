@@ -96,7 +96,7 @@ def surge_by_one_more(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(_rollout, "new_size", lambda d, sets, new: min(_rollout.size(d), real(d, sets, new) + 1))
 
 
-def count_pods_on_their_way_out(patch: pytest.MonkeyPatch) -> None:
+def believe_late_counts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(_rollout, "serving", lambda sets: _rollout.reported(sets, "availableReplicas"))
 
 
@@ -167,7 +167,7 @@ MUTATIONS = [
     Mutation("others' pods are taken", take_what_is_anothers, "ownership", ("deployment",), {"edits": 10}),
     Mutation("uids are not compared", compare_names_only, "ownership", ("deployment",), {"edits": 10}),
     Mutation("one pod too many in a rollout", surge_by_one_more, "deployment", ("deployment",), {"edits": 6}),
-    Mutation("stale counts", count_pods_on_their_way_out, "deployment", ("deployment",), {"refusals": 0.3, "edits": 10}),
+    Mutation("late counts", believe_late_counts, "deployment", ("deployment",), {"refusals": 0.3, "edits": 10}),
     Mutation("all old pods at once", give_up_too_many, "deployment", ("deployment",), {"edits": 6}),
     Mutation("pods out of order", make_out_of_order, "statefulset", ("statefulset",), {"edits": 4}),
     Mutation("pods removed by force", replace_what_may_run, "statefulset", ("statefulset",), {"edits": 8}),
