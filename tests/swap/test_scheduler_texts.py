@@ -5,6 +5,7 @@ Both schedulers meet the same situations on an API server each; only names that 
 
 import asyncio
 import contextlib
+import json
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -75,6 +76,15 @@ CLAIM = {
 }
 DEVICES = "resource.k8s.io/v1"
 GPUS = {"apiVersion": DEVICES, "kind": "DeviceClass", "metadata": {"name": "gpu"}, "spec": {}}
+
+
+SERVING = {**GPUS, "spec": {"extendedResourceName": "example.com/gpu"}}
+
+
+def wanting(**amounts: str) -> dict:
+    """A container that wants extended resources, of the class and by name."""
+    names = {"gpu": "example.com/gpu", "implicit": "deviceclass.resource.kubernetes.io/gpu"}
+    return {"container": {"resources": {"limits": {names[name]: amount for name, amount in amounts.items()}}}}
 
 
 def a_slice(on: str, *names: str) -> dict:
@@ -158,6 +168,26 @@ SITUATIONS: dict[str, tuple[list[dict], list[dict]]] = {
         [a_node("n1", cpu="1")],
         [GPUS, a_slice("n1", "d"), wish("c"), a_pod("p", cpu="2", **using("c"))],
     ),
+    "devices serve a resource": (
+        [a_node("n1"), a_node("n2")],
+        [SERVING, a_slice("n2", "d", "e"), a_pod("p", **wanting(gpu="2"))],
+    ),
+    "devices serve a resource of their class": (
+        [a_node("n1"), a_node("n2")],
+        [GPUS, a_slice("n2", "d", "e"), a_pod("p", **wanting(implicit="1")), a_pod("q", **wanting(implicit="2"))],
+    ),
+    "devices serve a resource and a claim": (
+        [a_node("n1")],
+        [SERVING, a_slice("n1", "d", "e"), wish("c"), a_pod("p", **wanting(gpu="1"), **using("c"))],
+    ),
+    "devices serve one of two resources": (
+        [a_node("n1")],
+        [
+            SERVING,
+            a_slice("n1", "d", "e"),
+            a_pod("p", container={"resources": {"limits": {"a.b/c": "1", "example.com/gpu": "1"}}}),
+        ],
+    ),
     "gates": ([a_node("n1")], [a_pod("p", schedulingGates=[{"name": "example.com/wait"}])]),
     "room is made": ([a_node("n1", cpu="1")], [a_pod("p", cpu="1"), a_pod("q", cpu="1", priorityClassName="high")]),
     "room is made on the better node": (
@@ -184,11 +214,11 @@ PLUGINS = "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition"
 
 
 def _given(claim: dict) -> tuple[Any, ...]:
-    """What a ResourceClaim got, and who keeps it."""
+    """What a ResourceClaim asks for and got, and who keeps it."""
     status = claim.get("status") or {}
     allocation = {k: v for k, v in (status.get("allocation") or {}).items() if k != "allocationTimestamp"}
     users = [one["name"] for one in status.get("reservedFor") or ()]
-    return repr(allocation), repr(users), repr(claim["metadata"].get("finalizers"))
+    return repr(claim["spec"]), repr(allocation), repr(users), repr(claim["metadata"].get("finalizers"))
 
 
 class Sandbox:
@@ -229,8 +259,10 @@ class Sandbox:
             conditions = tuple(tuple(c.get(f) for f in fields) for c in status.get("conditions") or ())
             where = each["spec"].get("nodeName"), status.get("nominatedNodeName")
             told.add((each["metadata"]["name"], "deletionTimestamp" in each["metadata"], where, conditions))
+            served = status.get("extendedResourceClaimStatus") or {}
+            told.add((each["metadata"]["name"], json.dumps(served.get("requestMappings"), sort_keys=True)))
         for each in (await self.client.list(resourceclaim.KIND, NAMESPACE)).items:
-            told.add((each["metadata"]["name"], *_given(each)))
+            told.add((each["metadata"].get("generateName") or each["metadata"]["name"], *_given(each)))
         for each in (await self.client.list(event.KIND, NAMESPACE)).items:
             message = each["message"]
             for uid, name in uids.items():

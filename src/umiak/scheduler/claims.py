@@ -6,6 +6,7 @@ Finding them is pure; `Writing` alone acts. Source: `resourceclaim/resourceclaim
 import msgspec
 
 from umiak.api.resource import resourceclaim
+from umiak.client.contract import Preconditions
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
@@ -119,3 +120,14 @@ class Writing(msgspec.Struct, frozen=True):
         """Takes its devices back."""
         left = {k: v for k, v in claim["status"].items() if k not in ("allocation", "reservedFor", "devices")}
         await self.ctx.client.update(resourceclaim.KIND, {**claim, "status": left}, subresource="status")
+
+    async def delete(self, claim: Object) -> None:
+        """Together with its protection; it may be gone already."""
+        name, namespace = meta.name(claim), meta.namespace(claim)
+        patch = {"metadata": {"uid": meta.uid(claim), "$deleteFromPrimitiveList/finalizers": [FINALIZER]}}
+        try:
+            await self.ctx.client.patch(resourceclaim.KIND, name, namespace, patch, type="strategic")
+            await self.ctx.client.delete(resourceclaim.KIND, name, namespace, only=Preconditions(uid=meta.uid(claim)))
+        except StatusError as error:
+            if error.code != 404:
+                raise

@@ -1,14 +1,16 @@
 """Find devices for the pod's ResourceClaims, and keep to where those are that have devices already (KEP-4381).
 
-Source: `plugins/dynamicresources/dynamicresources.go`. Extended resources that devices serve are not known here.
+Source: `plugins/dynamicresources/dynamicresources.go` and `extendeddynamicresources.go`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import msgspec
 
+from umiak.api.common.resource_requirements import is_extended
 from umiak.api.configuration import seconds
+from umiak.api.core import pod
 from umiak.api.resource import deviceclass, devicetaintrule, resourceclaim, resourceslice
 from umiak.objects import meta
 from umiak.objects.meta import Key
@@ -35,12 +37,22 @@ from umiak.scheduler.contract import (
 from umiak.scheduler.devices import state
 from umiak.scheduler.devices.binding import DeviceFailed, is_ready, is_up, waits_for_drivers
 from umiak.scheduler.devices.taints import tainted
+from umiak.scheduler.extended_resources import (
+    claim_for,
+    is_made,
+    requests_and_mappings,
+    served,
+    status_patch,
+    to_create,
+)
 from umiak.scheduler.node_affinity import terms_match
 from umiak.scheduler.nodes import NodeView
 
 NAME = "DynamicResources"
 NOT_THERE = "resourceclaim not available on the node"
 NOT_ALL = "cannot allocate all claims"
+LEFT_OVER = "cannot schedule extended resource claim"
+NOBODY_SERVES = "cannot fit resource"
 BEST_OF = 8
 """The most alternatives that a request may have; the first of them scores as much."""
 LOOK_SECONDS = 5.0
@@ -70,8 +82,18 @@ class Wanted(msgspec.Struct):
     """Of `slices`, those that are not about one node."""
     by_node: dict[str, list[Object]] = {}
     """Of `slices`, those about one node, by its name."""
+    asking: dict[str, list[Object]] = {}
+    """By node, the claims that get devices if it is chosen: `unallocated`, and one for extended resources."""
     found: dict[str, list[Object]] = {}
-    """By node, an allocation for each of `unallocated`."""
+    """By node, an allocation for each of `asking`."""
+    served: dict[str, str] = {}
+    """Extended resources that devices could serve, with the class of those."""
+    extra: Object | None = None
+    """The claim for these, yet to be made or left behind by an attempt before."""
+    mappings: dict[str, list[Object]] = {}
+    """By node, which request of the claim for extended resources serves which container."""
+    made: Object | None = None
+    """That claim, once it is made."""
     unavailable: set[int] = set()
     """Those of `claims` whose devices some node cannot reach."""
 
@@ -90,14 +112,17 @@ def prefilter(cycle: Cycle) -> Before:
         wanted.claims = claims_of(cycle.pod, cycle.cache)
     except NoClaim as error:
         return RejectAll(str(error))
-    if not wanted.claims:
+    wanted.served = served(cycle)
+    if wanted.served:
+        wanted.extra = claim_for(cycle)
+    elif not wanted.claims:
         return SKIP
     for claim in wanted.claims:
         if allocation_of(claim) is None:
             wanted.unallocated.append(claim)
             if problem := _problem(cycle, claim):
                 return RejectAll(problem)
-    if wanted.unallocated:
+    if wanted.unallocated or wanted.extra is not None:
         _look_around(cycle, wanted)
     return None
 
@@ -126,16 +151,35 @@ def _look_around(cycle: Cycle, wanted: Wanted) -> None:
 
 def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
     wanted: Wanted = cycle.notes[NAME]
+    asking = _asking(cycle, wanted, node)
+    if isinstance(asking, Reject):
+        return asking
     missing = {i for i, claim in enumerate(wanted.claims) if not _is_available(cycle, claim, node)}
-    if wanted.unallocated:
-        found = _allocate(cycle, wanted, node)
+    if asking:
+        found = _allocate(cycle, wanted, node, asking)
         if isinstance(found, Reject):
             return found
-        wanted.found[node.name] = found
+        wanted.asking[node.name], wanted.found[node.name] = asking, found
     if missing:
         wanted.unavailable |= missing
         return Reject((NOT_THERE,), hopeless=True)
     return FITS
+
+
+def _asking(cycle: Cycle, wanted: Wanted, node: NodeView) -> list[Object] | Reject:
+    """The claims that are to get devices on a node: which extended resources are among them, depends on what it has."""
+    if wanted.extra is None:
+        return wanted.unallocated
+    if (wanted.extra["spec"].get("devices") or {}).get("requests"):
+        return Reject((LEFT_OVER,), hopeless=True)
+    asked = [name for name, amount in cycle.pod.requests.items() if amount and is_extended(name)]
+    if any(name not in wanted.served and name not in node.allocatable for name in asked):
+        return Reject((NOBODY_SERVES,), hopeless=True)
+    by_devices = {name: class_ for name, class_ in wanted.served.items() if not node.allocatable.get(name)}
+    if not by_devices:
+        return wanted.unallocated
+    requests, wanted.mappings[node.name] = requests_and_mappings(cycle.pod, by_devices)
+    return [*wanted.unallocated, {**wanted.extra, "spec": {"devices": {"requests": requests}}}]
 
 
 def _is_available(cycle: Cycle, claim: Object, node: NodeView) -> bool:
@@ -153,21 +197,21 @@ def _is_available(cycle: Cycle, claim: Object, node: NodeView) -> bool:
         return False
 
 
-def _allocate(cycle: Cycle, wanted: Wanted, node: NodeView) -> list[Object] | Reject:
+def _allocate(cycle: Cycle, wanted: Wanted, node: NodeView, asking: list[Object]) -> list[Object] | Reject:
     from umiak.scheduler.devices.allocator import AllocationFailed, NotOnNode, on_node
     from umiak.scheduler.devices.results import allocation
 
     candidates = [*wanted.by_node.get(node.name, ()), *wanted.shared]
     classes = partial(_device_class, cycle)
     try:
-        found = on_node(node, candidates, wanted.slices, wanted.taken, classes).allocate(wanted.unallocated)
+        found = on_node(node, candidates, wanted.slices, wanted.taken, classes).allocate(asking)
     except NotOnNode as error:
         return Reject((str(error),), hopeless=True)
     except AllocationFailed as error:
         raise CannotDecide(f'running "{NAME}" filter plugin: {error}') from error
     if found is None:
         return Reject((NOT_ALL,), hopeless=True)
-    return [allocation(claim, one, node.name) for claim, one in zip(wanted.unallocated, found, strict=True)]
+    return [allocation(claim, one, node.name) for claim, one in zip(asking, found, strict=True)]
 
 
 def _device_class(cycle: Cycle, name: str) -> Object | None:
@@ -214,11 +258,17 @@ def relieve(cycle: Cycle) -> Relief | None:
         if all(one.get("uid") == cycle.pod.uid for one in reserved_for(claim)):
             act = partial(_deallocate, cycle, claim)
             return Relief("deallocation of ResourceClaim completed", act)
+    if wanted.extra is not None and is_made(wanted.extra):
+        return Relief("deletion of ResourceClaim completed", partial(_delete, cycle, wanted.extra))
     return None
 
 
 async def _deallocate(cycle: Cycle, claim: Object, ctx: Context) -> None:
     await Writing(ctx, cycle.pod).deallocate(claim)
+
+
+async def _delete(cycle: Cycle, claim: Object, ctx: Context) -> None:
+    await Writing(ctx, cycle.pod).delete(claim)
 
 
 def reserve(cycle: Cycle, node: NodeView) -> None:
@@ -229,7 +279,7 @@ def reserve(cycle: Cycle, node: NodeView) -> None:
 
 def _chosen(wanted: Wanted, node: NodeView) -> Mapping[str, tuple[Object, Object]]:
     """Claim and allocation, by uid, of those that get their devices now."""
-    pairs = zip(wanted.unallocated, wanted.found.get(node.name, ()), strict=False)
+    pairs = zip(wanted.asking.get(node.name, ()), wanted.found.get(node.name, ()), strict=True)
     return {meta.uid(claim): (claim, allocation) for claim, allocation in pairs}
 
 
@@ -237,14 +287,16 @@ async def unreserve(ctx: Context, cycle: Cycle, node: NodeView) -> None:
     wanted: Wanted = cycle.notes[NAME]
     for uid in _chosen(wanted, node):
         cycle.pending.pop(uid, None)
-    for claim in _now(ctx, wanted):
+    for claim in _now(ctx, wanted.claims):
         if allocation_of(claim) is not None and is_reserved_for(claim, cycle.pod.uid):
             await Writing(ctx, cycle.pod).release(claim)
+    if wanted.made is not None:
+        await Writing(ctx, cycle.pod).delete(wanted.made)
 
 
-def _now(ctx: Context, wanted: Wanted) -> list[Object]:
+def _now(ctx: Context, claims: Sequence[Object]) -> list[Object]:
     """The claims as they are by now, those that are still there."""
-    found = [(ctx.cache.get(resourceclaim.KIND, meta.key(claim)), meta.uid(claim)) for claim in wanted.claims]
+    found = [(ctx.cache.get(resourceclaim.KIND, meta.key(claim)), meta.uid(claim)) for claim in claims]
     return [claim for claim, uid in found if claim is not None and meta.uid(claim) == uid]
 
 
@@ -256,13 +308,28 @@ async def prebind(ctx: Context, cycle: Cycle, node: NodeView) -> None:
         if not is_reserved_for(claim, cycle.pod.uid):
             _, allocation = chosen.get(meta.uid(claim)) or (claim, None)
             await writing.take(claim, allocation)
+    claims = wanted.claims
+    if wanted.extra is not None and meta.uid(wanted.extra) in chosen:
+        wanted.made = await _make(ctx, cycle, node, *chosen[meta.uid(wanted.extra)])
+        claims = [*claims, wanted.made]
     for uid in chosen:
         cycle.pending.pop(uid, None)
-    if any(map(waits_for_drivers, _now(ctx, wanted))):
-        await _wait(ctx, cycle, wanted, node)
+    if any(map(waits_for_drivers, _now(ctx, claims))):
+        await _wait(ctx, cycle, claims, node)
 
 
-async def _wait(ctx: Context, cycle: Cycle, wanted: Wanted, node: NodeView) -> None:
+async def _make(ctx: Context, cycle: Cycle, node: NodeView, claim: Object, allocation: Object) -> Object:
+    """Makes the claim for extended resources, with its devices, and tells the pod of it."""
+    wanted: Wanted = cycle.notes[NAME]
+    about, client = cycle.pod, ctx.client
+    wanted.made = made = await client.create(resourceclaim.KIND, to_create(claim), namespace=about.namespace)
+    await Writing(ctx, about).take(made, allocation)
+    patch = status_patch(about, meta.name(made), wanted.mappings[node.name])
+    await client.patch(pod.KIND, about.name, about.namespace, patch, type="strategic", subresource="status")
+    return made
+
+
+async def _wait(ctx: Context, cycle: Cycle, claims: Sequence[Object], node: NodeView) -> None:
     about = {"name": cycle.pod.name, "namespace": cycle.pod.namespace, "uid": cycle.pod.uid}
     message = f"waiting for binding conditions for device on node {node.name}"
     subject = {"apiVersion": "v1", "kind": "Pod", "metadata": about}
@@ -270,7 +337,7 @@ async def _wait(ctx: Context, cycle: Cycle, wanted: Wanted, node: NodeView) -> N
     limit = cycle.settings.get(NAME, DEFAULTS).binding_timeout
     while True:
         try:
-            waiting = [claim for claim in _now(ctx, wanted) if not is_ready(claim)]
+            waiting = [claim for claim in _now(ctx, claims) if not is_ready(claim)]
         except DeviceFailed as error:
             raise BindingFailed(f"device binding failed: {error}") from error
         late = next((claim for claim in waiting if is_up(claim, limit, ctx.clock.now())), None)

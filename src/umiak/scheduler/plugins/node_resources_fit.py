@@ -3,8 +3,10 @@
 import msgspec
 
 from umiak.api.common.resource_requirements import is_extended
+from umiak.objects import meta
 from umiak.objects.types import Object
 from umiak.scheduler.contract import FITS, Cycle, Event, Plugin, Reject, Verdict, always
+from umiak.scheduler.extended_resources import IMPLICIT, class_for
 from umiak.scheduler.nodes import NodeView
 from umiak.scheduler.pods import PodView
 from umiak.scheduler.strategies import Strategy, least_allocated, strategy_of
@@ -39,10 +41,12 @@ def settings(args: Object) -> Settings:
 
 
 def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
-    return lacks(node, cycle.pod, cycle.settings.get(NAME, DEFAULTS))
+    return lacks(cycle, node, cycle.settings.get(NAME, DEFAULTS))
 
 
-def lacks(node: NodeView, pod: PodView, told: Settings) -> Verdict:
+def lacks(cycle: Cycle, node: NodeView, told: Settings) -> Verdict:
+    """What a node has none of, devices may serve: then it is for DynamicResources to say."""
+    pod = cycle.pod
     reasons: list[str] = []
     hopeless = False
     allocatable, requested = node.allocatable, node.requested
@@ -51,6 +55,8 @@ def lacks(node: NodeView, pod: PodView, told: Settings) -> Verdict:
     for name, amount in pod.requests.items():
         offered = allocatable.get(name, 0)
         if amount > offered - requested.get(name, 0) and amount > 0 and not told.ignores(name):
+            if not offered and class_for(cycle, name):
+                continue
             reasons.append(f"Insufficient {name}")
             hopeless = hopeless or amount > offered
     return Reject(tuple(reasons), hopeless) if reasons else FITS
@@ -83,14 +89,25 @@ def gave_something(cycle: Cycle, old: PodView, new: PodView) -> bool:
 
 def has_room(cycle: Cycle, old: NodeView | None, new: NodeView) -> bool:
     """Whether the pod would fit if it were alone there."""
-    return lacks(new, cycle.pod, DEFAULTS) is FITS
+    return lacks(cycle, new, DEFAULTS) is FITS
 
 
 def got_room(cycle: Cycle, old: NodeView, new: NodeView) -> bool:
     if not has_room(cycle, old, new):
         return False
     counted = ("pods", *(name for name, amount in cycle.pod.requests.items() if amount))
-    return any(new.allocatable.get(name, 0) > old.allocatable.get(name, 0) for name in counted)
+    if any(new.allocatable.get(name, 0) > old.allocatable.get(name, 0) for name in counted):
+        return True
+    return any(not new.allocatable.get(name) and class_for(cycle, name) for name in counted)
+
+
+def serves_it(cycle: Cycle, old: Object | None, new: Object) -> bool:
+    """Whether a class of devices now serves a resource that the pod asks for."""
+    said = (new.get("spec") or {}).get("extendedResourceName")
+    if old is None and IMPLICIT + meta.name(new) in cycle.pod.requests:
+        return True
+    changed = old is None or (old.get("spec") or {}).get("extendedResourceName") != said
+    return changed and said in cycle.pod.requests
 
 
 PLUGIN = Plugin(
@@ -105,6 +122,8 @@ PLUGIN = Plugin(
         Event.POD_REMOVED: always,
         Event.POD_SHRANK: gave_something,
         Event.OWN_SHRANK: always,
+        Event.DEVICE_CLASS_ADDED: serves_it,
+        Event.DEVICE_CLASS_CHANGED: serves_it,
         Event.NODE_ADDED: has_room,
         Event.NODE_ROOM: got_room,
     },
