@@ -58,6 +58,14 @@ WORDS = (
     *("f:metadata", "f:labels", 'k:{"name":"a"}', 'v:"a"', "i:0", ".", "100m", "50%", "Always", "ClusterIP", "a.b/c"),
 )
 NUMBERS = (0, 1, -1, 2, 80, 65535, 65536, 2**31 - 1, 2**31, 2**53 + 1, 2**63 - 1, -(2**63), 0.5, 1e300, -0.0)
+SMALL = (0, 1, 2, 3, 80, 443, 8080, 100, -1)
+TYPED = {
+    "quantity": ("1", "100m", "1Gi", "-1", "0", "1e9", "1.5", "9E", "0.1m"),
+    "time": ("2026-11-27T00:00:00Z", "2026-11-27T01:02:03+01:00", "0001-01-01T00:00:00Z"),
+    "micro-time": ("2026-11-27T00:00:00.000001Z", "0001-01-01T00:00:00.000000Z"),
+    "bytes": ("YQ==", "", "AAAA"),
+}
+"""Texts that are read as what they should be."""
 DEEPEST = 12
 MOST = 6
 """Elements of one list, fields of one object."""
@@ -116,9 +124,10 @@ def of_schema(source: Source, schema: Schema, depth: int = 0) -> Any:
         case "list":
             return [of_schema(source, schema.items, depth + 1) for _ in range(source.below(MOST))]
         case "integer" | "number":
-            return source.pick(NUMBERS)
+            return source.pick(NUMBERS) if source.byte() > 200 else source.pick(SMALL)
         case "boolean":
             return source.byte() % 2 == 0
         case "any" | "raw" | "fields" | "int-or-string" | "schema-or-array" | "schema-or-bool" | "schema-or-strings":
             return value(source, depth)
-    return source.pick(schema.enum) if schema.enum and source.byte() < 128 else source.pick(WORDS)
+    words = schema.enum or TYPED.get(schema.type) or WORDS
+    return source.pick(words if source.byte() < 230 else WORDS)

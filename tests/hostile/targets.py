@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable
 from functools import cache
 from typing import Any
+from urllib.parse import quote
 
 import grown
 import msgspec
@@ -284,6 +285,23 @@ def create(data: bytes) -> None:
     _server().ask("POST", place + "?dryRun=All", msgspec.json.encode(obj))
 
 
+def update(data: bytes) -> None:
+    """What is there in place of what was there, whole or its metadata alone."""
+    body = _template(data)
+    about = body.get("metadata") if isinstance(body, dict) else None
+    if isinstance(about, dict):
+        about["name"] = "a"
+    _server().ask("PUT", TEMPLATE.partition("&")[0], msgspec.json.encode(body))
+
+
+def query(data: bytes) -> None:
+    """Options of all verbs, whatever they say."""
+    text = quote(_text(data), safe="=&%;+,")
+    _server().ask("GET", f"/api/v1/namespaces/fuzz/podtemplates?{text}&watch=false".replace("watch=1", "watch=0"))
+    _server().ask("DELETE", f"/api/v1/namespaces/fuzz/configmaps/none?{text}&dryRun=All")
+    _server().ask("GET", f"/api/v1/namespaces/fuzz/podtemplates/a?{text}", accept=_text(data))
+
+
 def definition(data: bytes) -> None:
     """A custom resource definition whose schema is anything."""
     kind = registry.find("apiextensions.k8s.io/v1", "CustomResourceDefinition")
@@ -368,7 +386,8 @@ TARGETS: dict[str, Target] = {
     function.__name__: function
     for function in (
         *(json, yaml, protobuf_body, label_selector, field_selector, path, jsonpath_text, amount, schedule),
-        *(managed_fields, pattern, cel, json_patch, merge_patch, strategic_merge_patch, apply, create, definition),
+        *(managed_fields, pattern, cel, json_patch, merge_patch, strategic_merge_patch, apply, create, update),
+        *(query, definition),
         *(http1, websocket, spdy_frames),
     )
 }

@@ -22,10 +22,11 @@ def validate(obj: Object) -> list[FieldError]:
         check(config_key_faults, key, f"data[{key}]", errors)
         if key in binary:
             errors.append(invalid_value(f"data[{key}]", key, "duplicate of key present in binaryData"))
-        size += len(data[key].encode())
+        size += len((data[key] or "").encode())
     for key in sorted(binary):
         check(config_key_faults, key, f"binaryData[{key}]", errors)
-        size += len(binary[key]) * 3 // 4 - binary[key].count("=")
+        text = binary[key] or ""
+        size += len(text) * 3 // 4 - text.count("=")
     if size > MAX_SIZE:
         errors.append(too_long("", MAX_SIZE))
     return errors

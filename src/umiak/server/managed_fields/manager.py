@@ -72,9 +72,18 @@ def created(scope: Scope, obj: Object, manager: str, now: str, emptied: FieldSet
     """Everything in a new object is set by its creator, also what was sent empty."""
     given = metadata.of(obj).pop("managedFields", None)
     if given and not _is_reset(given):
-        _update(scope, zero(scope.kind), obj, _decoded(given) or {}, manager, now)
+        _created_with(scope, obj, _decoded(given) or {}, manager, now)
     else:
         hold(scope, obj, fields_of_new(scope, obj, emptied), manager, now)
+
+
+def _created_with(scope: Scope, obj: Object, managers: Managers, manager: str, now: str) -> None:
+    """Whose fields cannot be told, keeps the managers that were sent."""
+    try:
+        _update(scope, zero(scope.kind), obj, managers, manager, now)
+    except Mismatch:
+        if managers:
+            metadata.of(obj)["managedFields"] = _encoded(scope, managers)
 
 
 def fields_of_new(scope: Scope, obj: Object, emptied: FieldSet = fieldset.NONE) -> FieldSet:
