@@ -1,6 +1,7 @@
 """A newcomer: the built wheel, a fresh virtual environment, the tutorial followed to the letter."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,34 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_is_small(wheel: Path) -> None:
     (built,) = wheel.glob("umiak-*.whl")
     assert built.stat().st_size < 5_000_000
+
+
+def interpreters() -> list[str]:
+    """Every Python on this machine that umiak is written for: on the PATH, and those of pyenv."""
+    folders = [Path(folder) for folder in os.get_exec_path()]
+    if shutil.which("pyenv"):
+        root = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=True).stdout.strip()
+        folders += Path(root, "versions").glob("*/bin")
+    found = {path.resolve() for folder in folders for path in folder.glob("python3.[0-9][0-9]")}
+    return sorted(str(path) for path in found if int(path.name.partition(".")[2]) >= 11)
+
+
+ANSWERS = """
+import umiak.testing
+with umiak.testing.Cluster() as cluster:
+    print(cluster.client.get("namespaces", "default")["metadata"]["name"])
+"""
+
+
+@pytest.mark.parametrize("python", interpreters())
+def test_every_python_can_run_the_wheel(wheel: Path, tmp_path: Path, python: str) -> None:
+    ours = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    subprocess.run([python, "-m", "venv", str(tmp_path / "venv")], check=True)
+    own = str(tmp_path / "venv" / "bin" / "python")
+    (built,) = wheel.glob("umiak-*.whl")
+    subprocess.run([own, "-m", "pip", "install", "--quiet", str(built)], env=ours, check=True)
+    done = subprocess.run([own, "-c", ANSWERS], env=ours, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("default\n", "")
 
 
 def test_the_tutorial_is_followed_to_the_letter(wheel: Path, tmp_path: Path) -> None:

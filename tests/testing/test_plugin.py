@@ -25,6 +25,27 @@ def test_failing(umiak_apiserver):
 """
 
 
+SIDE_BY_SIDE = """
+import pytest
+
+@pytest.mark.parametrize("number", range(16))
+def test_nobody_else_is_here(umiak_cluster, worker_id, number):
+    client = umiak_cluster.client
+    assert client.list("secrets", "default") == []
+    for count in range(5):
+        client.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{worker_id}-{count}"}})
+    found = {obj["metadata"]["name"] for obj in client.list("secrets", "default")}
+    assert found == {f"{worker_id}-{count}" for count in range(5)}
+"""
+
+
+@pytest.mark.slow
+def test_eight_workers_of_xdist_do_not_disturb_each_other(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(SIDE_BY_SIDE)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-n", "8")
+    result.assert_outcomes(passed=16)
+
+
 @pytest.mark.slow
 def test_fixtures(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(TESTS)
