@@ -88,6 +88,9 @@ class Scoring(msgspec.Struct):
     pods: list[dict[str, int]]
     weights: list[float]
     ignored: set[str] = msgspec.field(default_factory=set)
+    parts: list[tuple[str, dict[str, int], float, int]] = msgspec.field(default_factory=list)
+    """For each constraint its topology key, pods and weight, and the skew that it allows beyond one: asked of each
+    node."""
 
 
 def read_constraint(raw: Object, labels: dict[str, str]) -> Spread:
@@ -237,6 +240,8 @@ def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
         scoring.weights.append(log(size + 2))
     having = constraints if own else ()
     scoring.pods = [_counted(cycle, c, values, having) for c, values in zip(constraints, scoring.pods, strict=True)]
+    each = zip(constraints, scoring.pods, scoring.weights, strict=True)
+    scoring.parts = [(c.topology_key, pods, weight, c.max_skew - 1) for c, pods, weight in each]
     cycle.notes[SCORE_NOTE] = scoring
     return None
 
@@ -251,14 +256,14 @@ def _counted(cycle: Cycle, constraint: Spread, values: Iterable[str], having: Se
 
 def score(cycle: Cycle, node: NodeView) -> int:
     scoring: Scoring = cycle.notes[SCORE_NOTE]
-    if node.name in scoring.ignored:
+    name, labels = node.name, node.labels
+    if name in scoring.ignored:
         return 0
     total = 0.0
-    for constraint, pods, weight in zip(scoring.constraints, scoring.pods, scoring.weights, strict=True):
-        value = node.labels.get(constraint.topology_key)
+    for key, pods, weight, allowed in scoring.parts:
+        value = labels.get(key)
         if value is not None:
-            count = pods[node.name if constraint.topology_key == HOSTNAME else value]
-            total += count * weight + (constraint.max_skew - 1)
+            total += pods[name if key == HOSTNAME else value] * weight + allowed
     return floor(total + 0.5)
 
 
