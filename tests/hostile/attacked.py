@@ -60,7 +60,8 @@ class Attacked:
         ready = self.process.stdout.readline()
         assert "ready" in ready, ready + self.process.stdout.read()
         self.port = int(ready.partition("https://")[2].partition(" ")[0].rpartition(":")[2])
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
 
     def _read(self) -> None:
         for line in self.process.stdout:
@@ -69,6 +70,8 @@ class Attacked:
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(20)
+        self._reader.join(20)
+        self.process.stdout.close()
 
     # Asking
 
