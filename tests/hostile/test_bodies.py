@@ -280,4 +280,5 @@ def test_a_query_is_affordable(server: Attacked, query: str, status: int) -> Non
 def test_a_body_has_at_most_3_mib(server: Attacked) -> None:
     with server.bounded():
         answer = server.ask("POST", MAPS, b" " * (3 * 1024 * 1024 + 1))
-    assert (answer.status, answer.message.strip()) == (413, "Request entity too large: limit is 3145728")
+    assert (answer.status, answer.message) == (413, "Request entity too large: limit is 3145728")
+    assert b'"RequestEntityTooLarge"' in answer.body

@@ -312,9 +312,10 @@ def tls_of(identity: "Identity") -> "ssl.SSLContext":
 def server_of(settings: "Settings", app: "ApiServer") -> "Server":
     """An HTTP server in front of `app` that does not listen itself."""
     from umiak.kit.clock import RealClock
-    from umiak.kit.http.server import Limits, Server, plain_error
+    from umiak.kit.http.server import Limits, Server
+    from umiak.server.answer import unheard
 
-    return Server(app.handler, Limits(max_body=settings.max_body), plain_error, RealClock())
+    return Server(app.handler, Limits(max_body=settings.max_body), unheard, RealClock())
 
 
 async def start(

@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from umiak.kit.http.exchange import Pieces
+from umiak.kit.http.exchange import Headers, Pieces
+from umiak.kit.http.server import plain_error
 from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
 
@@ -53,6 +54,15 @@ def gzipped(body: bytes | Pieces) -> bytes:
 
 def indented(encoded: bytes) -> bytes:
     return msgspec.json.format(encoded, indent=2)
+
+
+def unheard(status: int, message: str) -> tuple[Headers, bytes]:
+    """Answers requests that do not get as far as the API. Of too large bodies kube-apiserver tells with a `Status`, of
+    everything else net/http does, in plain text."""
+    if status != 413:
+        return plain_error(status, message)
+    refusal = StatusError(status, "RequestEntityTooLarge", message)
+    return [("Content-Type", "application/json")], indented(msgspec.json.encode(refusal.status()))
 
 
 def success(code: int = 0, details: Object | None = None) -> Object:
