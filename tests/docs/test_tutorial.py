@@ -38,7 +38,12 @@ def interpreters() -> list[str]:
         root = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=True).stdout.strip()
         folders += Path(root, "versions").glob("*/bin")
     found = {path.resolve() for folder in folders for path in folder.glob("python3.[0-9][0-9]")}
-    return sorted(str(path) for path in found if int(path.name.partition(".")[2]) >= 11)
+    return sorted(str(path) for path in found if int(path.name.partition(".")[2]) >= 11 and _makes_venvs(path))
+
+
+def _makes_venvs(python: Path) -> bool:
+    """pyenv's shims stand for versions that are not chosen, too, and distributions leave pip out."""
+    return subprocess.run([python, "-c", "import ensurepip"], capture_output=True).returncode == 0
 
 
 ANSWERS = """
