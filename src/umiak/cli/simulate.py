@@ -5,6 +5,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from umiak.cli._output import JSON, TEXT, add_output
 from umiak.cli._part import add_kubeconfig, connect, run_until_stopped, runtime, say_ready
 from umiak.cli.command import Command, CommandError
 
@@ -18,6 +19,7 @@ LIFE = ("start_delay", "ready_delay", "stop_delay", "jitter", "failing", "stuck"
 def arguments(parser: argparse.ArgumentParser) -> None:
     add_kubeconfig(parser)
     add = parser.add_argument
+    add_output(parser, TEXT, JSON)
     add("--config", type=Path, metavar="F", help="settings as YAML; what is also given here counts")
     add("--nodes", type=int, metavar="N", help="how many (1)")
     add("--prefix", metavar="NAME", help="what their names begin with (node)")
@@ -36,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = settings_of(args)
-    return run_until_stopped(lambda: work(args.kubeconfig, settings))
+    return run_until_stopped(lambda: work(args.kubeconfig, settings, args.output))
 
 
 def settings_of(args: argparse.Namespace) -> "Settings":
@@ -81,7 +83,7 @@ def _file(path: Path) -> dict[str, Any]:
     return found
 
 
-async def work(kubeconfig: Path, settings: "Settings") -> None:
+async def work(kubeconfig: Path, settings: "Settings", output: str = TEXT) -> None:
     """Until cancelled."""
     from umiak.reconcile.loop import run as run_all
     from umiak.testing.simulation import Nodes
@@ -90,7 +92,7 @@ async def work(kubeconfig: Path, settings: "Settings") -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(run_all(nodes.controllers(), shared), name="simulation")
         await nodes.registered.wait()
-        say_ready(f"{settings.count} nodes are simulated")
+        say_ready(f"{settings.count} nodes are simulated", output, part="simulation", nodes=settings.count)
 
 
 COMMAND = Command(
