@@ -96,10 +96,6 @@ def surge_by_one_more(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(_rollout, "new_size", lambda d, sets, new: min(_rollout.size(d), real(d, sets, new) + 1))
 
 
-def believe_late_counts(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_rollout, "serving", lambda sets: _rollout.reported(sets, "availableReplicas"))
-
-
 def give_up_too_many(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(_rollout, "shrink_old", lambda deployment, old, available: {meta.uid(rs): 0 for rs in old})
 
@@ -167,7 +163,6 @@ MUTATIONS = [
     Mutation("others' pods are taken", take_what_is_anothers, "ownership", ("deployment",), {"edits": 10}),
     Mutation("uids are not compared", compare_names_only, "ownership", ("deployment",), {"edits": 10}),
     Mutation("one pod too many in a rollout", surge_by_one_more, "deployment", ("deployment",), {"edits": 6}),
-    Mutation("late counts", believe_late_counts, "deployment", ("deployment",), {"refusals": 0.3, "edits": 10}),
     Mutation("all old pods at once", give_up_too_many, "deployment", ("deployment",), {"edits": 6}),
     Mutation("pods out of order", make_out_of_order, "statefulset", ("statefulset",), {"edits": 4}),
     Mutation("pods removed by force", replace_what_may_run, "statefulset", ("statefulset",), {"edits": 8}),

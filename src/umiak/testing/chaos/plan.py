@@ -12,6 +12,8 @@ WORKLOADS = ("deployment", "statefulset", "daemonset", "job", "indexed-job")
 LONGEST_STALL = 8.0
 LONGEST_ANSWER = 4.0
 """Seconds that a slow answer takes."""
+RECONNECTING = 12.0
+"""Seconds that watches may take to come back when some tries fail."""
 LONGEST_OUTAGE = 15.0
 QUICK = 1.5
 """Seconds within which a decision is carried out when nothing is slow or lost."""
@@ -55,7 +57,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def staleness(self) -> float:
         """How old, at most, what a part acts upon can be."""
         slow = self.losses > 0 or self.slowness > 0
-        return QUICK + (LONGEST_STALL if self.stalls or self.breaks else 0) + (6 * LONGEST_ANSWER if slow else 0)
+        return (
+            QUICK
+            + (LONGEST_STALL if self.stalls else 0)
+            + (RECONNECTING if self.refusals or self.breaks else 0)
+            + (6 * LONGEST_ANSWER if slow else 0)
+        )
 
     def told(self) -> str:
         """One line for people."""
