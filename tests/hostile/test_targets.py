@@ -92,6 +92,8 @@ def test_made_up_inputs(target: Callable[[bytes], None], data: bytes) -> None:
         pytest.param("pattern", b"((a{0,100}){0,100}){0,100}b\n" + b"a" * 200, id="repeated repetitions"),
         pytest.param("pattern", b"a?" * 28 + b"a" * 28 + b"\n" + b"a" * 27, id="many that may be left out"),
         pytest.param("json", b'{"a":' + b"9" * 5000 + b"}", id="a number of 5,000 digits"),
+        pytest.param("jsonpath_text", b".a[0:-:1]", id="a bare sign in a slice"),
+        pytest.param("amount", b"500055000000550000000000000000000000000", id="a quantity beyond E"),
         pytest.param(
             "create", bytes.fromhex("018580c4c50612388f667d6db1f7b935df99f907b557bf269cb60dbc7141"), id="null as bytes"
         ),

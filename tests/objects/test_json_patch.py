@@ -125,3 +125,9 @@ def test_failures_are_told_in_the_library_s_words(operation, told):
     with pytest.raises(PatchFailed) as error:
         json_patch.apply({"a": 1, "l": [1]}, [operation])
     assert told in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [None, {}, [], {"op": "add"}, 3])
+def test_an_operation_is_named_by_a_text(kind):
+    with pytest.raises(json_patch.PatchFailed, match="Unexpected kind: unknown"):
+        json_patch.apply({}, [{"op": kind, "path": "/a"}])

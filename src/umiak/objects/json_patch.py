@@ -107,7 +107,7 @@ def apply(document: Any, patch: Any) -> Any:
             document = _new_root(operation.get("value"))
         elif kind == "copy":
             copied += _copy(document, operation, copied)
-        elif kind in _OPERATIONS:
+        elif isinstance(kind, str) and kind in _OPERATIONS:
             _OPERATIONS[kind](document, operation)
         else:
             raise PatchFailed(f"Unexpected kind: {kind if isinstance(kind, str) else 'unknown'}")

@@ -13,7 +13,7 @@ from umiak.objects.go_text import plain, whole
 
 Step = Callable[[list[Any]], list[Any]]
 _NAME = re.compile(r"(?:\\.|[^.\[\]\s'\"\\,()|&*])+")
-_SLICE = re.compile(r"(-?\d*)(?::(-?\d*))?(?::(-?\d*))?")
+_SLICE = re.compile(r"(-?\d+)?(?::(-?\d+)?)?(?::(-?\d+)?)?")
 _COMPARISON = re.compile(r"(==|!=|<=|>=|<|>)")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _QUOTED = re.compile(r"""'((?:\\.|[^'\\])*)'|"((?:\\.|[^"\\])*)\"""")
