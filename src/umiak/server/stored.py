@@ -133,8 +133,9 @@ def joined(kind: Kind, values: Sequence[bytes]) -> Iterator[bytes]:
     size = 0 if is_custom(kind) else len(head(kind))
     between = b",{" if size else b","
     for start in range(0, len(values), RUN):
-        run = between.join([value[size:] for value in values[start : start + RUN]])
-        yield (between if start else between[1:]) + run
+        items = [value[size:] for value in values[start : start + RUN]]
+        items[0] = (between if start else between[1:]) + items[0]
+        yield between.join(items)
 
 
 def metadata_of(value: bytes) -> bytes:
