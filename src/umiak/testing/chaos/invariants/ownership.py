@@ -54,10 +54,19 @@ def _collected(world: World, change: Change) -> Iterable[str]:
     if not owners:
         yield f"{change.kind} {change.key.name} was collected though it has no owner"
     for reference in owners:
-        owner = existing.get(reference["uid"])
-        leaves = owner is not None and FOREGROUND in (meta.metadata(owner).get("finalizers") or ())
-        if owner is not None and not leaves:
+        if reference["uid"] in existing and not _was_leaving(world, reference["uid"]):
             yield f"{change.kind} {change.key.name} was collected though {reference['name']} is there"
+
+
+def _was_leaving(world: World, uid: str) -> bool:
+    """Whether a collector may still believe that the owner takes its dependents along: who deleted it so may have
+    changed their mind since, and asked for orphans."""
+    for version in reversed(world.past.get(uid, ())):
+        if FOREGROUND in (meta.metadata(version.object).get("finalizers") or ()):
+            return True
+        if version.since < world.time() - world.patience:
+            return False
+    return False
 
 
 def at_rest(world: World) -> Iterable[str]:
