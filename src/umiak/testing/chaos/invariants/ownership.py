@@ -1,6 +1,6 @@
 """Nobody takes or deletes what is another's; nothing is left whose owners are all gone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from umiak.objects import meta
 from umiak.objects.types import Object
@@ -26,7 +26,7 @@ def at_write(world: World, change: Change) -> Iterable[str]:
     if change.deed in OWNERS:
         yield from _adoption(world, change)
         if change.old is not None and change.begins_deletion:
-            yield from _foreign(change)
+            yield from _foreign(world, change)
     elif change.deed == COLLECTOR and change.old is not None and change.begins_deletion:
         yield from _collected(world, change)
 
@@ -43,10 +43,24 @@ def _adoption(world: World, change: Change) -> Iterable[str]:
         yield f"{change.kind} {change.key.name} was given to {after['name']}, which is gone"
 
 
-def _foreign(change: Change) -> Iterable[str]:
-    owner = meta.controller_of(change.old or {}) or {}
-    if change.kind == "Pod" and owner.get("kind") != OWNERS[change.deed]:
-        yield f"{change.deed} deleted {change.key.name}, which is {owner.get('kind', 'nobody')}'s"
+def _foreign(world: World, change: Change) -> Iterable[str]:
+    mine = OWNERS[change.deed]
+    if change.kind != "Pod" or any(_controller(pod) == mine for pod in _lately(world, change.uid)):
+        return
+    yield f"{change.deed} deleted {change.key.name}, which is {_controller(change.old or {}) or 'nobody'}'s"
+
+
+def _controller(obj: Object) -> str:
+    """The kind of its controller."""
+    return str((meta.controller_of(obj) or {}).get("kind") or "")
+
+
+def _lately(world: World, uid: str) -> Iterator[Object]:
+    """An object as it is, and as somebody may still believe it to be."""
+    for version in reversed(world.past.get(uid, ())):
+        yield version.object
+        if version.since < world.time() - world.patience:
+            return
 
 
 def _collected(world: World, change: Change) -> Iterable[str]:
@@ -61,12 +75,7 @@ def _collected(world: World, change: Change) -> Iterable[str]:
 def _was_leaving(world: World, uid: str) -> bool:
     """Whether a collector may still believe that the owner takes its dependents along: who deleted it so may have
     changed their mind since, and asked for orphans."""
-    for version in reversed(world.past.get(uid, ())):
-        if FOREGROUND in (meta.metadata(version.object).get("finalizers") or ()):
-            return True
-        if version.since < world.time() - world.patience:
-            return False
-    return False
+    return any(FOREGROUND in (meta.metadata(owner).get("finalizers") or ()) for owner in _lately(world, uid))
 
 
 def at_rest(world: World) -> Iterable[str]:
