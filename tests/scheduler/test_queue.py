@@ -151,3 +151,17 @@ def test_a_refusal_that_could_not_be_told_parks_nothing(queue, pod_of):
     queue.remove(waiting.pod.key)
     queue.happened(ROOM, 100)
     assert popped(queue, 100) == ""
+
+
+def test_who_is_done_takes_no_other_of_its_name_along(queue, pod_of):
+    """The answer to a binding may come when the pod is gone, and another of its name is there (seed 4795 of chaos)."""
+    old, new = pod_of("p"), pod_of("p")
+    new["metadata"]["uid"] = "another"
+    queue.add(view(old), 0)
+    first = queue.pop(0)
+    queue.add(view(new), 1)
+    queue.done(first)
+    second = queue.pop(1)
+    assert second is not None and second.pod.uid == "another"
+    queue.done(second)
+    assert len(queue) == 0

@@ -345,7 +345,7 @@ class Scheduler:
             await self._find_out()
             known = self._known(waiting.pod)
             if known is not None and known["spec"].get("nodeName"):
-                self._queue.done(waiting.pod.key)
+                self._queue.done(waiting)
                 return
         await self._give_back(waiting, error)
 
@@ -363,7 +363,7 @@ class Scheduler:
         self._cluster.forget(waiting.pod.uid)
         self._happened(News(Event.POD_REMOVED, waiting.pod, None))
         if self._known(waiting.pod) is None:
-            self._queue.remove(waiting.pod.key)
+            self._queue.done(waiting)
             return
         self._queue.failed(waiting, (), self._runtime.clock.monotonic())
         try:
@@ -380,7 +380,7 @@ class Scheduler:
                 if plugin.unreserve is not None:
                     await plugin.unreserve(self._ways[chosen.scheduler].context, cycle, placement.node)
             raise
-        self._queue.done(chosen.key)
+        self._queue.done(waiting)
         self.metrics.attempted(SCHEDULED, chosen.scheduler, waiting.began)
         self.metrics.scheduled(waiting.attempts, waiting.since, waiting.flushed)
         message = f"Successfully assigned {chosen.namespace}/{chosen.name} to {name}"

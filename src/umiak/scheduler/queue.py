@@ -232,6 +232,7 @@ class Queue(msgspec.Struct):
                 found[key] = found.get(key, 0) + 1
         return found
 
-    def done(self, key: Key) -> None:
-        """The pod was bound."""
-        self.remove(key)
+    def done(self, waiting: Waiting) -> None:
+        """The pod was bound, or is gone. One of the same name that came meanwhile stays."""
+        if self._all.get(waiting.pod.key) is waiting:
+            self.remove(waiting.pod.key)
