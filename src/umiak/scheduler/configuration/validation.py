@@ -8,26 +8,12 @@ from umiak.objects import names
 from umiak.objects.errors import FieldError, duplicate, invalid_value, required
 from umiak.objects.types import Object
 from umiak.scheduler.configuration import arguments
-from umiak.scheduler.configuration.structure import VERSION
+from umiak.scheduler.configuration.structure import SETS, VERSION
 
 Faults = Iterator[FieldError]
 GONE = ("AzureDiskLimits", "CinderLimits", "EBSLimits", "GCEPDLimits")
 """Plugins of earlier versions."""
-CHECKED_SETS = (
-    "preEnqueue",
-    "queueSort",
-    "preFilter",
-    "filter",
-    "postFilter",
-    "preScore",
-    "score",
-    "reserve",
-    "permit",
-    "preBind",
-    "bind",
-    "postBind",
-    "podGroupPostFilter",
-)
+CHECKED_SETS = tuple(name for name in SETS if name not in ("multiPoint", "placementGenerate", "placementScore"))
 
 
 def faults(config: Object) -> Faults:

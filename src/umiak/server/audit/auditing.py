@@ -6,7 +6,7 @@ is waited for where the request can wait: before it is handled, and before its a
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -30,16 +30,13 @@ NOBODY = User("")
 
 
 class Sink(Protocol):
-    """Where events go. `waits` when requests have to wait for it; `strict` when they fail with it."""
+    """Where events go. `strict` when requests fail with it."""
 
-    waits: bool
     strict: bool
 
-    def put(self, event: Event) -> bool:
-        """Takes one that nobody waits for."""
+    def put(self, event: Event) -> bool | Coroutine[Any, Any, bool]:
+        """Whether it was taken; where requests have to wait for it, something to wait for that will tell."""
         ...
-
-    async def deliver(self, event: Event) -> bool: ...
 
     async def close(self, grace: float) -> None: ...
 
@@ -98,10 +95,10 @@ class Auditing:
             return
         self.told += 1
         for sink in self._sinks:
-            if not sink.waits:
-                sink.put(event)
+            taken = sink.put(event)
+            if isinstance(taken, bool):
                 continue
-            task = asyncio.get_running_loop().create_task(_run(sink.deliver(event)))
+            task = asyncio.get_running_loop().create_task(taken)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -113,7 +110,8 @@ class Auditing:
         self.told += 1
         good = True
         for sink in self._sinks:
-            taken = await sink.deliver(event) if sink.waits else sink.put(event)
+            taken = sink.put(event)
+            taken = taken if isinstance(taken, bool) else await taken
             good = good and (taken or not sink.strict)
         return good
 
@@ -122,10 +120,6 @@ class Auditing:
             await asyncio.wait(self._tasks, timeout=grace)
         for sink in self._sinks:
             await sink.close(grace)
-
-
-async def _run(work: Awaitable[bool]) -> bool:
-    return await work
 
 
 class Watched:

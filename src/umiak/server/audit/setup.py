@@ -34,15 +34,12 @@ class Direct:
     """Events go on at once, one by one."""
 
     def __init__(self, put: Callable[[Sequence[Event]], bool], close: Close, truncating: Truncating, mode: str) -> None:
-        self.waits, self.strict = False, mode == STRICT
+        self.strict = mode == STRICT
         self._put, self._close, self._truncating = put, close, truncating
 
     def put(self, event: Event) -> bool:
         taken = [self._put(batch) for batch in fitting([event], self._truncating)]
         return all(taken)
-
-    async def deliver(self, event: Event) -> bool:
-        return self.put(event)
 
     async def close(self, grace: float) -> None:
         await self._close()
@@ -52,13 +49,10 @@ class Waiting:
     """Requests wait until their events have arrived."""
 
     def __init__(self, send: Send, close: Close, truncating: Truncating, mode: str) -> None:
-        self.waits, self.strict = True, mode == STRICT
+        self.strict = mode == STRICT
         self._send, self._close, self._truncating = send, close, truncating
 
-    def put(self, event: Event) -> bool:
-        raise NotImplementedError("requests wait for this one")
-
-    async def deliver(self, event: Event) -> bool:
+    async def put(self, event: Event) -> bool:
         return all([await self._send(batch) for batch in fitting([event], self._truncating)])
 
     async def close(self, grace: float) -> None:
@@ -68,7 +62,7 @@ class Waiting:
 class Buffered:
     """Events gather in a buffer."""
 
-    waits = strict = False
+    strict = False
 
     def __init__(self, buffer: Buffer, close: Close, truncating: Truncating) -> None:
         self._buffer, self._close, self._truncating = buffer, close, truncating
@@ -76,9 +70,6 @@ class Buffered:
     def put(self, event: Event) -> bool:
         taken = [self._buffer.put(batch) for batch in fitting([event], self._truncating)]
         return all(taken)
-
-    async def deliver(self, event: Event) -> bool:
-        return self.put(event)
 
     async def close(self, grace: float) -> None:
         await self._buffer.close(grace)
