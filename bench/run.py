@@ -14,7 +14,6 @@ import os
 import platform
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -26,6 +25,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from umiak.testing.ports import free_ports
 
 HERE = Path(__file__).resolve().parent
 REFERENCE = Path(os.environ.get("REFERENCE", Path.home() / ".cache" / "reference")) / "bin"
@@ -48,12 +49,6 @@ class Measured:
     shared: float = 0.0
     rates: dict[str, tuple[float, float, int]] = field(default_factory=dict)
     cpu: dict[str, float] = field(default_factory=dict)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def family(processes: list[subprocess.Popen[bytes]]) -> Iterator[Path]:
@@ -111,7 +106,7 @@ def wait_ready(url: str, process: subprocess.Popen[bytes], began: float) -> floa
 
 @contextmanager
 def umiak(folder: Path, *more: str) -> Iterator[tuple[str, list[subprocess.Popen[bytes]], float]]:
-    port = free_port()
+    (port,) = free_ports()
     (folder / "tokens.csv").write_text(f'{TOKEN},admin,admin,"system:masters"\n')
     program = [sys.executable, "-m", "umiak.cli.main", "server", f"--data-dir={folder / 'data'}", f"--port={port}"]
     program += more
@@ -131,7 +126,7 @@ def umiak(folder: Path, *more: str) -> Iterator[tuple[str, list[subprocess.Popen
 
 @contextmanager
 def reference(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]], float]]:
-    port, store, peer = free_port(), free_port(), free_port()
+    store, peer, port = free_ports(3)
     (folder / "tokens.csv").write_text(f"{TOKEN},admin,admin,system:masters\n")
     subprocess.run(["openssl", "genrsa", "-out", folder / "sa.key", "2048"], check=True, capture_output=True)
     public = ["openssl", "rsa", "-in", folder / "sa.key", "-pubout", "-out", folder / "sa.pub"]

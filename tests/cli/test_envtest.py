@@ -18,8 +18,8 @@ from umiak.cli.command import CommandError
 from umiak.cli.envtest import apiserver, etcd
 from umiak.cli.envtest.flags import Flags
 from umiak.cli.main import run
-from umiak.cli.server import free_port
 from umiak.kit import pki
+from umiak.testing.ports import free_port
 
 SECONDS = 15
 NOW = datetime.now(UTC)
@@ -94,8 +94,8 @@ class Plane:
 
     def __init__(self, assets: Path, folder: Path) -> None:
         self.assets, self.folder = assets, folder
-        self.etcd_url = f"http://127.0.0.1:{free_port('127.0.0.1')}"
-        self.port = free_port("127.0.0.1")
+        self.etcd_url = f"http://127.0.0.1:{free_port()}"
+        self.port = free_port()
         self.certs = folder / "certs"
         self.certs.mkdir()
         self.started: list[subprocess.Popen[bytes]] = []

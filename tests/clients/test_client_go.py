@@ -9,7 +9,7 @@ import pytest
 from go_programs import Program, built
 from servers import running
 
-from umiak.cli.server import free_port
+from umiak.testing.ports import free_port
 
 SECONDS = 120
 STEPS = "mapper informer watchlist bookmarks dynamic metadata apply conflict pager leader".split()  # noqa: SIM905
@@ -24,7 +24,7 @@ def test_step(kubectl: Program, step: str) -> None:
 
 def test_an_informer_outlives_the_server(tmp_path: Path) -> None:
     """It goes on from the last version it saw: what was there is not told anew."""
-    words = (sys.executable, "-m", "umiak.cli.main", "server", "--data-dir=data", f"--port={free_port('127.0.0.1')}")
+    words = (sys.executable, "-m", "umiak.cli.main", "server", "--data-dir=data", f"--port={free_port()}")
     kubeconfig = tmp_path / "data" / "admin.kubeconfig"
     environment = {"KUBECONFIG": str(kubeconfig), "NAMESPACE": "default", "HOME": str(tmp_path)}
     with running(tmp_path, *words):

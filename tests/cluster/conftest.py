@@ -4,7 +4,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from machines import GUESTBOOK, Machine, free_port
+from machines import GUESTBOOK, Machine
+
+from umiak.testing.ports import free_port
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -13,12 +12,6 @@ from typing import Any, TypeVar
 
 GUESTBOOK = Path(__file__).resolve().parents[2] / "examples" / "guestbook"
 T = TypeVar("T")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def eventually(look: Callable[[], T], seconds: float = 30, every: float = 0.2) -> T:

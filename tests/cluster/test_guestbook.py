@@ -5,7 +5,9 @@ import subprocess
 import urllib.request
 
 import pytest
-from machines import Machine, eventually, free_port
+from machines import Machine, eventually
+
+from umiak.testing.ports import free_port
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 NS = ("-n", "guestbook")

@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import ssl
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 
 from umiak.kit import pki
 from umiak.testing import reference
+from umiak.testing.ports import free_ports
 
 TOKEN = "admintoken"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
@@ -25,16 +25,6 @@ VARYING = re.compile(
 )
 MONOTONIC = re.compile(r" m=[+-][\d.]+")
 """Go's own clock, which it prints after the time of day."""
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 @dataclass

@@ -5,11 +5,10 @@ It authenticates and authorizes by asking us, with the rights that its README gi
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +19,9 @@ import pytest
 from umiak.client import kubeconfig
 from umiak.kit import pki
 from umiak.testing import reference
+from umiak.testing.ports import free_ports
 
-pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(240)]
 GROUP = "wardle.example.com"
 TOKENS = "wardletoken,wardle,w\nines,ines,i\n"
 RIGHTS = """
@@ -80,16 +80,6 @@ spec: {reference: other}
 """
 
 
-def free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
 class Served:
     """kubectl as the administrator, or with somebody's token."""
 
@@ -123,7 +113,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     except reference.Missing as error:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("sample")
-    port, etcd, _, behind = free_ports(4)
+    etcd, _, port, behind = free_ports(4)
     (folder / "tokens.csv").write_text(TOKENS)
     ours = [sys.executable, "-m", "umiak.cli.main", "server", f"--data-dir={folder}", f"--port={port}"]
     url = f"https://127.0.0.1:{port}"
@@ -137,14 +127,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         start("umiak", [*ours, f"--token-file={folder}/tokens.csv"])
         start("etcd", reference.etcd(folder / "etcd", etcd))
         found = Served(folder, url)
-        _until(lambda: found.kubectl("get", "--raw=/readyz") == "ok")
+        _until(lambda: found.kubectl("get", "--raw=/readyz") == "ok", running)
         found.kubectl("apply", "-f", "-", stdin=RIGHTS)
         start("sample", _sample(folder, url, behind, etcd))
         for version, priority in (("v1alpha1", 10), ("v1beta1", 20)):
             manifest = REGISTRATION.format(version=version, priority=priority, port=behind)
             found.kubectl("apply", "-f", "-", stdin=manifest)
         for version in ("v1alpha1", "v1beta1"):
-            _until(lambda version=version: _is_available(found, f"{version}.{GROUP}"))
+            _until(lambda version=version: _is_available(found, f"{version}.{GROUP}"), running)
         yield found
     finally:
         for process in running:
@@ -180,7 +170,8 @@ def _is_available(served: Served, name: str) -> bool:
     return bool(condition["reason"] == "Passed")
 
 
-def _until(holds: Any, seconds: float = 60) -> None:
+def _until(holds: Callable[[], bool], running: "Sequence[subprocess.Popen[bytes]]", seconds: float = 90) -> None:
+    """Waits as long as all of them run; one that has ended is named with its command."""
     end = time.monotonic() + seconds
     while True:
         try:
@@ -189,7 +180,9 @@ def _until(holds: Any, seconds: float = 60) -> None:
         except (AssertionError, KeyError):
             if time.monotonic() > end:
                 raise
-        assert time.monotonic() < end
+        ended = [str(process.args) for process in running if process.poll() is not None]
+        assert not ended, "\n".join(ended)
+        assert time.monotonic() < end, "it did not come about"
         time.sleep(0.2)
 
 
@@ -238,4 +231,4 @@ def test_its_own_plugins_judge(served):
     about = "apiVersion: wardle.example.com/v1alpha1\nkind: Fischer\nmetadata: {name: f}\n"
     served.kubectl("create", "-f", "-", stdin=f"{about}disallowedFlunders: [banned]")
     banned = FLUNDER.replace("one", "banned")
-    _until(lambda: "this name may not be used" in served.kubectl("create", "-f", "-", stdin=banned, check=False))
+    _until(lambda: "this name may not be used" in served.kubectl("create", "-f", "-", stdin=banned, check=False), ())

@@ -12,25 +12,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from umiak.testing import reference
+from umiak.testing.ports import free_ports
 
 TOKENS = """admintoken,admin,admin,system:masters
 anntoken,ann,ann-uid,"dev,ops"
 """
-
-
-def free_pair() -> int:
-    """A free port whose successor is free, too: etcd takes both."""
-    while True:
-        port = free_port()
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port + 1)) != 0:
-                return port
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -85,7 +71,7 @@ def original(stack: ExitStack, folder: Path, *flags: str) -> tuple[int, int]:
     """Ports of the API server and of its etcd; both end with `stack`. Raises reference.Missing."""
     (folder / "tokens.csv").write_text(TOKENS)
     key = folder / "sa.key"
-    etcd_port, port = free_pair(), free_port()
+    etcd_port, _, port = free_ports(3)
     command = [
         reference.program("kube-apiserver"),
         f"--etcd-servers=http://127.0.0.1:{etcd_port}",

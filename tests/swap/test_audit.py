@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from umiak.testing import reference
+from umiak.testing.ports import free_port
 
-from .beside import call, free_port, original, ready, running
+from .beside import call, original, ready, running
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(180)]
 

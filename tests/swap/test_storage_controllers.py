@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from umiak.testing import reference
+from umiak.testing.ports import free_port
 
-from .beside import call, free_port, original, ready, running
+from .beside import call, original, ready, running
 
 pytestmark = [pytest.mark.cluster, pytest.mark.shared, pytest.mark.long, pytest.mark.timeout(600)]
 
