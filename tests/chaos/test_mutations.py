@@ -23,7 +23,7 @@ from umiak.scheduler.cluster import ClusterState
 from umiak.testing.chaos.plan import Plan, draw
 from umiak.testing.chaos.schedule import run
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 TRIES = 60
 RATES = ("refusals", "losses", "slowness", "deaths", "breaks")
 COUNTS = ("crashes", "stalls", "compactions", "thefts", "node_faults", "pod_faults", "edits", "evictions")

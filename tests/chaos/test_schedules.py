@@ -33,7 +33,6 @@ def digest_elsewhere(seed: int, hash_seed: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", [3, 7, 22])
 def test_replays_exactly(seed: int) -> None:
     told = run(seed, words=True)

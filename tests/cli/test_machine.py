@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from umiak.cli.machine.layout import Layout
 from umiak.cli.machine.phases import Phases
 from umiak.cli.machine.supervisor import Program, start_time
 from umiak.cli.up import bring_up
+from umiak.testing.patience import LONG, until
 
 
 def a_config(tmp_path: Path, text: str) -> Path:
@@ -138,19 +138,13 @@ async def test_the_supervisor_restarts_and_stops_its_programs(tmp_path):
         sys.executable, "-m", programs.SUPERVISOR, str(tmp_path / "programs.json"), stderr=asyncio.subprocess.DEVNULL
     )
 
-    async def pid(other_than: int = 0) -> int:
-        until = time.monotonic() + 5
-        while time.monotonic() < until:
-            await asyncio.sleep(0.02)
-            if (tmp_path / "p.pid").exists():
-                found = int((tmp_path / "p.pid").read_text().split()[0])
-                if found != other_than:
-                    return found
-        raise AssertionError("the program was not started")
+    def pid(other_than: int = 0) -> int:
+        found = int((tmp_path / "p.pid").read_text().split()[0])
+        return 0 if found == other_than else found
 
-    first = await pid()
+    first = await asyncio.to_thread(until, pid)
     os.kill(first, signal.SIGKILL)
-    second = await pid(other_than=first)
+    second = await asyncio.to_thread(until, lambda: pid(other_than=first))
     process.terminate()
-    await asyncio.wait_for(process.wait(), 5)
+    await asyncio.wait_for(process.wait(), LONG)
     assert start_time(second) == ""

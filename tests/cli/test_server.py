@@ -8,12 +8,12 @@ import sqlite3
 import ssl
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from umiak.client.kubeconfig import load
+from umiak.testing.patience import LONG, until
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ def umiak(*words: str) -> subprocess.Popen[str]:
 def failed(*words: str) -> str:
     """What a command that cannot do its work says; one line, no traceback."""
     process = umiak(*words)
-    _, said = process.communicate(timeout=10)
+    _, said = process.communicate(timeout=LONG)
     assert process.returncode in (1, 2)
     assert "Traceback" not in said
     return said
@@ -52,7 +52,7 @@ def test_it_says_when_it_is_ready_and_writes_a_kubeconfig(tmp_path, port):
         other = tmp_path / "other"
         assert f"cannot listen on 127.0.0.1:{port}" in failed("server", f"--data-dir={other}", f"--port={port}")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(LONG) == 0
     finally:
         process.kill()
         process.communicate()
@@ -64,7 +64,7 @@ def children(process: subprocess.Popen[str]) -> list[int]:
 
 def get(port: int, path: str) -> str:
     """Over a connection of its own, which may lead to any process."""
-    connection = http.client.HTTPSConnection("127.0.0.1", port, context=ssl._create_unverified_context(), timeout=10)
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=ssl._create_unverified_context(), timeout=LONG)
     connection.request("GET", path, headers={"Authorization": "Bearer secret"})
     answer = connection.getresponse()
     assert answer.status == 200
@@ -90,13 +90,11 @@ def test_workers_share_the_work_and_are_replaced(tmp_path, port):
             (counted,) = [line for line in get(port, "/metrics").splitlines() if line.startswith(LISTED)]
             assert counted.endswith(" 9"), "whoever is asked tells what all did"
         os.kill(before[0], signal.SIGKILL)
-        deadline = time.monotonic() + 10
-        while (now := children(process)) == before or len(now) < 2:
-            assert time.monotonic() < deadline, "no worker took the place of the dead one"
-            time.sleep(0.02)
+        until(lambda: before[0] not in children(process) and len(children(process)) == 2, every=0.02)
+        now = children(process)
         assert before[1] in now, "the others go on"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(LONG) == 0
         assert not [pid for pid in now if Path(f"/proc/{pid}").exists()]
     finally:
         process.kill()
@@ -136,7 +134,7 @@ def test_mishaps_are_told_in_one_line(tmp_path, words, complaint):
 
 def test_the_overview_lists_every_command():
     process = umiak("--help")
-    text, _ = process.communicate(timeout=10)
+    text, _ = process.communicate(timeout=LONG)
     assert process.returncode == 0
     for name in ("up", "down", "status", "server", "node", "image", "kubeconfig", "dev"):
         assert f"\n  {name} " in text

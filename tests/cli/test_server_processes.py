@@ -13,8 +13,9 @@ import pytest
 
 from umiak.client.http import HttpTransport
 from umiak.client.kubeconfig import Config
+from umiak.testing.patience import LONG
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.slow]
 PODS = "/api/v1/namespaces/default/pods"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -68,7 +69,7 @@ async def test_what_one_process_established_all_serve(clients):
         plural = f"things{number}s"
         status, _ = await clients("POST", DEFINITIONS, a_definition(plural))
         assert status == 201
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LONG):
             established = False
             while not established:
                 _, found = await clients("GET", f"{DEFINITIONS}/{plural}.example.org")

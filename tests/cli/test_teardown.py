@@ -10,6 +10,7 @@ import pytest
 from umiak.cli.machine import teardown
 from umiak.cli.machine.layout import Layout
 from umiak.testing.machine import Machine
+from umiak.testing.patience import LONG
 
 SLEEP = "import time; print('up', flush=True); time.sleep(1000)"
 
@@ -24,9 +25,9 @@ def test_shims_of_a_nested_cluster_stay(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
     with Machine(tmp_path / "m") as machine:
         machine.start("shim", shim)
-        machine.wait_until("grep", "up", str(machine.log("shim")), seconds=2, pause=0.01)
+        machine.wait_until("grep", "up", str(machine.log("shim")), pause=0.01)
         with subprocess.Popen(shim, stdout=subprocess.PIPE) as ours:
             assert ours.stdout is not None and ours.stdout.readline() == b"up\n"
             teardown.end_shims(layout)
-            assert ours.wait(2) == -9
+            assert ours.wait(LONG) == -9
         assert machine.programs["shim"].poll() is None

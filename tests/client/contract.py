@@ -17,6 +17,7 @@ from umiak.client.discovery import discover
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
+from umiak.testing.patience import LONG
 
 
 def config_map(name: str = "", **about: Any) -> Object:
@@ -148,7 +149,7 @@ async def tells_watchers_everything_in_order(client: Client) -> None:
     task = asyncio.create_task(follow())
     await client.patch(CONFIG_MAP, "a", "shop", {"data": {"a": "2"}})
     await client.delete(CONFIG_MAP, "a", "shop")
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, LONG)
     assert heard == [("ADDED", "1"), ("MODIFIED", "2"), ("DELETED", "2")]
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from machines import Machine, eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
 def containers(machine: Machine) -> dict[str, str]:

@@ -21,7 +21,6 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("page", "block"), [(p, b) for p in RUN for b in blocks(p) if b.language == "python"], ids=name_of
 )

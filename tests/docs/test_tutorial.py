@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from reading import ROOT, blocks
 
-pytestmark = [pytest.mark.newcomer, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.newcomer, pytest.mark.timeout(1800)]
 TUTORIAL = ROOT / "docs" / "tutorials" / "test-your-operator.md"
 
 

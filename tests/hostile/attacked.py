@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from umiak.testing.patience import LONG
+
 ADMIN, POOR = "admintoken", "poortoken"
 TICKS = os.sysconf("SC_CLK_TCK")
 ELSEWHERE = "/api/v1/namespaces/kube-system"
@@ -69,15 +71,17 @@ class Attacked:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(20)
-        self._reader.join(20)
+        self.process.wait(LONG)
+        self._reader.join(LONG)
         self.process.stdout.close()
 
     # Asking
 
     def connect(self) -> ssl.SSLSocket:
         context = ssl.create_default_context(cafile=self.folder / "data" / "ca.crt")
-        return context.wrap_socket(socket.create_connection(("127.0.0.1", self.port), 20), server_hostname="127.0.0.1")
+        return context.wrap_socket(
+            socket.create_connection(("127.0.0.1", self.port), LONG), server_hostname="127.0.0.1"
+        )
 
     def say(self, data: bytes) -> bytes:
         """Sends bytes, and gives what comes back until the server closes, or is silent for long."""
@@ -91,7 +95,7 @@ class Attacked:
 
     def ask(self, method: str, path: str, body: Any = b"", token: str = ADMIN, **headers: str) -> Answer:
         context = ssl.create_default_context(cafile=self.folder / "data" / "ca.crt")
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=60)
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=LONG)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if not isinstance(body, bytes):
             body = json.dumps(body).encode()
@@ -143,5 +147,5 @@ class Attacked:
             yield
         finally:
             over.set()
-            other.join(60)
+            other.join(LONG)
         assert set(answers) == {200}, answers

@@ -7,6 +7,8 @@ import warnings
 import pytest
 from attacked import ADMIN, POOR, Attacked
 
+from umiak.testing.patience import LONG
+
 HEAD = b"Host: x\r\nAuthorization: Bearer " + ADMIN.encode() + b"\r\n"
 LAST = b"Connection: close\r\n\r\n"
 HIDDEN = b"aGlkZGVu"
@@ -70,7 +72,7 @@ def test_http_2_is_not_offered(server: Attacked) -> None:
     with server.connect() as plain:
         assert plain.selected_alpn_protocol() is None
     with context.wrap_socket(
-        socket.create_connection(("127.0.0.1", server.port), 20), server_hostname="127.0.0.1"
+        socket.create_connection(("127.0.0.1", server.port), LONG), server_hostname="127.0.0.1"
     ) as s:
         assert s.selected_alpn_protocol() != "h2"
 
@@ -82,7 +84,7 @@ def test_tls_of_old_is_refused(server: Attacked) -> None:
         warnings.simplefilter("ignore")
         context.maximum_version = ssl.TLSVersion.TLSv1_1
         context.set_ciphers("ALL:@SECLEVEL=0")
-        context.wrap_socket(socket.create_connection(("127.0.0.1", server.port), 20))
+        context.wrap_socket(socket.create_connection(("127.0.0.1", server.port), LONG))
 
 
 @pytest.mark.parametrize(

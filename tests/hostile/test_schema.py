@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from inside import Panics
 
 from umiak.testing import Cluster
+from umiak.testing.patience import LONG
 
 CASES = int(os.environ.get("UMIAK_SCHEMA_CASES", "0"))
 SOME = 40
@@ -40,7 +41,7 @@ def _get(cluster: Cluster, path: str) -> Any:
     import requests
 
     answer = requests.get(
-        cluster.url + path, headers={"Authorization": f"Bearer {cluster.token}"}, verify=cluster.ca, timeout=30
+        cluster.url + path, headers={"Authorization": f"Bearer {cluster.token}"}, verify=cluster.ca, timeout=LONG
     )
     return answer.json()
 
@@ -58,7 +59,7 @@ def _operations(cluster: Cluster) -> list[Any]:
     return found if CASES else dice.sample(found, SOME)
 
 
-@pytest.mark.timeout(3600 if CASES else 120)
+@pytest.mark.timeout(3600)
 def test_described_operations(cluster: Cluster) -> None:
     panics = Panics()
     logging.getLogger("umiak.server.app").addHandler(panics)
@@ -83,7 +84,7 @@ def _ask(cluster: Cluster, operation: Any, panics: Panics) -> None:
         if case.query:
             case.query.pop("watch", None)  # it would go on until the timeout
         headers = {"Authorization": f"Bearer {cluster.token}"}
-        answer = case.call(base_url=cluster.url, headers=headers, verify=cluster.ca, timeout=30)
+        answer = case.call(base_url=cluster.url, headers=headers, verify=cluster.ca, timeout=LONG)
         assert panics.last is None, (operation.label, case.query, case.body)
         if answer.status_code >= 500:
             assert answer.json()["message"].startswith(FORESEEN), (operation.label, answer.text)

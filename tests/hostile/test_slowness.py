@@ -10,9 +10,10 @@ from attacked import ADMIN, Attacked
 from umiak.kit.http import server as http
 from umiak.kit.http.exchange import Exchange, HttpRequest
 from umiak.kit.tls import server_context
+from umiak.testing.patience import LONG
 
 HEAD = f"Host: x\r\nAuthorization: Bearer {ADMIN}\r\n".encode()
-SHORT = http.Limits(header_timeout=0.2, body_timeout=0.2, idle_timeout=0.2)
+SHORT = http.Limits(header_timeout=1, body_timeout=1, idle_timeout=1)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ async def test_an_unfinished_handshake_ends(server: Attacked) -> None:
         for begun in (b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"):
             reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
             writer.write(begun)
-            assert await asyncio.wait_for(reader.read(), 10) == b""
+            assert await asyncio.wait_for(reader.read(), LONG) == b""
             writer.close()
         context = ssl.create_default_context(cafile=folder / "ca.crt")
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=context)

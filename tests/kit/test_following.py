@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from umiak.kit.following import follow
+from umiak.testing.patience import LONG
 
 
 async def test_writes_moves_and_links(tmp_path: Path):
@@ -13,13 +14,13 @@ async def test_writes_moves_and_links(tmp_path: Path):
     await asyncio.sleep(0)
 
     path.write_bytes(b"two")
-    assert await asyncio.wait_for(told.get(), 5) == b"two"
+    assert await asyncio.wait_for(told.get(), LONG) == b"two"
     (tmp_path / "g").write_bytes(b"three")
     (tmp_path / "g").rename(path)
-    assert await asyncio.wait_for(told.get(), 5) == b"three"
+    assert await asyncio.wait_for(told.get(), LONG) == b"three"
     (tmp_path / "h").write_bytes(b"four")
     path.unlink()
     path.symlink_to(tmp_path / "h")
-    assert await asyncio.wait_for(told.get(), 5) == b"four"
+    assert await asyncio.wait_for(told.get(), LONG) == b"four"
     assert told.empty()
     task.cancel()

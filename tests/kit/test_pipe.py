@@ -4,18 +4,13 @@ import asyncio
 import socket
 
 from umiak.kit.pipe import HEAD, Pipe
+from umiak.testing.patience import until_so
 
 
 def pair(got: list[bytes], lost: list[str]) -> tuple[Pipe, Pipe]:
     ours, theirs = socket.socketpair()
     sender = Pipe(ours, lambda frame: None, lambda: lost.append("sender"))
     return sender, Pipe(theirs, lambda frame: got.append(bytes(frame)), lambda: lost.append("receiver"))
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(2):
-        while not condition():  # noqa: ASYNC110 - sockets tell the loop, not us
-            await asyncio.sleep(0)
 
 
 async def test_frames_of_all_sizes():
@@ -26,7 +21,7 @@ async def test_frames_of_all_sizes():
     for frame in frames[2:]:
         sender.send(frame)
     assert sender.unsent > 0, "more than a socket takes at once"
-    await until(lambda: len(got) == len(frames))
+    await until_so(lambda: len(got) == len(frames))
     assert got == frames and sender.unsent == 0
     sender.close()
     receiver.close()
@@ -39,7 +34,7 @@ async def test_bytes_that_trickle_in():
     for byte in (5).to_bytes(HEAD, "little") + b"hello":
         ours.send(bytes([byte]))
         await asyncio.sleep(0)
-    await until(lambda: got == [b"hello"])
+    await until_so(lambda: got == [b"hello"])
     ours.close()
     receiver.close()
 
@@ -48,7 +43,7 @@ async def test_the_end_is_told_once():
     lost: list[str] = []
     sender, receiver = pair([], lost)
     sender.close()
-    await until(lambda: lost)
+    await until_so(lambda: lost)
     receiver.send(b"too late")
     receiver.close()
     assert lost == ["receiver"]
@@ -61,6 +56,6 @@ async def test_a_frame_that_can_not_be_dealt_with_ends_it(caplog):
     sender = Pipe(ours, lambda frame: None, lambda: lost.append("sender"))
     Pipe(theirs, lambda frame: frame[5], lambda: lost.append("receiver"))
     sender.send(b"short", b"never seen")
-    await until(lambda: len(lost) == 2)
+    await until_so(lambda: len(lost) == 2)
     assert lost == ["receiver", "sender"]
     assert "a frame could not be dealt with" in caplog.text

@@ -77,7 +77,7 @@ headers = st.dictionaries(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(headers, st.binary(max_size=300), st.booleans()), max_size=6), st.integers(1, 64))
 def test_round_trip_however_it_is_cut(streams: list[tuple[dict[str, str], bytes, bool]], size: int) -> None:
     client, server = pair()
@@ -95,7 +95,7 @@ def test_round_trip_however_it_is_cut(streams: list[tuple[dict[str, str], bytes,
         assert any(e.fin for e in got) == fin
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200))
 def test_garbage_raises_nothing_else(data: bytes) -> None:
     server = Connection(client=False)

@@ -11,6 +11,7 @@ from umiak.kit.http.client import HttpClient
 from umiak.kit.http.duplex import Duplex
 from umiak.kit.http.server import Exchange, HttpRequest, serve
 from umiak.kit.spdy_session import SessionClosed, SpdySession, negotiate
+from umiak.testing.patience import LONG
 
 
 @asynccontextmanager
@@ -126,7 +127,7 @@ async def test_end_of_the_session_ends_everything() -> None:
     async with wires() as (near, far), SpdySession(far, client=False) as server:
         async with SpdySession(near, client=True) as client:
             ours, theirs = await opened(client, server)
-        await asyncio.wait_for(server.closed.wait(), 1)
+        await asyncio.wait_for(server.closed.wait(), LONG)
         assert await theirs.read() == b""
         assert await server.accept_stream() is None
         assert await server.accept_stream() is None
@@ -138,7 +139,7 @@ async def test_end_of_the_session_ends_everything() -> None:
 async def test_a_peer_that_speaks_something_else() -> None:
     async with wires() as (near, far), SpdySession(far, client=False) as server:
         near.write(b"\x80\x02garbage garbage")
-        await asyncio.wait_for(server.closed.wait(), 1)
+        await asyncio.wait_for(server.closed.wait(), LONG)
 
 
 async def test_no_reply_in_time() -> None:

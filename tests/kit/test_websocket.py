@@ -12,6 +12,7 @@ from umiak.kit.http.duplex import Duplex
 from umiak.kit.http.server import Exchange, HttpRequest, Server, serve
 from umiak.kit.spdy_session import SpdySession
 from umiak.kit.websocket import CHANNEL_V4, CHANNEL_V5, Channels, HandshakeError, Tunnel, WebSocket
+from umiak.testing.patience import LONG
 
 Talk = Callable[[WebSocket], Awaitable[None]]
 
@@ -128,7 +129,7 @@ async def test_broken_frames_end_the_socket() -> None:
     async with serving(talk, "") as (_, upgrade):
         socket = await websocket.connect(upgrade, "/")
         socket._duplex.write(b"\xff\xff\xff\xff")
-        await asyncio.wait_for(over.wait(), 1)
+        await asyncio.wait_for(over.wait(), LONG)
         assert await socket.receive() is None
         assert socket.close_code == 1002
 
@@ -158,7 +159,7 @@ async def test_channels(subprotocol: str) -> None:
             else:
                 client.write(websocket.STDIN, b"bye")
             assert await client.read(websocket.ERROR) == b'{"status":"Success"}'
-            await asyncio.wait_for(client.closed.wait(), 1)
+            await asyncio.wait_for(client.closed.wait(), LONG)
             assert await client.read(websocket.ERROR) == b""
 
 

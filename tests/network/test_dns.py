@@ -15,6 +15,7 @@ from umiak.network.dns.server import DnsServer, Resolver
 from umiak.network.dns.upstream import Upstream, lifetime, servers
 from umiak.network.dns.zone import Zone
 from umiak.objects.meta import Key
+from umiak.testing.patience import LONG
 
 
 def a_query(name: str, kind: int = wire.A, *, edns: bool = False, number: int = 7) -> bytes:
@@ -201,7 +202,7 @@ async def test_listens_on_udp_and_tcp(zone):
             sock.setblocking(False)
             loop = asyncio.get_running_loop()
             await loop.sock_sendto(sock, a_query("example.com"), ("127.0.0.1", server.port))
-            reply = await asyncio.wait_for(loop.sock_recv(sock, 512), 2)
+            reply = await asyncio.wait_for(loop.sock_recv(sock, 512), LONG)
             assert read(reply) == (wire.SERVFAIL, [])
     finally:
         await server.close()

@@ -14,6 +14,7 @@ import pytest
 from umiak.network.proxy import nft
 from umiak.network.proxy.rules import decide
 from umiak.network.proxy.services import Backend, ServicePort
+from umiak.testing.patience import LONG
 
 pytestmark = pytest.mark.root
 PODS = ("10.244.0.0/16",)
@@ -94,7 +95,7 @@ async def answers(
         for client in clients:
             client.setblocking(False)
             client.bind((source, 0))
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(LONG):
                 await loop.sock_connect(client, address)
                 await loop.sock_sendall(client, b"?")
                 heard.add((await loop.sock_recv(client, 100)).decode())

@@ -6,12 +6,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from umiak.testing.patience import LONG, until
 
 PAUSE = "umiak.test/pause:1"
 BUSYBOX = "umiak.test/busybox:1"
@@ -70,15 +71,6 @@ def build_images(folder: Path) -> list[Path]:
     return [folder / name for name in files]
 
 
-def wait_for(path: Path, process: "subprocess.Popen[bytes]") -> None:
-    for _ in range(400):
-        if path.exists():
-            return
-        assert process.poll() is None, "containerd ended; see its log"
-        time.sleep(0.025)
-    raise AssertionError(f"{path} did not appear")
-
-
 @pytest.fixture(scope="session")
 def containerd() -> Iterator[Containerd]:
     """The runtime with a pause and a busybox image; its pods' bridge and everything else goes at the end."""
@@ -87,21 +79,21 @@ def containerd() -> Iterator[Containerd]:
     from umiak.node.images.imports import import_archive
 
     root = Path(tempfile.mkdtemp(prefix="umiak-node-"))
-    bridge = f"umt{os.getpid()}"
+    bridge, subnet = f"umt{os.getpid()}", f"10.213.{os.getpid() % 256}.0/24"
     (root / "cni").mkdir()
-    (root / "cni/10-test.conflist").write_text(CNI % (bridge, "10.213.77.0/24", f"{root}/ipam"))
+    (root / "cni/10-test.conflist").write_text(CNI % (bridge, subnet, f"{root}/ipam"))
     (root / "config.toml").write_text(CONFIG.format(root=root, pause=PAUSE))
     with (root / "log").open("wb") as log:
         process = subprocess.Popen(["containerd", "-c", str(root / "config.toml")], stdout=log, stderr=log)
     try:
-        wait_for(root / "containerd.sock", process)
+        until((root / "containerd.sock").exists, every=0.025, programs=[process], logs=[root / "log"])
         for archive in build_images(root):
             asyncio.run(import_archive(str(archive), str(root / "containerd.sock")))
         yield Containerd(f"unix://{root}/containerd.sock", root, process.pid)
     finally:
         asyncio.run(empty(f"unix://{root}/containerd.sock"))
         process.terminate()
-        process.wait(10)
+        process.wait(LONG)
         subprocess.run(["ip", "link", "delete", bridge], capture_output=True, check=False)
         shutil.rmtree(root, ignore_errors=True)
 

@@ -2,21 +2,23 @@
 
 import asyncio
 import uuid
+from contextlib import suppress
 
 import pytest
 
 from umiak.node.names import POD_UID
 from umiak.node.runtime import ContainerConfig, Missing, Runtime, SandboxConfig, State
+from umiak.testing.patience import LONG, until_so
 
 
 async def until_exited(runtime: Runtime, id: str):
     """The status once the container has ended; real ones take a moment."""
-    for _ in range(100):
-        status = await runtime.container(id)
-        if status.state == State.EXITED:
-            return status
-        await asyncio.sleep(0.02)
-    raise AssertionError("the container does not end")
+
+    async def ended() -> bool:
+        return (await runtime.container(id)).state == State.EXITED
+
+    await until_so(ended, every=0.02)
+    return await runtime.container(id)
 
 
 class RuntimeContract:
@@ -32,6 +34,10 @@ class RuntimeContract:
     async def started(self, runtime: Runtime, config: SandboxConfig, *command: str) -> tuple[str, str]:
         """Sandbox and container, running `command`."""
         sandbox = await runtime.run_sandbox(config)
+        return sandbox, await self.added(runtime, config, sandbox, *command)
+
+    async def added(self, runtime: Runtime, config: SandboxConfig, sandbox: str, *command: str) -> str:
+        """A container in the sandbox, running `command`."""
         image = await runtime.image(self.image)
         assert image is not None
         wanted = ContainerConfig(
@@ -45,7 +51,7 @@ class RuntimeContract:
         )
         id = await runtime.create_container(sandbox, wanted, config)
         await runtime.start_container(id)
-        return sandbox, id
+        return id
 
     async def test_is_healthy(self, runtime: Runtime) -> None:
         health = await runtime.health()
@@ -91,8 +97,8 @@ class RuntimeContract:
 
     async def test_exec(self, runtime: Runtime, config: SandboxConfig) -> None:
         _, id = await self.started(runtime, config, "sleep", "1000")
-        assert (await runtime.exec(id, ["echo", "hello"], 5)).stdout == b"hello\n"
-        assert (await runtime.exec(id, ["false"], 5)).exit_code == 1
+        assert (await runtime.exec(id, ["echo", "hello"], LONG)).stdout == b"hello\n"
+        assert (await runtime.exec(id, ["false"], LONG)).exit_code == 1
 
     async def test_what_is_gone_is_missing_but_may_be_removed_again(self, runtime, config) -> None:
         sandbox, id = await self.started(runtime, config, "true")
@@ -112,12 +118,18 @@ class RuntimeContract:
                 if uid in ("", config.uid):
                     told.set()
 
+        async def one_ends() -> bool:
+            """Whether it is told: not if the listener does not listen yet."""
+            id = await self.added(runtime, config, sandbox, "sleep", "1000")
+            await runtime.stop_container(id, 0)
+            await runtime.remove_container(id)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(told.wait(), 1)
+            return told.is_set()
+
+        sandbox = await runtime.run_sandbox(config)
         listener = asyncio.create_task(listen())
-        await asyncio.sleep(0.05)
-        _, id = await self.started(runtime, config, "sleep", "1000")
-        await runtime.stop_container(id, 0)
-        async with asyncio.timeout(5):
-            await told.wait()
+        await until_so(one_ends)
         listener.cancel()
 
     async def test_unknown_image(self, runtime: Runtime) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from umiak.node.readlogs import BadOption, Options, options, read, to_microseconds
+from umiak.testing.patience import LONG
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LINES = (
@@ -64,7 +65,7 @@ async def test_follows_until_the_container_ends(log):
     await asyncio.sleep(0.03)
     with log.open("a") as file:
         file.write("2026-01-01T12:00:00Z stdout F four\n")
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(LONG):
         await task
     assert pieces == [b"four\n"]
 

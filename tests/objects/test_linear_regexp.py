@@ -15,7 +15,7 @@ PATTERNS = ["a*", "(a|b)*c", "(ab?)+", "^a+b*$", "(a*)*b", "a*?b", "[^a]*b", "(?
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=st.text("abcAB \n", max_size=8))
 def test_agrees_with_python(pattern, text):
     found = Matcher(pattern)
@@ -24,7 +24,7 @@ def test_agrees_with_python(pattern, text):
 
 
 @pytest.mark.parametrize("pattern", ["a+", "(a|b)*c", "a*?b", "(?:a|ab)(?:c|bcd)?d*", "(a+b?)+", "b*a|b+c*"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=st.text("abcd", max_size=8))
 def test_finds_the_same_place(pattern, text):
     found = Matcher(pattern)

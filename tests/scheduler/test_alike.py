@@ -104,7 +104,7 @@ def take(world: World, number: int, wanted) -> None:
 
 
 @given(st.lists(NODES, min_size=1, max_size=6), STEPS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_kept_never_changes_a_decision(nodes, steps) -> None:
     world = World()
     world.add_nodes(*(a_node(f"n{i}", **about) for i, about in enumerate(nodes)))

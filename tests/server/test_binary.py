@@ -8,6 +8,7 @@ import pytest
 
 from umiak.api import protobuf, registry
 from umiak.server.binary import Messages
+from umiak.testing.patience import LONG
 
 CMS = "/api/v1/namespaces/default/configmaps"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
@@ -124,7 +125,7 @@ async def watched(api, query, count, accept=PROTOBUF, act=None):
                 await asyncio.sleep(0)
                 await act()
                 act = None
-            found += events(await asyncio.wait_for(piece, 2))
+            found += events(await asyncio.wait_for(piece, LONG))
     return found
 
 
@@ -171,7 +172,7 @@ async def test_a_change_is_encoded_once(api, server, jar):
     both = [asyncio.ensure_future(one()), asyncio.ensure_future(one())]
     await asyncio.sleep(0.01)
     await api("POST", CMS, {"metadata": {"name": "pot"}})
-    await asyncio.wait_for(asyncio.gather(*both), 2)
+    await asyncio.wait_for(asyncio.gather(*both), LONG)
     assert seen[0] is seen[1]
 
 

@@ -112,7 +112,7 @@ async def answers(app, sent, query):
     return found
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     sent=st.lists(bodies(), min_size=1, max_size=3),
     query=st.sampled_from(("", "?fieldValidation=Strict", "?fieldValidation=Ignore", "?fieldManager=me")),

@@ -13,7 +13,7 @@ from side_by_side import ISSUER, Both
 
 from umiak.testing import reference
 
-pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 CONFIG = "apiserver.config.k8s.io/v1"
 REVIEWS, ACCESS = "/apis/authentication.k8s.io/v1", "/apis/authorization.k8s.io/v1"

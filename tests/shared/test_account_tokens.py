@@ -13,7 +13,7 @@ from side_by_side import ISSUER, Both
 
 from umiak.testing import reference
 
-pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 REVIEWS = "/apis/authentication.k8s.io/v1"
 NAMESPACE = "/api/v1/namespaces/default"

@@ -12,7 +12,7 @@ from side_by_side import Both
 
 from umiak.testing import reference
 
-pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 PLUGINS = (
     "AlwaysAdmit AlwaysPullImages DenyServiceExternalIPs EventRateLimit ExtendedResourceToleration ImagePolicyWebhook "

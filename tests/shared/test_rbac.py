@@ -11,7 +11,7 @@ from side_by_side import TOKEN, Answer, Both
 
 from umiak.testing import reference
 
-pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 GROUP = "rbac.authorization.k8s.io"
 RBAC, NAMESPACED = f"/apis/{GROUP}/v1", f"/apis/{GROUP}/v1/namespaces/default"

@@ -270,7 +270,7 @@ KEYS = st.sampled_from([f"/core/{kind}/{ns}/{name}" for kind in ("pods", "secret
 ACTIONS = st.lists(st.tuples(st.sampled_from(["put", "delete", "compact"]), KEYS), max_size=30)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(actions=ACTIONS)
 def test_both_backends_tell_the_same_story(tmp_path_factory, actions):
     async def play(store: Store) -> list[object]:

@@ -18,7 +18,7 @@ from umiak.testing.ports import free_port
 
 from .beside import call, original, ready, running
 
-pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 POLICY = """
 apiVersion: audit.k8s.io/v1

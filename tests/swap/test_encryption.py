@@ -18,7 +18,7 @@ from umiak.testing.kms_plugin import Plugin
 
 from .beside import call, original
 
-pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 KEY = base64.b64encode(b"k" * 32).decode()
 CONFIG = """

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.cluster, pytest.mark.shared, pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.shared, pytest.mark.root, pytest.mark.slow]
 
 Cluster = Any
 DEPLOY = Path(__file__).parents[2] / "examples/guestbook/deploy"

@@ -17,7 +17,6 @@ from umiak.objects.errors import StatusError
 from umiak.testing import Cluster, NotInTime
 from umiak.testing.embedded.client import UnknownKind
 
-pytestmark = pytest.mark.timeout(60)
 CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"x": "1"}}
 DEFINITION = """
 apiVersion: example.org/v1

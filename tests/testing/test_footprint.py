@@ -59,14 +59,12 @@ def test_the_import_alone_loads_nothing_else() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
 def test_a_cluster_leaves_no_file(world: dict[str, Path]) -> None:
     subprocess.run([sys.executable, "-c", CLUSTER], cwd=world["here"], env=surroundings(world), check=True)
     assert files(world) == []
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
 def test_a_server_writes_into_its_folder_alone(world: dict[str, Path], tmp_path: Path) -> None:
     command = [sys.executable, *SERVER, f"--data-dir={tmp_path / 'data'}"]
     with subprocess.Popen(command, cwd=world["here"], env=surroundings(world), stdout=subprocess.PIPE) as process:
@@ -79,14 +77,12 @@ def test_a_server_writes_into_its_folder_alone(world: dict[str, Path], tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
 def test_a_cluster_answers_without_what_comes_later() -> None:
     done = subprocess.run([sys.executable, "-c", ANSWERED], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) & LOADED_LATER.keys() == set()
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
 def test_a_second_start_of_a_server_does_without_it(tmp_path: Path) -> None:
     for _ in range(2):
         loaded = started(tmp_path / "data")

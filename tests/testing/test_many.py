@@ -10,7 +10,7 @@ import pytest
 
 from umiak.testing import Cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
 MOST_GROWTH = 12.0
 """MiB that a hundred clusters may add: what allocators keep for the next."""

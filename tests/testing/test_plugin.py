@@ -3,7 +3,6 @@
 import pytest
 
 pytest_plugins = ["pytester"]
-pytestmark = pytest.mark.timeout(120)
 
 TESTS = """
 CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}

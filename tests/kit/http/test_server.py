@@ -8,6 +8,7 @@ import pytest
 
 from umiak.kit.http.exchange import Pieces
 from umiak.kit.http.server import Duplex, Exchange, Handler, HttpRequest, Limits, Server, Stream, serve
+from umiak.testing.patience import LONG
 
 QUICK = Limits(linger=0.01)
 
@@ -358,7 +359,7 @@ async def test_stream_learns_that_the_client_left() -> None:
         wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         await wire.reader.readuntil(b"\r\n\r\n")
         wire.writer.close()
-        await asyncio.wait_for(ended.wait(), 1)
+        await asyncio.wait_for(ended.wait(), LONG)
         assert server.connections == 0
 
 
@@ -377,7 +378,7 @@ async def test_task_is_cancelled_when_the_client_leaves() -> None:
         wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         await started.wait()
         wire.writer.close()
-        await asyncio.wait_for(cancelled.wait(), 1)
+        await asyncio.wait_for(cancelled.wait(), LONG)
 
 
 async def test_broken_stream_is_not_ended_properly(caplog: pytest.LogCaptureFixture) -> None:
@@ -515,7 +516,7 @@ async def test_slow_clients_are_cut_off(sent: bytes) -> None:
         wire = await connect()
         wire.send(sent)
         with pytest.raises(ConnectionError):
-            assert await asyncio.wait_for(wire.rest(), 1) == b""
+            assert await asyncio.wait_for(wire.rest(), LONG) == b""
             raise ConnectionError
 
 

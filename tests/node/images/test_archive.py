@@ -2,8 +2,10 @@
 
 import io
 import json
+import signal
 import subprocess
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from umiak.node.images.archive import Settings, archive, full_name
 from umiak.node.images.layer import Layer, inside
 from umiak.node.images.pause import program
 from umiak.node.images.recipe import BadRecipe, assemble, read
+from umiak.testing.patience import LONG, until
 
 
 def a_layer(text=b"hello"):
@@ -95,17 +98,19 @@ def test_programs_bring_their_libraries():
 @pytest.mark.slow
 def test_pause_waits_and_leaves_at_sigterm(tmp_path):
     import platform
-    import time
 
     machine = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
     path = tmp_path / "pause"
     path.write_bytes(program(machine))
     path.chmod(0o755)
     process = subprocess.Popen([path])
-    time.sleep(0.05)
-    assert process.poll() is None
+    status = Path(f"/proc/{process.pid}/status")
+    caught = 1 << signal.SIGTERM - 1
+    until(
+        lambda: int(status.read_text().partition("SigCgt:")[2].split()[0], 16) & caught, every=0.01, programs=[process]
+    )
     process.terminate()
-    assert process.wait(2) == 0
+    assert process.wait(LONG) == 0
 
 
 @pytest.mark.parametrize(("machine", "code"), [("amd64", 62), ("arm64", 183)])

@@ -156,7 +156,7 @@ TOKENS = st.sampled_from(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(TOKENS, max_size=12).map(" ".join) | st.text(max_size=40))
 def test_no_text_breaks_it(text):
     """Whatever the text, there is a value or one of the errors of the language."""
@@ -174,7 +174,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(JSON)
 def test_data_equals_itself(data):
     environment = Environment({"a": types.DYN, "b": types.DYN})

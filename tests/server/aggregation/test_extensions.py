@@ -26,13 +26,13 @@ from umiak.server.discovery import AGGREGATED
 from umiak.server.local import LocalTransport
 from umiak.server.settings import Settings
 from umiak.store.memory import MemoryStore
+from umiak.testing.patience import until_so
 
 ADMIN = User("admin", "7", (MASTERS, "system:authenticated"), {"scopes": ("x",)})
 INES = User("ines", groups=("system:authenticated",))
 SERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
 GROUP = "wardle.example"
 ROOT = f"/apis/{GROUP}/v1"
-PATIENCE = 1000
 """Times a condition is looked at."""
 ANYTHING = f"{ROOT}/namespaces/default/flunders"
 RESOURCE = {"name": "flunders", "singularName": "flunder", "namespaced": True, "kind": "Flunder", "verbs": ["get"]}
@@ -140,13 +140,16 @@ class Api:
 
     async def condition(self, reason: str) -> Any:
         """The condition of the API service, once it has this reason."""
-        for _ in range(PATIENCE):
+        condition: Any = {}
+
+        async def is_there() -> bool:
+            nonlocal condition
             _, found = await self("GET", f"{SERVICES}/v1.{GROUP}")
             (condition,) = (found.get("status") or {}).get("conditions") or ({},)
-            if condition.get("reason") == reason:
-                return condition
-            await asyncio.sleep(0.005)  # its check is between real sockets
-        raise AssertionError(condition)
+            return condition.get("reason") == reason
+
+        await until_so(is_there, every=0.005)  # its check is between real sockets
+        return condition
 
     async def register(self, beside: Beside, **spec: Any) -> None:
         service = {"namespace": "default", "name": "api", "port": beside.port}
@@ -178,11 +181,8 @@ async def behind(api, beside) -> Beside:
     await api.expose()
     await api.register(beside)
     await api.condition("Passed")
-    for _ in range(PATIENCE):
-        if api.app.extensions.entries()[GROUP, "v1"].get("resources"):
-            return beside
-        await asyncio.sleep(0.005)
-    raise AssertionError("nobody asked what is served")
+    await until_so(lambda: api.app.extensions.entries()[GROUP, "v1"].get("resources"), every=0.005)
+    return beside
 
 
 async def test_from_no_service_to_a_server_that_answers(api, beside):

@@ -8,6 +8,7 @@ import pytest
 
 from umiak.objects.errors import StatusError
 from umiak.store.memory import MemoryStore
+from umiak.testing.patience import LONG
 
 MANAGED = "kube-aggregator.kubernetes.io/automanaged"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -150,7 +151,7 @@ async def test_a_watch_ends_with_the_definition(api, kite):
     watching = asyncio.create_task(api.lines(f"{KITES}?watch=true&resourceVersion=1"))
     await api.settled()
     await api("DELETE", f"{DEFINITIONS}/kites.toys.example")
-    lines = b"".join(await asyncio.wait_for(watching, 1)).splitlines()
+    lines = b"".join(await asyncio.wait_for(watching, LONG)).splitlines()
     assert lines[0].startswith(b'{"type":"ADDED"')
 
 

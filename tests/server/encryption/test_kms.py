@@ -12,6 +12,7 @@ from umiak.server.encryption.messages import message
 from umiak.store.contract import Unsealable
 from umiak.testing.clock import VirtualClock
 from umiak.testing.kms_plugin import Plugin
+from umiak.testing.patience import until_so
 
 PLACE = b"/core/secrets/default/s"
 
@@ -117,10 +118,7 @@ async def test_a_plugin_that_comes_late(tmp_path, new):
     looking = asyncio.create_task(kms.run())
     async with Plugin(tmp_path / "kms.sock"):
         await new.clock.advance(11)
-        for _ in range(200):
-            if not kms.fault:
-                break
-            await asyncio.sleep(0.01)
+        await until_so(lambda: not kms.fault, every=0.01)
         assert kms.seal(b"v", PLACE)
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)

@@ -23,6 +23,7 @@ from umiak.server.route import route
 from umiak.server.settings import Settings
 from umiak.store.memory import MemoryStore
 from umiak.testing.clock import VirtualClock, settle
+from umiak.testing.patience import LONG
 
 ANYBODY = "system:authenticated"
 ADMIN = User("root", groups=("system:masters", ANYBODY))
@@ -140,7 +141,7 @@ async def test_many_clients_are_sent_away_while_the_system_works(made):
     assert answer.body == b"Too many requests, please try again later.\n"
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     for user, method, path in ((NODE, "GET", LEASE), (LEADER, "GET", LEASE), (ADMIN, "GET", "/api/v1/nodes")):
-        assert (await asyncio.wait_for(server.ask(user, method, path), 5)).status in (200, 404)
+        assert (await asyncio.wait_for(server.ask(user, method, path), LONG)).status in (200, 404)
     level = server.level
     assert level.queues.seats <= level.current
     for task in crowd:

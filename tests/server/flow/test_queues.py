@@ -143,7 +143,7 @@ def test_who_waited_behind_a_wide_request_runs_when_that_gives_up():
 
 
 @given(steps, st.integers(1, 6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_never_more_than_the_limit_and_the_sums_are_right(done, limit):
     queues = a_set(limit, queues=6, length=3)
     running: list[Ticket] = []

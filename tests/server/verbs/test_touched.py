@@ -3,7 +3,7 @@
 from copy import deepcopy
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from umiak.api import schema
@@ -59,7 +59,6 @@ def outcome(obj, touched):
         return error.code, error.message
 
 
-@settings(deadline=None)
 @given(body=st.sampled_from(BODIES), second=st.sampled_from(BODIES))
 @pytest.mark.parametrize("mechanism", [by_merge_patch, by_strategic_patch])
 def test_reading_what_was_touched_is_reading_all(mechanism, body, second):

@@ -7,6 +7,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from umiak.testing.patience import LONG
+
 CMS = "/api/v1/namespaces/default/configmaps"
 MERGE = "application/merge-patch+json"
 
@@ -20,7 +22,7 @@ class Watching:
 
     async def next(self):
         while not self._lines:
-            self._lines = (await asyncio.wait_for(anext(self._pieces), 2)).splitlines()
+            self._lines = (await asyncio.wait_for(anext(self._pieces), LONG)).splitlines()
         event = msgspec.json.decode(self._lines.pop(0))
         return event["type"], event["object"]
 
