@@ -26,6 +26,13 @@ def selects(service: Object, labels: dict[str, str]) -> bool:
     return bool(selector) and all(labels.get(k) == v for k, v in selector.items())
 
 
+def served_by(slice: Object, manager: str) -> list[Key]:
+    """The Service of a slice that `manager` keeps; none of anybody else's."""
+    labels = meta.labels(slice)
+    name = labels.get(SERVICE_NAME)
+    return [Key(meta.namespace(slice), name)] if name and labels.get(MANAGED_BY) == manager else []
+
+
 def has_address(service: Object) -> bool:
     return service["spec"].get("clusterIP") not in (None, "", "None")
 

@@ -31,6 +31,7 @@ from umiak.controllers._endpoints import (
     own_hostname,
     pod_ips,
     pod_matters,
+    served_by,
 )
 from umiak.controllers._hints import Hinted
 from umiak.controllers._memory import Memory
@@ -404,9 +405,7 @@ def node_matters(old: Object | None, new: Object | None) -> bool:
 
 
 def keys_of_slice(slice: Object, cache: Cache) -> list[Key]:
-    labels = meta.labels(slice)
-    name = labels.get(SERVICE_NAME)
-    return [Key(meta.namespace(slice), name)] if name and labels.get(MANAGED_BY) == NAME else []
+    return served_by(slice, NAME)
 
 
 CONTROLLER = Controller(

@@ -13,7 +13,7 @@ from umiak.api.core import service as services
 from umiak.api.discovery import endpointslice
 from umiak.controllers._act import delete_if_there, every, has_cause
 from umiak.controllers._claims import map_selector
-from umiak.controllers._endpoints import MANAGED_BY, SERVICE_NAME, TRIGGER_TIME
+from umiak.controllers._endpoints import MANAGED_BY, SERVICE_NAME, TRIGGER_TIME, served_by
 from umiak.controllers._pods import pod_prefix
 from umiak.controllers.endpoints import LEADER, Ready, pack
 from umiak.controllers.endpointslice import Changes
@@ -243,9 +243,7 @@ def _selects(service: Object | None) -> bool:
 
 
 def keys_of_slice(slice: Object, cache: Cache) -> list[Key]:
-    labels = meta.labels(slice)
-    name = labels.get(SERVICE_NAME)
-    return [Key(meta.namespace(slice), name)] if name and labels.get(MANAGED_BY) == NAME else []
+    return served_by(slice, NAME)
 
 
 CONTROLLER = Controller(

@@ -11,10 +11,10 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from umiak.objects.errors import StatusError, bad_request, unavailable
-from umiak.server.call import Call
+from umiak.server.call import Call, Stream
 
 if TYPE_CHECKING:
-    from umiak.kit.http.client import HttpClient
+    from umiak.kit.http.client import HttpClient, Streamed
     from umiak.kit.http.duplex import Duplex
     from umiak.server.contract import Request
 
@@ -191,7 +191,6 @@ def _target(path: str, request: "Request") -> str:
 
 
 async def _pass_on(call: Call, place: Place, answer: "Streamed", base: str) -> None:
-    from umiak.kit.http.client import HttpError
     from umiak.server import links
 
     headers = [(k.title(), v) for k, v in answer.headers.items() if k not in HOP_BY_HOP]
@@ -202,7 +201,13 @@ async def _pass_on(call: Call, place: Place, answer: "Streamed", base: str) -> N
         body = links.rewritten_page(await answer.read(), base)
         call.exchange.reply(answer.status, [(k, v) for k, v in headers if k != "Content-Length"], body)
         return
-    stream = call.exchange.start(answer.status, headers)
+    await copy(answer, call.exchange.start(answer.status, headers))
+
+
+async def copy(answer: "Streamed", stream: Stream) -> None:
+    """Passes the body on as it comes, no faster than it is read; what breaks off there breaks off here."""
+    from umiak.kit.http.client import HttpError
+
     try:
         async for piece in answer:
             stream.write(piece)
@@ -243,7 +248,3 @@ def trusting() -> ssl.SSLContext:
     from umiak.kit.tls import client_context
 
     return client_context(insecure=True)
-
-
-if TYPE_CHECKING:
-    from umiak.kit.http.client import Streamed

@@ -13,7 +13,7 @@ from umiak.objects.errors import (
     invalid,
     invalid_value,
 )
-from umiak.server import kubelet, streams
+from umiak.server import kubelet, streams, upstream
 from umiak.server.answer import Answer, generic
 from umiak.server.call import Call
 from umiak.server.options import boolean, number
@@ -83,19 +83,8 @@ async def _send(call: Call, answer: "Streamed") -> None:
 
 
 async def _copy(call: Call, answer: "Streamed") -> None:
-    from umiak.kit.http.client import HttpError
-
-    stream = call.exchange.start(200, [*call.app.common_headers(call), ("Content-Type", "text/plain")])
-    try:
-        async for piece in answer:
-            stream.write(piece)
-            await stream.drain()
-            if stream.closed:
-                return
-    except HttpError:
-        stream.abort()
-        return
-    stream.close()
+    headers = [*call.app.common_headers(call), ("Content-Type", "text/plain")]
+    await upstream.copy(answer, call.exchange.start(200, headers))
 
 
 def refusal(status: int, text: str) -> StatusError:
