@@ -82,8 +82,8 @@ def test_faults_of_the_file(tmp_path, content, why):
 
 
 def test_what_is_not_read_is_refused(tmp_path):
-    (tmp_path / "file").write_text(f'{HEAD}[{{"name": "PodSecurity", "configuration": {{"kind": "x"}}}}]}}')
-    with pytest.raises(Unacceptable, match=r'"PodSecurity": umiak does not read its configuration; leave it out'):
+    (tmp_path / "file").write_text(f'{HEAD}[{{"name": "ResourceQuota", "configuration": {{"kind": "x"}}}}]}}')
+    with pytest.raises(Unacceptable, match=r'"ResourceQuota": umiak does not read its configuration; leave it out'):
         names(config_file=tmp_path / "file")
 
 

@@ -1,5 +1,8 @@
 """What plugins make of pods."""
 
+import json
+import random
+
 import pytest
 
 from umiak.api.core.limitrange import KIND as LIMIT_RANGE
@@ -9,7 +12,10 @@ from umiak.api.core.resourcequota import KIND as QUOTA
 from umiak.api.core.serviceaccount import KIND as SERVICE_ACCOUNT
 from umiak.api.node.runtimeclass import KIND as RUNTIME_CLASS
 from umiak.api.scheduling.priorityclass import KIND as PRIORITY_CLASS
+from umiak.server.admission.pod_security import configure
 from umiak.server.admission.runtime_class import merged
+from umiak.server.contract import Means
+from umiak.testing.clock import VirtualClock
 
 
 def in_hold(name, **rest):
@@ -175,6 +181,24 @@ async def test_pod_security(gate, pod):
     assert said == f'pods "p" is forbidden: {why}'
     await gate("PodSecurity", "pods", pod())
     assert gate.warnings[0].startswith('would violate PodSecurity "restricted:latest": allowPrivilegeEscalation')
+
+
+async def test_pod_security_of_a_file(gate, pod):
+    """Defaults hold for namespaces without labels; users, namespaces and runtime classes may be exempt."""
+    exempt = {"namespaces": ["kube-system"], "usernames": ["ann"], "runtimeClasses": ["kata"]}
+    head = {"apiVersion": "pod-security.admission.config.k8s.io/v1", "kind": "PodSecurityConfiguration"}
+    config = {**head, "defaults": {"enforce": "baseline"}, "exemptions": exempt}
+    plugin = configure(json.dumps(config).encode(), Means(VirtualClock(), random.Random(1)))
+    await gate.add(NAMESPACE, {"metadata": {"name": "hold"}})
+    assert 'violates PodSecurity "baseline:latest"' in await gate.refused(plugin, "pods", pod(hostPID=True))
+    await gate(plugin, "pods", pod(hostPID=True), user="ann")
+    await gate(plugin, "pods", pod(hostPID=True, namespace="kube-system"))
+    await gate(plugin, "pods", pod(hostPID=True, runtimeClassName="kata"))
+    strict = {"metadata": {"name": "kube-system", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
+    strict["metadata"]["namespace"] = "kube-system"
+    await gate(plugin, "namespaces", strict)
+    but = "the policy (enforce=restricted:latest) will be ignored"
+    assert gate.warnings == [f'namespace "kube-system" is exempt from Pod Security, and {but}']
 
 
 async def test_pod_security_labels(gate, pod):

@@ -4,11 +4,12 @@ from collections import Counter
 
 from umiak.api import registry
 from umiak.api.core.namespace import KIND as NAMESPACE
-from umiak.objects.errors import forbidden, invalid
+from umiak.objects.errors import FieldError, forbidden, invalid, together
+from umiak.objects.go_text import quoted
 from umiak.objects.meta import annotations, controller_of, labels, name
 from umiak.objects.types import Object
-from umiak.server.contract import Admission, Admitted, Phase, Surroundings
-from umiak.server.pod_security.policy import PREFIX, Standard, policy_of
+from umiak.server.contract import Admission, Admitted, Means, Phase, Surroundings
+from umiak.server.pod_security.policy import PREFIX, Policy, Rules, Standard, policy_of
 
 IGNORED = frozenset({"exec", "attach", "binding", "eviction", "log", "portforward", "proxy", "status"})
 TEMPLATES = {
@@ -35,35 +36,79 @@ def concerns(request: Admitted) -> bool:
     return not asked.subresource and (place == ("", "namespaces") or place in TEMPLATES)
 
 
-async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
-    asked = request.attributes
-    if asked.resource == "namespaces":
-        await check_namespace(around, request)
-        return
-    if asked.resource == "pods" and not is_significant(request):
-        return
-    namespace = await around.objects.look(NAMESPACE, "", asked.namespace)
-    policy, _ = policy_of(labels(namespace or {}))
-    if policy.is_open or request.new is None:
-        if asked.resource == "pods":
-            request.annotations[f"{PREFIX}enforce-policy"] = str(Standard())
-        return
-    from umiak.server.pod_security.checks import faults, told  # not needed where no namespace asks for it
+class PodSecurity:
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
 
-    pod = template_of(request)
-    if pod is None:
-        return
-    spec = pod.get("spec") or {}
-    if asked.resource == "pods":
-        request.annotations[f"{PREFIX}enforce-policy"] = str(policy.enforce)
-    if found := faults(policy.audit, annotations(pod), spec):
-        said = f'would violate PodSecurity "{policy.audit}": {told(found)}'
-        request.annotations[f"{PREFIX}audit-violations"] = said
-    if asked.resource == "pods" and (found := faults(policy.enforce, annotations(pod), spec)):
-        why = f'violates PodSecurity "{policy.enforce}": {told(found)}'
-        raise forbidden(asked.group, asked.resource, asked.name, why)
-    if found := faults(policy.warn, annotations(pod), spec):
-        request.warnings.append(f'would violate PodSecurity "{policy.warn}": {told(found)}')
+    async def run(self, around: Surroundings, request: Admitted, phase: Phase) -> None:
+        asked = request.attributes
+        if asked.resource == "namespaces":
+            await self._check_namespace(around, request)
+            return
+        if why := self._rules.exemption(asked.namespace, asked.user.name):
+            request.annotations[f"{PREFIX}exempt"] = why
+            return
+        if asked.resource == "pods" and not is_significant(request):
+            return
+        namespace = await around.objects.look(NAMESPACE, "", asked.namespace)
+        policy, wrong = policy_of(labels(namespace or {}), self._rules.defaults)
+        if (policy.is_open and not wrong) or request.new is None:
+            if asked.resource == "pods":
+                request.annotations[f"{PREFIX}enforce-policy"] = str(Standard())
+            return
+        if (pod := template_of(request)) is not None:
+            self._check_pod(request, pod, policy, wrong)
+
+    def _check_pod(self, request: Admitted, pod: Object, policy: Policy, wrong: list[FieldError]) -> None:
+        """Raises 403; only pods are refused, what makes them is warned of."""
+        from umiak.server.pod_security.checks import faults, told  # not needed where no namespace asks for it
+
+        asked, spec = request.attributes, pod.get("spec") or {}
+        if spec.get("runtimeClassName") in self._rules.runtime_classes:
+            request.annotations[f"{PREFIX}exempt"] = "runtimeClass"
+            return
+        if wrong:
+            request.annotations[f"{PREFIX}error"] = f"Failed to parse policy: {together(wrong)}"
+        if asked.resource == "pods":
+            request.annotations[f"{PREFIX}enforce-policy"] = str(policy.enforce)
+        if found := faults(policy.audit, annotations(pod), spec):
+            said = f'would violate PodSecurity "{policy.audit}": {told(found)}'
+            request.annotations[f"{PREFIX}audit-violations"] = said
+        if asked.resource == "pods" and (found := faults(policy.enforce, annotations(pod), spec)):
+            why = f'violates PodSecurity "{policy.enforce}": {told(found)}'
+            raise forbidden(asked.group, asked.resource, asked.name, why)
+        if found := faults(policy.warn, annotations(pod), spec):
+            request.warnings.append(f'would violate PodSecurity "{policy.warn}": {told(found)}')
+
+    async def _check_namespace(self, around: Surroundings, request: Admitted) -> None:
+        """Labels must make sense; a stricter policy warns of pods that are there already."""
+        new, old, rules = request.new or {}, request.old, self._rules
+        policy, wrong = policy_of(labels(new), rules.defaults)
+        before, wrong_before = policy_of(labels(old or {}), rules.defaults)
+        if wrong and (old is None or wrong != wrong_before):
+            raise invalid("", "Namespace", request.attributes.name or name(new), wrong)
+        if old is not None and not _is_stricter(policy.enforce, before.enforce):
+            return
+        if name(new) in rules.namespaces:
+            request.warnings += ignored(new, policy, rules.defaults)
+        elif old is not None:
+            pods = await around.objects.list(registry.find("v1", "Pod"), name(new))
+            concerned = [pod for pod in pods if pod["spec"].get("runtimeClassName") not in rules.runtime_classes]
+            request.warnings += warnings(name(new), policy.enforce, concerned)
+
+
+def ignored(namespace: Object, policy: Policy, defaults: Policy) -> list[str]:
+    """What is said of labels on a namespace that is exempt."""
+    if policy.is_open or policy.is_equivalent(defaults):
+        return []
+    asked = [
+        f"{mode}={standard}"
+        for mode, standard in (("enforce", policy.enforce), ("audit", policy.audit), ("warn", policy.warn))
+        if standard.level != "privileged"
+        and any(f"{PREFIX}{mode}{end}" in labels(namespace) for end in ("", "-version"))
+    ]
+    but = f"and the policy ({', '.join(asked)}) will be ignored"
+    return [f"namespace {quoted(name(namespace))} is exempt from Pod Security, {but}"]
 
 
 def template_of(request: Admitted) -> Object | None:
@@ -84,20 +129,6 @@ def is_significant(request: Admitted) -> bool:
             return True
     known = {c.get("name"): c.get("image") for c in old.get("ephemeralContainers") or ()}
     return any(known.get(c.get("name")) != c.get("image") for c in new.get("ephemeralContainers") or ())
-
-
-async def check_namespace(around: Surroundings, request: Admitted) -> None:
-    """Labels must make sense; a stricter policy warns of pods that are there already."""
-    new, old = request.new or {}, request.old
-    policy, wrong = policy_of(labels(new))
-    before, wrong_before = policy_of(labels(old or {}))
-    if wrong and (old is None or wrong != wrong_before):
-        raise invalid("", "Namespace", request.attributes.name or name(new), wrong)
-    if old is None or not _is_stricter(policy.enforce, before.enforce):
-        return
-    request.warnings += warnings(
-        name(new), policy.enforce, await around.objects.list(registry.find("v1", "Pod"), name(new))
-    )
 
 
 def _is_stricter(new: Standard, old: Standard) -> bool:
@@ -143,13 +174,25 @@ def _by_controller(pods: list[Object]) -> list[Object]:
     return first + rest
 
 
-ADMISSION = Admission(
-    name="PodSecurity",
-    order=11,
-    phases=(Phase.VALIDATE,),
-    looks_at=("/core/namespaces/",),
-    run=run,
-    concerns=concerns,
-    operations=("CREATE", "UPDATE"),
-    resources=("pods", "namespaces", *(resource for _, resource in TEMPLATES)),
-)
+def configure(data: bytes, means: Means) -> Admission:
+    """Raises Unacceptable."""
+    from umiak.server.pod_security.configuration import rules_of
+
+    return _plugin(PodSecurity(rules_of(data)))
+
+
+def _plugin(security: PodSecurity) -> Admission:
+    return Admission(
+        name="PodSecurity",
+        order=11,
+        phases=(Phase.VALIDATE,),
+        looks_at=("/core/namespaces/",),
+        run=security.run,
+        concerns=concerns,
+        operations=("CREATE", "UPDATE"),
+        resources=("pods", "namespaces", *(resource for _, resource in TEMPLATES)),
+        configure=configure,
+    )
+
+
+ADMISSION = _plugin(PodSecurity(Rules()))
