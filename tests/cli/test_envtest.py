@@ -4,10 +4,8 @@ import re
 import signal
 import ssl
 import subprocess
-import time
-import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,9 +17,9 @@ from umiak.cli.envtest import apiserver, etcd
 from umiak.cli.envtest.flags import Flags
 from umiak.cli.main import run
 from umiak.kit import pki
+from umiak.testing.patience import LONG, until
 from umiak.testing.ports import free_port
 
-SECONDS = 15
 NOW = datetime.now(UTC)
 
 
@@ -122,7 +120,9 @@ class Plane:
         words = [f"--advertise-client-urls={self.etcd_url}", f"--data-dir={self.folder / 'etcd'}"]
         words += [f"--listen-client-urls={self.etcd_url}", "--listen-peer-urls=http://127.0.0.1:0"]
         self._start("etcd", [*words, "--unsafe-no-fsync=true"])
-        until(lambda: urllib.request.urlopen(f"{self.etcd_url}/health").status == 200)
+        until(
+            lambda: urllib.request.urlopen(f"{self.etcd_url}/health").status == 200, every=0.05
+        )  # how envtest itself waits
 
     def start_apiserver(self) -> subprocess.Popen[bytes]:
         process = self._start(
@@ -142,32 +142,20 @@ class Plane:
                 "--service-cluster-ip-range=10.0.0.0/24",
             ],
         )
-        until(lambda: self.get("/healthz") == b"ok")
+        until(lambda: self.get("/healthz") == b"ok", every=0.05)
         return process
 
     def get(self, path: str, body: bytes | None = None) -> bytes:
         request = urllib.request.Request(
             f"https://127.0.0.1:{self.port}{path}", body, {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, context=self.context, timeout=SECONDS) as answer:
+        with urllib.request.urlopen(request, context=self.context, timeout=LONG) as answer:
             return answer.read()
 
     def kill(self) -> None:
         for process in self.started:
             process.kill()
             process.wait()
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
-    while True:
-        try:
-            if is_so():
-                return
-        except (urllib.error.URLError, ConnectionError):
-            if time.monotonic() > end:
-                raise
-        time.sleep(0.05)  # how envtest itself waits
 
 
 @pytest.fixture
@@ -189,7 +177,7 @@ def test_as_envtest_starts_and_stops_them(plane):
     path = "/api/v1/namespaces/default/serviceaccounts/ada/token"
     assert b'"token":"ey' in plane.get(path, token)
     first.send_signal(signal.SIGTERM)
-    assert first.wait(SECONDS) == 0
+    assert first.wait(LONG) == 0
     plane.start_apiserver()
     assert b'"name":"p"' in plane.get("/api/v1/namespaces/default/pods/p")
     assert plane.get("/openid/v1/jwks").count(b'"kid"') == 1

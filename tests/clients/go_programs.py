@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from umiak.testing.patience import LONG
+
 MODULE = Path(__file__).parent / "go"
 BUILD_SECONDS = 1800.0
 PACKAGES = {
@@ -48,7 +50,7 @@ class Program:
     def words(self, *words: str) -> list[str]:
         return [self.path, *(["--namespace", self.namespace] if self.namespace else []), *words]
 
-    def run(self, *words: str, given: str = "", seconds: float = 120) -> "subprocess.CompletedProcess[str]":
+    def run(self, *words: str, given: str = "", seconds: float = 2 * LONG) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             self.words(*words),
             cwd=self.folder,
@@ -59,13 +61,13 @@ class Program:
             timeout=seconds,
         )
 
-    def __call__(self, *words: str, given: str = "", seconds: float = 120) -> str:
+    def __call__(self, *words: str, given: str = "", seconds: float = 2 * LONG) -> str:
         """What it prints. Fails the test when it fails, with what it said."""
         done = self.run(*words, given=given, seconds=seconds)
         assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def fails(self, *words: str, given: str = "", seconds: float = 120) -> str:
+    def fails(self, *words: str, given: str = "", seconds: float = 2 * LONG) -> str:
         """What it says when it is refused."""
         done = self.run(*words, given=given, seconds=seconds)
         assert done.returncode != 0, f"{' '.join(words)}\n{done.stdout}"

@@ -5,6 +5,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from umiak.testing.patience import LONG
+
 
 @contextlib.contextmanager
 def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
@@ -17,6 +19,6 @@ def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
         finally:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(LONG)
             finally:
                 process.kill()

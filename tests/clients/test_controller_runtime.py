@@ -15,6 +15,7 @@ import pytest
 from go_programs import MODULE, Program, built, suite
 
 from umiak.kit import pki
+from umiak.testing import patience
 
 SECONDS = 900
 METRICS, WEBHOOKS = 8080, 9443
@@ -99,7 +100,7 @@ def manager(request: pytest.FixtureRequest, kubectl: Program, certificates: str)
     try:
         yield
         process.terminate()
-        assert process.wait(60) == 0, log.read_text()[-5000:]
+        assert process.wait(patience.LONG) == 0, log.read_text()[-5000:]
     finally:
         process.kill()
 
@@ -124,7 +125,7 @@ def webhook(sort: str, namespace: str, bundle: str) -> str:
 def test_the_example_of_built_in_kinds(manager: None, kubectl: Program, certificates: str) -> None:
     """It labels replica sets, annotates pods, and refuses those that are not annotated as it wants."""
     kubectl("create", "deployment", "web", "--image=web")
-    kubectl("wait", "--for=jsonpath={.metadata.labels.hello}=world", "replicasets", "--all", "--timeout=60s")
+    kubectl("wait", "--for=jsonpath={.metadata.labels.hello}=world", "replicasets", "--all", "--timeout=120s")
     validating, mutating = (webhook(sort, kubectl.namespace, certificates) for sort in ("Validating", "Mutating"))
     kubectl("apply", "-f", "-", given=validating)
     try:
@@ -142,7 +143,7 @@ def test_the_example_of_built_in_kinds(manager: None, kubectl: Program, certific
 @pytest.fixture
 def chaospods(kubectl_program: Program) -> Iterator[None]:
     kubectl_program("apply", "-f", "-", given=json.dumps(CRD))
-    kubectl_program("wait", "--for=condition=Established", f"crd/{CRD['metadata']['name']}", "--timeout=30s")
+    kubectl_program("wait", "--for=condition=Established", f"crd/{CRD['metadata']['name']}", "--timeout=120s")
     yield
     kubectl_program("delete", "-f", "-", given=json.dumps(CRD))
 
@@ -153,6 +154,6 @@ def test_the_example_of_a_custom_kind(chaospods: None, manager: None, kubectl: P
     pod = {"containers": [{"name": "p", "image": "p"}]}
     about = {"apiVersion": "chaosapps.metamagical.io/v1", "kind": "ChaosPod", "metadata": {"name": "chaos"}}
     kubectl("create", "-f", "-", given=json.dumps({**about, "spec": {"template": {"spec": pod}}}))
-    kubectl("wait", "--for=create", "pod/chaos", "--timeout=60s")
-    kubectl("wait", "--for=jsonpath={.status.lastRun}", "chaospod/chaos", "--timeout=30s")
+    kubectl("wait", "--for=create", "pod/chaos", "--timeout=120s")
+    kubectl("wait", "--for=jsonpath={.status.lastRun}", "chaospod/chaos", "--timeout=120s")
     assert kubectl("get", "pod", "chaos", "-o", "jsonpath={.metadata.ownerReferences[0].kind}") == "ChaosPod"

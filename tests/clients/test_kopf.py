@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,8 +16,9 @@ import pytest
 from go_programs import Program
 
 from umiak.kit import pki
+from umiak.testing.patience import LONG, until
 
-SECONDS = 60
+SECONDS = int(LONG)
 STARTED = "Client is configured|Initial authentication has finished"
 MADE, GONE = "Creation is processed", "Deleted, really deleted"
 EXAMPLES = {
@@ -59,7 +59,7 @@ def kind(source: Path, kubectl_program: Program) -> None:
     files = ("-f", str(source / "examples" / "crd.yaml"), "-f", str(source / "peering.yaml"))
     kubectl_program.run("apply", *files)  # objects of kinds that come with them are refused at first
     for name in ("kopfexamples", "kopfpeerings", "clusterkopfpeerings"):
-        kubectl_program("wait", "--for=condition=Established", f"crd/{name}.kopf.dev", "--timeout=30s")
+        kubectl_program("wait", "--for=condition=Established", f"crd/{name}.kopf.dev", "--timeout=120s")
     kubectl_program("apply", *files)
 
 
@@ -79,11 +79,14 @@ class Operator:
             )
 
     def wait_for(self, patterns: Sequence[str]) -> None:
-        end = time.monotonic() + SECONDS
-        while missing := [p for p in patterns if not re.search(p, self.log.read_text())]:
-            assert self.process.poll() is None, self.log.read_text()[-5000:]
-            assert time.monotonic() < end, f"no {missing} in\n{self.log.read_text()[-5000:]}"
-            time.sleep(0.1)
+        """Until it has logged all of them."""
+
+        def logged() -> bool:
+            said = self.log.read_text()
+            assert not (missing := [p for p in patterns if not re.search(p, said)]), f"no {missing}"
+            return True
+
+        until(logged, programs=[self.process], logs=[self.log])
 
     def stop(self) -> None:
         self.process.terminate()
@@ -124,7 +127,7 @@ def test_one_of_two_peers_works(kubectl: Program, source: Path, kind: None, tmp_
         kubectl("apply", "-f", str(source / "examples" / "obj.yaml"))
         greater.wait_for([MADE])
         assert MADE not in less.log.read_text()
-        kubectl("delete", "-f", str(source / "examples" / "obj.yaml"), "--timeout=30s")
+        kubectl("delete", "-f", str(source / "examples" / "obj.yaml"), "--timeout=120s")
     finally:
         greater.stop()
         less.stop()
@@ -154,18 +157,18 @@ def test_an_operator_with_webhooks(kubectl: Program, kind: None, certificates: P
         operator.wait_for([STARTED])
         for sort in ("mutating", "validating"):
             hook = f"{sort}webhookconfiguration/{name}"
-            kubectl("wait", "--for=create", hook, "--timeout=30s")
-            kubectl("wait", "--for=jsonpath={.webhooks[0].clientConfig.url}", hook, "--timeout=30s")
+            kubectl("wait", "--for=create", hook, "--timeout=120s")
+            kubectl("wait", "--for=jsonpath={.webhooks[0].clientConfig.url}", hook, "--timeout=120s")
         refused = kubectl.fails("create", "-f", "-", given=boat(size=10))
         assert "denied the request: a boat of that size does not float" in refused
         made = kubectl.run("create", "-f", "-", given=boat())
         assert "Warning: no size: it gets three" in made.stderr
         for wanted in ("size}=3", "known}=1", "ticks}=2"):
-            kubectl("wait", f"--for=jsonpath={{.status.{wanted}", "kopfexample/boat", "--timeout=30s")
+            kubectl("wait", f"--for=jsonpath={{.status.{wanted}", "kopfexample/boat", "--timeout=120s")
         kubectl("patch", "kopfexample", "boat", "--type=merge", "-p", '{"spec":{"size":5}}')
-        kubectl("wait", "--for=jsonpath={.status.size}=5", "kopfexample/boat", "--timeout=30s")
+        kubectl("wait", "--for=jsonpath={.status.size}=5", "kopfexample/boat", "--timeout=120s")
         assert "it has size 5" in kubectl("events", "--for", "kopfexample/boat")
-        kubectl("delete", "kopfexample", "boat", "--timeout=30s")
+        kubectl("delete", "kopfexample", "boat", "--timeout=120s")
         operator.wait_for(["boat is watched over", "farewell boat", "boat is left alone"])
     finally:
         operator.stop()

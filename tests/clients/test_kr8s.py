@@ -9,7 +9,9 @@ import kr8s.asyncio
 import pytest
 from kr8s.objects import ConfigMap, CustomResourceDefinition, Deployment, Namespace, Node, Pod, Service, new_class
 
-SECONDS = 60
+from umiak.testing.patience import LONG
+
+SECONDS = int(LONG)
 
 
 def web(namespace: str) -> dict:

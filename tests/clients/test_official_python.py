@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -15,7 +14,9 @@ import yaml
 from kubernetes import client, config, dynamic, utils, watch
 from kubernetes.client.rest import ApiException
 
-SECONDS = 60
+from umiak.testing import patience
+
+SECONDS = int(patience.LONG)
 OUTDATED = (
     # ask for CustomResourceDefinitions of v1beta1, which Kubernetes 1.22 removed
     "test_client.py::TestDynamicClient::test_cluster_custom_resources",
@@ -76,16 +77,17 @@ def namespace(api: client.ApiClient) -> Iterator[str]:
 
 
 def until(is_so: Callable[[], object]) -> None:
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
+    """What is not there yet may come."""
+
+    def look() -> object:
         try:
-            if is_so():
-                return
+            return is_so()
         except ApiException as error:
             if error.status != 404:
                 raise
-        time.sleep(0.1)
-    raise AssertionError("not in time")
+        return False
+
+    patience.until(look)
 
 
 def deployment(name: str) -> client.V1Deployment:

@@ -4,29 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+
+from umiak.testing.patience import LONG
 
 GUESTBOOK = Path(__file__).resolve().parents[2] / "examples" / "guestbook"
-T = TypeVar("T")
-
-
-def eventually(look: Callable[[], T], seconds: float = 30, every: float = 0.2) -> T:
-    """What `look` returns once it is true; the last failed look's error or value otherwise."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            found = look()
-            if found:
-                return found
-        except (AssertionError, OSError, subprocess.CalledProcessError) as error:
-            found = error  # type: ignore[assignment]
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not so after {seconds} s: {found!r}")
-        time.sleep(every)
 
 
 def traces(data: Path, run: Path) -> dict[str, list[str]]:
@@ -60,6 +44,14 @@ def commands() -> list[str]:
     return found
 
 
+def has_ended(pid: int) -> bool:
+    """Gone, or waiting for nothing but its parent to notice."""
+    try:
+        return not Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
@@ -78,7 +70,7 @@ class Machine:
     def traces(self) -> dict[str, list[str]]:
         return traces(self.data, self.run)
 
-    def umiak(self, command: str, *more: str, timeout: float = 120) -> str:
+    def umiak(self, command: str, *more: str, timeout: float = 3 * LONG) -> str:
         words = [sys.executable, "-m", "umiak.cli.main", command, *more]
         if command in ("up", "down", "reset", "status"):
             words.append(f"--config={self.config}")
@@ -88,7 +80,7 @@ class Machine:
     def kubeconfig(self) -> Path:
         return self.data / "server" / "admin.kubeconfig"
 
-    def kubectl(self, *words: str, text: str | None = None, timeout: float = 90) -> str:
+    def kubectl(self, *words: str, text: str | None = None, timeout: float = 2 * LONG) -> str:
         return run([kubectl_path(), f"--kubeconfig={self.kubeconfig}", *words], text=text, timeout=timeout)
 
     def start_kubectl(self, *words: str, **more: Any) -> subprocess.Popen[str]:
@@ -99,7 +91,7 @@ class Machine:
         return int((self.run / f"{program}.pid").read_text().split()[0])
 
 
-def run(words: list[str], *, text: str | None = None, timeout: float = 90) -> str:
+def run(words: list[str], *, text: str | None = None, timeout: float = 2 * LONG) -> str:
     done = subprocess.run(words, input=text, capture_output=True, text=True, timeout=timeout, check=False)
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(words[-6:])} exited with {done.returncode}:\n{done.stdout}\n{done.stderr}")

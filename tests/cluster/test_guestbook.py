@@ -5,8 +5,9 @@ import subprocess
 import urllib.request
 
 import pytest
-from machines import Machine, eventually
+from machines import Machine
 
+from umiak.testing.patience import LONG, until
 from umiak.testing.ports import free_port
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -14,7 +15,7 @@ NS = ("-n", "guestbook")
 
 
 def get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=3) as answer:
+    with urllib.request.urlopen(url, timeout=20) as answer:
         return str(answer.read().decode())
 
 
@@ -37,25 +38,25 @@ def test_the_node_port_answers_from_all_replicas(guestbook):
         seen.add(get(url).strip())
         return seen >= replicas
 
-    eventually(all_seen, 20, every=0)
+    until(all_seen, every=0)
 
 
 def test_pods_find_redis_by_name_and_keep_what_they_are_told(guestbook):
     url = f"http://{guestbook.address}:30080/"
     request = urllib.request.Request(url, data=b"hello from the test", method="POST")
-    with urllib.request.urlopen(request, timeout=3) as answer:
+    with urllib.request.urlopen(request, timeout=20) as answer:
         assert answer.status == 200
     assert "hello from the test" in get(url)
     assert get(url).startswith("Welcome aboard\n")
 
 
 def test_the_job_seeds_and_completes(guestbook):
-    guestbook.kubectl(*NS, "wait", "--for=condition=complete", "job/seed", "--timeout=90s")
+    guestbook.kubectl(*NS, "wait", "--for=condition=complete", "job/seed", "--timeout=120s")
     assert "first entry" in get(f"http://{guestbook.address}:30080/")
 
 
 def test_the_cron_job_runs(guestbook):
-    eventually(lambda: [j for j in objects(guestbook, "jobs") if j["metadata"]["name"].startswith("hello-")], 90, 1)
+    until(lambda: [j for j in objects(guestbook, "jobs") if j["metadata"]["name"].startswith("hello-")], every=1)
 
 
 def test_the_daemon_set_is_on_every_node(guestbook):
@@ -111,7 +112,7 @@ def test_exec_with_a_terminal(guestbook):
 
     command = f"{kubectl_path()} --kubeconfig={guestbook.kubeconfig} -n guestbook exec -it redis-0 -- sh"
     done = subprocess.run(
-        ["script", "-qec", command, "/dev/null"], input="tty; exit\n", capture_output=True, text=True, timeout=30
+        ["script", "-qec", command, "/dev/null"], input="tty; exit\n", capture_output=True, text=True, timeout=LONG
     )
     assert "/dev/pts/" in done.stdout
 
@@ -128,7 +129,7 @@ def test_port_forward(guestbook):
     port = free_port()
     forwarder = guestbook.start_kubectl(*NS, "port-forward", "service/web", f"{port}:80")
     try:
-        assert "Welcome aboard" in eventually(lambda: get(f"http://127.0.0.1:{port}/"), 10)
+        assert "Welcome aboard" in until(lambda: get(f"http://127.0.0.1:{port}/"))
     finally:
         forwarder.kill()
         forwarder.communicate()
@@ -148,17 +149,17 @@ def test_get_watch(guestbook):
 
 def test_scale(guestbook):
     guestbook.kubectl(*NS, "scale", "deployment/web", "--replicas=5")
-    guestbook.kubectl(*NS, "rollout", "status", "deployment/web", "--timeout=60s")
+    guestbook.kubectl(*NS, "rollout", "status", "deployment/web", "--timeout=120s")
     assert len(web_pods(guestbook)) == 5
     guestbook.kubectl(*NS, "scale", "deployment/web", "--replicas=3")
-    eventually(lambda: len(web_pods(guestbook)) == 3)
+    until(lambda: len(web_pods(guestbook)) == 3)
 
 
 def test_restart_without_a_failed_answer(guestbook):
     before = set(web_pods(guestbook))
     guestbook.kubectl(*NS, "rollout", "restart", "deployment/web")
-    guestbook.kubectl(*NS, "rollout", "status", "deployment/web", "--timeout=60s")
-    eventually(lambda: len(web_pods(guestbook)) == 3 and not before & set(web_pods(guestbook)))
+    guestbook.kubectl(*NS, "rollout", "status", "deployment/web", "--timeout=120s")
+    until(lambda: len(web_pods(guestbook)) == 3 and not before & set(web_pods(guestbook)))
     assert "Welcome aboard" in get(f"http://{guestbook.address}:30080/")
 
 
@@ -174,10 +175,10 @@ def test_a_bad_image_is_told_and_undone(guestbook):
         ]
         return bool({"ErrImagePull", "ImagePullBackOff"} & set(reasons))
 
-    eventually(waiting, 60)
+    until(waiting)
     assert "Welcome aboard" in get(f"http://{guestbook.address}:30080/")
     guestbook.kubectl(*NS, "rollout", "undo", "deployment/web")
-    guestbook.kubectl(*NS, "rollout", "status", "deployment/web", "--timeout=60s")
+    guestbook.kubectl(*NS, "rollout", "status", "deployment/web", "--timeout=120s")
     assert "guestbook.example/web:1" in guestbook.kubectl(*NS, "get", "deployment", "web", "-o", "wide")
 
 
@@ -198,10 +199,10 @@ def test_a_killed_container_comes_back_and_backs_off(guestbook):
                 guestbook.kubectl(*NS, "exec", pod, "--", "kill", "1")
             return restarts() > count
 
-        eventually(killed, 60, every=1)
+        until(killed, every=1)
     events = guestbook.kubectl(*NS, "get", "events", f"--field-selector=involvedObject.name={pod}")
     assert restarts() >= before + 2 and "BackOff" in events
-    guestbook.kubectl(*NS, "wait", "--for=condition=ready", f"pod/{pod}", "--timeout=60s")
+    guestbook.kubectl(*NS, "wait", "--for=condition=ready", f"pod/{pod}", "--timeout=120s")
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@
 import json
 import os
 import signal
-import time
 
 import pytest
-from machines import Machine, eventually
+from machines import Machine, has_ended
+
+from umiak.testing.patience import LONG, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -22,19 +23,20 @@ def containers(machine: Machine) -> dict[str, str]:
 def test_a_killed_program_comes_back_and_disturbs_no_container(guestbook, program):
     before, pid = containers(guestbook), guestbook.pid(program)
     os.kill(pid, signal.SIGKILL)
-    eventually(lambda: guestbook.pid(program) != pid, 10)
-    name = f"after-{program}"
-    eventually(lambda: guestbook.kubectl("-n", "guestbook", "create", "configmap", name), 20)
-    guestbook.kubectl("wait", "--for=condition=Ready", "node/e2e", "--timeout=60s")
+    until(lambda: guestbook.pid(program) != pid)
+    wanted = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"after-{program}"}})
+    until(lambda: guestbook.kubectl("-n", "guestbook", "apply", "-f", "-", text=wanted))
+    guestbook.kubectl("wait", "--for=condition=Ready", "node/e2e", "--timeout=120s")
     assert containers(guestbook) == before
     answer = ["-n", "guestbook", "exec", "redis-0", "--", "echo", "still here"]
-    assert eventually(lambda: guestbook.kubectl(*answer), 20) == "still here\n"
+    assert until(lambda: guestbook.kubectl(*answer)) == "still here\n"
 
 
 def test_a_killed_supervisor_is_replaced_by_up(guestbook):
     before, pids = containers(guestbook), {p: guestbook.pid(p) for p in ("server", "controllers", "node")}
-    os.kill(guestbook.pid("supervisor"), signal.SIGKILL)
-    time.sleep(0.2)
+    supervisor = guestbook.pid("supervisor")
+    os.kill(supervisor, signal.SIGKILL)
+    until(lambda: has_ended(supervisor))
     guestbook.umiak("up")
     assert {p: guestbook.pid(p) for p in pids} == pids
     assert containers(guestbook) == before
@@ -51,8 +53,8 @@ def test_a_reboot_heals(guestbook):
     guestbook.umiak("down")
     guestbook.umiak("up")
     # Until the agent is back the API shows what was: only an answer shows that Redis runs and kept its data.
-    assert int(eventually(lambda: redis(machine, "llen entries"), 90)) >= kept
-    eventually(lambda: "True" in ready_replicas(machine), 90)
+    assert int(until(lambda: redis(machine, "llen entries"))) >= kept
+    until(lambda: "True" in ready_replicas(machine))
     assert written in machine.kubectl("-n", "guestbook", "get", "configmap", "reboot", "-o", "yaml")
 
 
@@ -68,12 +70,12 @@ def ready_replicas(machine: Machine) -> str:
 
 
 def test_deleting_the_namespace_deletes_all_of_it(guestbook):
-    guestbook.kubectl("delete", "namespace", "guestbook", "--timeout=90s", timeout=120)
+    guestbook.kubectl("delete", "namespace", "guestbook", "--timeout=120s", timeout=2 * LONG)
     with pytest.raises(AssertionError, match="not found"):
         guestbook.kubectl("get", "namespace", "guestbook")
-    eventually(lambda: not json.loads(guestbook.kubectl("get", "pv", "-o", "json"))["items"], 30)
+    until(lambda: not json.loads(guestbook.kubectl("get", "pv", "-o", "json"))["items"])
     volumes = guestbook.data / "volumes"
-    eventually(lambda: not any(volumes.iterdir()), 30)
+    until(lambda: not any(volumes.iterdir()))
 
 
 def test_down_leaves_nothing_outside_the_data_folder(machine):

@@ -5,7 +5,6 @@ import re
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPSConnection
@@ -14,6 +13,7 @@ from typing import Any
 
 from umiak.kit import pki
 from umiak.testing import reference
+from umiak.testing.patience import LONG, until
 from umiak.testing.ports import free_ports
 
 TOKEN = "admintoken"
@@ -48,7 +48,7 @@ class Server:
     def ask(self, method: str, path: str, token: str = TOKEN, body: Any = None, **headers: str) -> Answer:
         lenient = ssl.create_default_context()
         lenient.check_hostname, lenient.verify_mode = False, ssl.CERT_NONE
-        connection = HTTPSConnection("127.0.0.1", self.port, context=lenient, timeout=30)
+        connection = HTTPSConnection("127.0.0.1", self.port, context=lenient, timeout=LONG)
         sent = {"Content-Type": "application/json"} if body is not None else {}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         sent |= {"Authorization": f"Bearer {token}"} if token else {}
@@ -64,16 +64,7 @@ class Server:
             return Answer(answer.status, data, dict(answer.getheaders()))
 
     def wait_until_ready(self) -> None:
-        for _ in range(600):
-            if self.process.poll() is not None:
-                raise RuntimeError(f"{self.name} ended: {self.log.read_text()[-2000:]}")
-            try:
-                if self.ask("GET", "/readyz").status == 200:
-                    return
-            except OSError:
-                pass
-            time.sleep(0.1)
-        raise RuntimeError(f"{self.name} was not ready in a minute: {self.log.read_text()[-2000:]}")
+        until(lambda: self.ask("GET", "/readyz").status == 200, programs=[self.process], logs=[self.log])
 
 
 @dataclass

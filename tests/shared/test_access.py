@@ -12,6 +12,7 @@ from beside import Beside
 from side_by_side import ISSUER, Both
 
 from umiak.testing import reference
+from umiak.testing.patience import until
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
@@ -136,12 +137,12 @@ def both(beside: Beside, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
 
 def wait_for_issuers(both: Both, beside: Beside) -> None:
     body = {"spec": {"token": beside.token(**PLAIN)}}
-    for _ in range(200):
+
+    def are_found() -> bool:
         answers = both.ask("POST", f"{REVIEWS}/tokenreviews", body=body)
-        if all(answer.body.get("status", {}).get("authenticated") for answer in answers):
-            return
-        time.sleep(0.1)
-    raise RuntimeError("an issuer was not found in 20 s")
+        return all(answer.body.get("status", {}).get("authenticated") for answer in answers)
+
+    until(are_found)
 
 
 def check_equal(both: Both, *question: Any, **more: Any) -> None:

@@ -16,6 +16,8 @@ from ssl import CERT_NONE, create_default_context
 
 import pytest
 
+from umiak.testing.patience import LONG
+
 pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(600)]
 
 HERE = Path(__file__).parent
@@ -50,7 +52,7 @@ def url(tmp_path: Path) -> Iterator[str]:
         yield ready.split(" ready on ")[1].split()[0]
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=LONG)
 
 
 def give_pods_an_account(url: str) -> None:

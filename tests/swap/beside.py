@@ -5,13 +5,13 @@ import os
 import socket
 import ssl
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from umiak.testing import reference
+from umiak.testing.patience import LONG, until
 from umiak.testing.ports import free_ports
 
 TOKENS = """admintoken,admin,admin,system:masters
@@ -31,25 +31,15 @@ def running(command, log, environment=None):
 
 
 def ready(port, process, log):
-    for _ in range(900):
-        assert process.poll() is None, Path(log).read_text()[-2000:]
-        try:
-            if call(port, "GET", "/readyz", None, {})[0] == 200:
-                return
-        except OSError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError("not ready")
+    until(lambda: call(port, "GET", "/readyz", None, {})[0] == 200, programs=[process], logs=[Path(log)])
 
 
 def listens(port, process, log):
-    for _ in range(300):
-        assert process.poll() is None, Path(log).read_text()[-2000:]
+    def answers():
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise AssertionError("nobody listens")
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    until(answers, programs=[process], logs=[Path(log)])
 
 
 def call(port, method, path, body, headers):
@@ -60,7 +50,7 @@ def call(port, method, path, body, headers):
     wanted = {name: value for name, value in wanted.items() if value}
     request = urllib.request.Request(f"https://127.0.0.1:{port}{path}", sent, wanted, method=method)
     try:
-        answer = urllib.request.urlopen(request, context=ssl._create_unverified_context(), timeout=20)
+        answer = urllib.request.urlopen(request, context=ssl._create_unverified_context(), timeout=LONG)
     except urllib.error.HTTPError as error:
         answer = error
     with answer:

@@ -15,6 +15,7 @@ from umiak.server.encryption.kms import Kms
 from umiak.testing import reference
 from umiak.testing.clock import VirtualClock
 from umiak.testing.kms_plugin import Plugin
+from umiak.testing.patience import LONG
 
 from .beside import call, original
 
@@ -46,13 +47,13 @@ def plugged(path):
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     plugin = Plugin(path)
-    asyncio.run_coroutine_threadsafe(plugin.__aenter__(), loop).result(5)
+    asyncio.run_coroutine_threadsafe(plugin.__aenter__(), loop).result(LONG)
     try:
         yield plugin
     finally:
-        asyncio.run_coroutine_threadsafe(plugin.__aexit__(), loop).result(5)
+        asyncio.run_coroutine_threadsafe(plugin.__aexit__(), loop).result(LONG)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        thread.join(LONG)
         loop.close()
 
 

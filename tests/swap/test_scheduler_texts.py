@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.shared, pytest.mark.slow]
 NAMESPACE = "default"
 HOST = "kubernetes.io/hostname"
 MUST = "requiredDuringSchedulingIgnoredDuringExecution"
-LOOKS, PAUSE = 100, 0.1
+LOOKS, PAUSE = 1200, 0.1
 """How often, and how many seconds apart, it is looked whether a pod was judged."""
 
 
