@@ -26,7 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from umiak.testing.ports import free_ports
+from umiak.kit.ports import free_ports
 
 HERE = Path(__file__).resolve().parent
 REFERENCE = Path(os.environ.get("REFERENCE", Path.home() / ".cache" / "reference")) / "bin"

@@ -17,8 +17,8 @@ from umiak.cli.envtest import apiserver, etcd
 from umiak.cli.envtest.flags import Flags
 from umiak.cli.main import run
 from umiak.kit import pki
+from umiak.kit.ports import free_port
 from umiak.testing.patience import LONG, until
-from umiak.testing.ports import free_port
 
 NOW = datetime.now(UTC)
 

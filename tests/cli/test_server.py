@@ -3,7 +3,6 @@
 import http.client
 import os
 import signal
-import socket
 import sqlite3
 import ssl
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from umiak.client.kubeconfig import load
+from umiak.kit.ports import free_port
 from umiak.testing.patience import LONG, until
 
 pytestmark = pytest.mark.slow
@@ -34,9 +34,7 @@ def failed(*words: str) -> str:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_port()
 
 
 def test_it_says_when_it_is_ready_and_writes_a_kubeconfig(tmp_path, port):

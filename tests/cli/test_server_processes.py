@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -13,6 +12,7 @@ import pytest
 
 from umiak.client.http import HttpTransport
 from umiak.client.kubeconfig import Config
+from umiak.kit.ports import free_port
 from umiak.testing.patience import LONG
 
 pytestmark = [pytest.mark.slow]
@@ -36,9 +36,7 @@ class Clients:
 
 @pytest.fixture
 async def clients(tmp_path) -> AsyncIterator[Clients]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (tmp_path / "tokens").write_text('secret,admin,admin,"system:masters"\n')
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "umiak.cli.main", "server", f"--data-dir={tmp_path}", f"--port={port}"),

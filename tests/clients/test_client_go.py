@@ -9,7 +9,7 @@ import pytest
 from go_programs import Program, built
 from servers import running
 
-from umiak.testing.ports import free_port
+from umiak.kit.ports import free_port
 
 SECONDS = 120
 STEPS = "mapper informer watchlist bookmarks dynamic metadata apply conflict pager leader".split()  # noqa: SIM905

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from machines import GUESTBOOK, Machine
 
-from umiak.testing.ports import free_port
+from umiak.kit.ports import free_port
 
 
 @pytest.fixture(scope="session")

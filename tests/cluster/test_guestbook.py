@@ -7,8 +7,8 @@ import urllib.request
 import pytest
 from machines import Machine
 
+from umiak.kit.ports import free_port
 from umiak.testing.patience import LONG, until
-from umiak.testing.ports import free_port
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 NS = ("-n", "guestbook")

@@ -9,7 +9,6 @@ import asyncio
 import os
 import random
 import signal
-import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from umiak.client.client import ApiClient
 from umiak.client.contract import Unreachable
 from umiak.client.http import HttpTransport
 from umiak.client.kubeconfig import Config
+from umiak.kit.ports import free_port
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.testing.patience import LONG, until
@@ -50,9 +50,7 @@ class Server:
     def __init__(self, folder: Path, workers: int) -> None:
         self.folder = folder
         self.workers = workers
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         (folder / "tokens.csv").write_text(f'{TOKEN},admin,admin,"system:masters"\n')
 
     async def start(self) -> None:

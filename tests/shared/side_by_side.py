@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from umiak.kit import pki
+from umiak.kit.ports import free_ports
 from umiak.testing import reference
 from umiak.testing.patience import LONG, until
-from umiak.testing.ports import free_ports
 
 TOKEN = "admintoken"
 ISSUER = "https://kubernetes.default.svc.cluster.local"

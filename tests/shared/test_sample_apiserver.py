@@ -18,8 +18,8 @@ import pytest
 
 from umiak.client import kubeconfig
 from umiak.kit import pki
+from umiak.kit.ports import free_ports
 from umiak.testing import reference
-from umiak.testing.ports import free_ports
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(240)]
 GROUP = "wardle.example.com"

@@ -10,9 +10,9 @@ import urllib.request
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from umiak.kit.ports import free_ports
 from umiak.testing import reference
 from umiak.testing.patience import LONG, until
-from umiak.testing.ports import free_ports
 
 TOKENS = """admintoken,admin,admin,system:masters
 anntoken,ann,ann-uid,"dev,ops"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from umiak.kit.ports import free_port
 from umiak.testing import reference
-from umiak.testing.ports import free_port
 
 from .beside import call, original, ready, running
 

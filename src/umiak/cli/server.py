@@ -163,12 +163,10 @@ def own_address() -> str:
 
 def free_port(bind: str) -> int:
     """Chosen before anything starts, since default objects and discovery name the port."""
-    import socket
+    from umiak.kit import ports
 
-    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
-    with contextlib.suppress(OSError), socket.socket(family) as probe:
-        probe.bind((bind, 0))
-        return int(probe.getsockname()[1])
+    with contextlib.suppress(OSError):
+        return ports.free_port(bind)
     return 0
 
 
