@@ -12,7 +12,7 @@ from umiak.scheduler import preemption
 from umiak.scheduler.alike import Marks
 from umiak.scheduler.cluster import ClusterState
 from umiak.scheduler.contract import CannotDecide, Cycle, Plugin, Relief
-from umiak.scheduler.decide import Decider, Placement, Refusal, score_all
+from umiak.scheduler.decide import Decider, Placement, Refusal, rate
 from umiak.scheduler.loop import _READ, reliefs_of
 from umiak.scheduler.nominations import Nominations
 from umiak.scheduler.plugins.scheduling_gates import is_gated
@@ -101,7 +101,7 @@ def _scores(world: World, cycle: Cycle, decision: Placement) -> Object:
     """By node, what each plugin adds; the total under the empty name."""
     nodes = [world.state.nodes[name] for name in decision.feasible]
     scoring: list[Plugin] = [plugin for plugin in PLUGINS if plugin.score]
-    each = {plugin.name: score_all(cycle, [plugin], nodes, Marks()) for plugin in scoring}
+    each = {plugin.name: rate(cycle, [plugin], nodes, Marks()).by_name() for plugin in scoring}
     return {
         name: {"": total, **{plugin: given[name] for plugin, given in each.items() if given[name]}}
         for name, total in decision.scores.items()

@@ -1,4 +1,4 @@
-"""What nodes keep of alike pods and what the census counts change no decision: the fast path equals the plain one."""
+"""What columns keep of alike pods and what the census counts change no decision: the fast path equals the plain one."""
 
 import random
 

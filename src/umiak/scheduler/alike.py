@@ -1,7 +1,7 @@
 """Pods that are alike to every rule that looks only at a pod's spec and one node.
 
 Pods of one workload differ in their names, in the name of a token's volume and the like; what rules can ask for is the
-same. What such rules answered for one of them about a node is kept on the node, under a mark, until the node changes.
+same. What such rules answered for one of them about a node is kept under a mark (`columns`), until the node changes.
 """
 
 from collections import OrderedDict

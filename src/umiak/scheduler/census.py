@@ -5,12 +5,13 @@ pods are counted; from then on each pod that is put on a node or taken off it ch
 nodes themselves is rare, and makes the census forget everything.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from umiak.objects.selectors import Selector
+from umiak.scheduler.columns import Columns
 
 if TYPE_CHECKING:
     from umiak.scheduler.nodes import NodeView
@@ -69,17 +70,43 @@ class Census:
         self._leanings: dict[Leaning, Counts] | None = None
         self._images: dict[str, Image] | None = None
         self._everyone: list[NodeView] | None = None
+        self._order: list[int] = []
+        self._labels: dict[tuple[str, ...], list[object]] = {}
+        self.columns = Columns()
 
     def forget(self) -> None:
         """Nodes came, went or were changed."""
         self._counts.clear()
         self._refusals = self._leanings = self._images = self._everyone = None
+        self._labels.clear()
+        self.columns.forget()
 
     def everyone(self, nodes: Mapping[str, "NodeView"]) -> list["NodeView"]:
-        """All nodes in their order. Not to be changed."""
+        """All nodes in their order, each of which knows its place. Not to be changed."""
         if self._everyone is None:
             self._everyone = list(nodes.values())
+            for place, node in enumerate(self._everyone):
+                node.place = place
+            self._order = 2 * list(range(len(self._everyone)))
         return self._everyone
+
+    def places(self, start: int, nodes: Mapping[str, "NodeView"]) -> list[int]:
+        """The places of all nodes, once round from `start`."""
+        count = len(self.everyone(nodes))
+        return self._order[start : start + count]
+
+    def labels(self, keys: Sequence[str], nodes: Mapping[str, "NodeView"]) -> list[object]:
+        """By place, something that is the same for nodes with the same values of labels `keys`. Not to be changed."""
+        asked = tuple(keys)
+        found = self._labels.get(asked)
+        if found is None:
+            if len(self._labels) >= MOST:
+                self._labels.clear()
+            read = [node.labels.get for node in self.everyone(nodes)]
+            only = asked[0] if len(asked) == 1 else None
+            found = [get(only) for get in read] if only is not None else [tuple(map(get, asked)) for get in read]
+            self._labels[asked] = found
+        return found
 
     def count(self, question: Question, nodes: Mapping[str, "NodeView"]) -> Counts:
         """By value, those of nodes without such pods included. Kept up to date: not to be changed."""
@@ -122,6 +149,7 @@ class Census:
 
     def moved(self, node: "NodeView", pod: "PodView", sign: int) -> None:
         """A pod was put on a node (+1) or taken off it (-1)."""
+        self.columns.changed(node.place)
         for question, counts in self._counts.items():
             if question.means(pod):
                 value = question.value(node)

@@ -28,7 +28,7 @@ async def decide(decider: Decider, cycle: Cycle, extenders: Sequence[Extender], 
     if isinstance(answer, Refusal):
         return answer
     await pass_all(answer, extenders, asked)
-    answer.nodes = [node for node in answer.nodes if node.name in cycle.nodes]  # some may have gone meanwhile
+    answer.nodes = [cycle.nodes[each.name] for each in answer.nodes if each.name in cycle.nodes]  # some may have gone
     if not answer.nodes:
         return answer.refusal
     more = await rate_all(answer, extenders, asked) if len(answer.nodes) > 1 else {}

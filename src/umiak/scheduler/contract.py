@@ -197,10 +197,11 @@ class Plugin(msgspec.Struct, frozen=True, kw_only=True):
     filter: "Callable[[Cycle, NodeView], Verdict] | None" = None
     moved: "Callable[[Cycle, NodeView, PodView, int], None] | None" = None
     """Told by preemption that a pod was tried removed from (-1) or put back on (+1) a node, to mend its notes."""
-    prescore: "Callable[[Cycle, list[NodeView]], Word | None] | None" = None
+    prescore: "Callable[[Cycle, Sequence[NodeView]], Word | None] | None" = None
     score: "Callable[[Cycle, NodeView], int] | None" = None
     normalize: Callable[[Cycle, dict[str, int]], None] | None = None
-    """Brings raw scores, changed in place, to 0..100."""
+    """Brings raw scores, changed in place, to 0..100. What becomes of one depends on nothing but which scores there
+    are, and on the labels that the plugin looks at: of nodes that share score and labels, one may stand for all."""
     relieve: Callable[[Cycle], "Relief | None"] | None = None
     """What can be done for a pod that fits nowhere, before others have to leave for it."""
     reserve: "Callable[[Cycle, NodeView], None] | None" = None

@@ -2,14 +2,14 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import chain
 from typing import TypeVar
 
 import msgspec
 
 from umiak.scheduler.alike import Marks
+from umiak.scheduler.columns import BAD, GOOD, UNKNOWN, Pick, picker
 from umiak.scheduler.contract import FITS, SKIP, Cycle, OnlyNodes, Plugin, Reject, RejectAll, Verdict
 from umiak.scheduler.nodes import HOSTNAME, NodeView
 from umiak.scheduler.pods import PodView
@@ -26,9 +26,17 @@ class Placement(msgspec.Struct, frozen=True):
 
     node: NodeView
     plugins: Sequence[Plugin]
-    feasible: tuple[str, ...]
-    scores: Mapping[str, int]
-    """Total score by node; empty when there was no choice."""
+    ratings: "Ratings"
+    """Of all nodes where it would fit."""
+
+    @property
+    def feasible(self) -> tuple[str, ...]:
+        return tuple(node.name for node in self.ratings.nodes)
+
+    @property
+    def scores(self) -> Mapping[str, int]:
+        """Total score by node; empty when there was no choice."""
+        return self.ratings.by_name() if len(self.ratings.nodes) > 1 else {}
 
 
 DYNAMIC_RESOURCES = "DynamicResources"
@@ -104,7 +112,7 @@ class Filters(msgspec.Struct):
     """Plugins that say which nodes are `only` to be looked at."""
     refusal: Refusal | None = None
     mark: object = None
-    """Under which nodes keep what the first of the plugins, as far as they are `local`, say about alike pods."""
+    """Of the column with what the first of the plugins, as far as they are `local`, say about alike pods."""
 
     def split(self) -> tuple[list[Plugin], list[Plugin]]:
         """The local ones at the beginning, and the rest."""
@@ -187,33 +195,70 @@ def _ask(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView) -> tuple[Verdi
     return WELCOME
 
 
-def remembering(cycle: Cycle, filters: Filters) -> tuple[Callable[[NodeView], tuple[Verdict, str]], object]:
-    """`judge` for one node after the other, which asks local plugins only about nodes that have changed; and the mark
-    under which a node keeps the very answer, if it has it."""
-    local, others = filters.split()
-    rest = [(plugin.name, _asking(cycle, plugin)) for plugin in others if plugin.filter]
-    mark, nominated = filters.mark, cycle.nominated
+class Judges:
+    """`judge` for one node after the other, which asks local plugins only about nodes that have changed."""
 
-    def judge_one(node: NodeView) -> tuple[Verdict, str]:
-        if node.name in nominated:
-            return judge(cycle, filters.plugins, node)
-        found: tuple[Verdict, str] | None = node.kept.get(mark)
-        if found is None:
-            found = _ask(cycle, local, node)
-            node.keep(mark, found)
-        for name, ask in rest if found is WELCOME else ():
-            verdict = ask(node)
-            if verdict is not None:
-                return verdict, name
+    def __init__(self, cycle: Cycle, filters: Filters, everyone: Sequence[NodeView]) -> None:
+        self._cycle, self._plugins, self._everyone = cycle, filters.plugins, everyone
+        self._local, others = filters.split()
+        self._rest = [(plugin, _asking(cycle, plugin)) for plugin in others if plugin.filter]
+        self._column = cycle.census.columns.of(filters.mark, len(everyone))
+
+    def all_fit(self, places: Sequence[int]) -> bool:
+        """Whether it is certain, and soon found out, that the pod fits on every node there."""
+        if self._cycle.nominated or not all(_has_labels(self._cycle, plugin) for plugin, _ in self._rest):
+            return False
+        pick, known = picker(places), self._column.known
+        if UNKNOWN in pick(known):
+            for place in places:
+                if known[place] == UNKNOWN:
+                    self._local_verdict(place)
+        if BAD in pick(known):
+            return False
+        nodes = pick(self._everyone)
+        return all(ask(node) is None for plugin, ask in self._rest for node in self._samples(plugin, pick, nodes))
+
+    def _samples(self, plugin: Plugin, pick: Pick, nodes: Sequence[NodeView]) -> Iterable[NodeView]:
+        assert plugin.filter_labels is not None
+        return samples(self._cycle, plugin.filter_labels(self._cycle), pick, nodes)[1].values()
+
+    def judge(self, place: int) -> tuple[Verdict, str]:
+        node = self._everyone[place]
+        if node.name in self._cycle.nominated:
+            return judge(self._cycle, self._plugins, node)
+        known = self._column.known[place]
+        found = WELCOME if known == GOOD else self._column.entries[0][place] if known else self._local_verdict(place)
+        if found is WELCOME:
+            for plugin, ask in self._rest:
+                verdict = ask(node)
+                if verdict is not None:
+                    return verdict, plugin.name
         return found
 
-    return judge_one, None if rest or nominated else mark
+    def _local_verdict(self, place: int) -> tuple[Verdict, str]:
+        found = _ask(self._cycle, self._local, self._everyone[place])
+        self._column.known[place] = GOOD if found is WELCOME else BAD
+        self._column.entries[0][place] = found
+        return found
 
 
 def _asking(cycle: Cycle, plugin: Plugin) -> Callable[[NodeView], Verdict]:
     assert plugin.filter is not None
     keys = plugin.filter_labels(cycle) if plugin.filter_labels else None
     return by_labels(partial(plugin.filter, cycle), keys)
+
+
+def _has_labels(cycle: Cycle, plugin: Plugin) -> bool:
+    """Whether a plugin looks at nothing of a node but labels that many nodes share."""
+    return plugin.filter_labels is not None and HOSTNAME not in plugin.filter_labels(cycle)
+
+
+def samples(
+    cycle: Cycle, keys: Sequence[str], pick: Pick, nodes: Sequence[NodeView]
+) -> tuple[Sequence[object], dict[object, NodeView]]:
+    """What nodes have for the labels `keys`, and one node for each such thing."""
+    values = pick(cycle.census.labels(keys, cycle.nodes))
+    return values, dict(zip(values, nodes, strict=True))
 
 
 def by_labels(ask: Callable[[NodeView], V], keys: Sequence[str] | None) -> Callable[[NodeView], V]:
@@ -238,82 +283,106 @@ def find_feasible(
     cycle: Cycle, filters: Filters, start: int, percentage: int = 0
 ) -> tuple[list[NodeView], Refusal, int]:
     """Feasible nodes, what was said of the others, and how many were looked at. Begins at the `start`th node."""
-    everyone, turn = cycle.census.everyone(cycle.nodes), 0
+    everyone = cycle.census.everyone(cycle.nodes)
     if filters.only is not None:
-        everyone = [node for node in everyone if node.name in filters.only]
-        refusal = Refusal(len(cycle.nodes), plugins=set(filters.named_by), unnamed=_unnamed(filters.named_by))
+        places = sorted(cycle.nodes[name].place for name in filters.only if name in cycle.nodes)
+        refusal = Refusal(len(everyone), plugins=set(filters.named_by), unnamed=_unnamed(filters.named_by))
     else:
-        turn = start % len(everyone)
+        places = cycle.census.places(start % len(everyone), cycle.nodes)
         refusal = Refusal(len(everyone))
-    enough, feasible, seen = wanted_count(len(everyone), percentage), [], 0
-    judge_one, mark = remembering(cycle, filters)
-    first = (everyone[turn : turn + enough] + everyone[: max(0, turn + enough - len(everyone))])[:enough]
-    answers = [node.kept.get(mark) or judge_one(node) for node in first]
-    if answers.count(WELCOME) == len(first):
-        return first, refusal, len(first)
-    others = ((node, judge_one(node)) for node in (everyone[turn:] + everyone[:turn])[len(first) :])
-    for node, (verdict, who) in chain(zip(first, answers, strict=True), others):
+    enough, feasible, seen = wanted_count(len(places), percentage), [], 0
+    judges, first = Judges(cycle, filters, everyone), places[:enough]
+    if judges.all_fit(first):
+        return list(picker(first)(everyone)), refusal, len(first)
+    for place in places:
         seen += 1
+        verdict, who = judges.judge(place)
         if verdict is None:
-            feasible.append(node)
+            feasible.append(everyone[place])
             if len(feasible) >= enough:
                 break
         else:
-            refusal.rejected[node.name] = verdict
+            refusal.rejected[everyone[place].name] = verdict
             refusal.plugins.add(who)
     return feasible, refusal, seen
 
 
-def score_all(cycle: Cycle, plugins: Sequence[Plugin], nodes: list[NodeView], marks: Marks) -> dict[str, int]:
-    """Weighted total of all scoring plugins, by node name."""
+class Ratings(msgspec.Struct, frozen=True):
+    """The weighted total of all scoring plugins for each of `nodes` is `base` more than what `totals` says."""
+
+    nodes: Sequence[NodeView]
+    totals: Sequence[int]
+    base: int = 0
+
+    def by_name(self) -> dict[str, int]:
+        return {node.name: self.base + total for node, total in zip(self.nodes, self.totals, strict=True)}
+
+    def best(self, chance: random.Random) -> NodeView:
+        """One of the best, by chance."""
+        highest = max(self.totals)
+        return self.nodes[chance.choice([i for i, total in enumerate(self.totals) if total == highest])]
+
+    def plus(self, weight: int, scores: Sequence[int]) -> "Ratings":
+        totals = [total + weight * score for total, score in zip(self.totals, scores, strict=True)]
+        return Ratings(self.nodes, totals, self.base)
+
+
+def rate(cycle: Cycle, plugins: Sequence[Plugin], nodes: Sequence[NodeView], marks: Marks) -> Ratings:
     asked = [p for p in plugins if p.score and not (p.prescore and p.prescore(cycle, nodes) is SKIP)]
-    local, names = [p for p in asked if p.local], [node.name for node in nodes]
-    columns = list(zip(*_local_scores(cycle, local, nodes, marks), strict=True))
-    totals: Sequence[int] = columns[0]
-    for plugin, scores in zip((p for p in local if p.normalize), columns[1:], strict=True):
-        totals = _added(totals, plugin.weight, _normalized(cycle, plugin, names, scores))
+    size = len(cycle.census.everyone(cycle.nodes))
+    pick = picker([node.place for node in nodes])
+    found = _rate_locally(cycle, [p for p in asked if p.local], nodes, pick, marks, size)
     for plugin in asked:
-        if not plugin.local and plugin.score:
-            keys = plugin.score_labels(cycle) if plugin.score_labels else None
-            raw = list(map(by_labels(partial(plugin.score, cycle), keys), nodes))
-            totals = _added(totals, plugin.weight, _normalized(cycle, plugin, names, raw))
-    return dict(zip(names, totals, strict=True))
+        if not plugin.local:
+            found = found.plus(plugin.weight, _scores(cycle, plugin, nodes, pick))
+    return found
 
 
-def _local_scores(cycle: Cycle, plugins: Sequence[Plugin], nodes: list[NodeView], marks: Marks) -> list[Sequence[int]]:
-    """For each node what local plugins say, which nodes keep until they change: the weighted total of those whose
-    scores need no normalizing, then the raw scores of the others."""
+def _rate_locally(
+    cycle: Cycle, plugins: Sequence[Plugin], nodes: Sequence[NodeView], pick: Pick, marks: Marks, size: int
+) -> Ratings:
+    """What local plugins say, from a column: the weighted total of those whose scores need no normalizing, and the raw
+    scores of the others."""
     mark = marks.of("score", cycle.pod.shape, *(p.name for p in plugins))
-    return [node.kept.get(mark) or node.keep(mark, _scored(cycle, plugins, node)) for node in nodes]
+    plain, scaled = [p for p in plugins if not p.normalize], [p for p in plugins if p.normalize]
+    column = cycle.census.columns.of(mark, size, 1 + len(scaled))
+    totals, raws = column.entries[0], column.entries[1:]
+    if UNKNOWN in pick(column.known):
+        for node in nodes:
+            place = node.place
+            if column.known[place] == UNKNOWN:
+                totals[place] = sum(p.weight * p.score(cycle, node) for p in plain if p.score)
+                for plugin, raw in zip(scaled, raws, strict=True):
+                    raw[place] = plugin.score(cycle, node) if plugin.score else 0
+                column.known[place] = GOOD
+    base, found = 0, Ratings(nodes, pick(totals))
+    for plugin, scores in zip(scaled, map(pick, raws), strict=True):
+        if min(scores) == max(scores):  # then they stay alike, and one is enough to know what becomes of all
+            base += plugin.weight * _normalized(cycle, plugin, nodes[:1], scores[:1])[0]
+        else:
+            found = found.plus(plugin.weight, _normalized(cycle, plugin, nodes, scores))
+    return Ratings(nodes, found.totals, base)
 
 
-def _scored(cycle: Cycle, plugins: Sequence[Plugin], node: NodeView) -> Sequence[int]:
-    scores = [(p, p.score(cycle, node)) for p in plugins if p.score]
-    total = sum(p.weight * score for p, score in scores if not p.normalize)
-    return (total, *(score for p, score in scores if p.normalize))
+def _scores(cycle: Cycle, plugin: Plugin, nodes: Sequence[NodeView], pick: Pick) -> Sequence[int]:
+    """What one plugin says that looks at more than the node; asked once for all nodes with the same labels if it looks
+    at nothing else."""
+    assert plugin.score is not None
+    keys = plugin.score_labels(cycle) if plugin.score_labels else None
+    if keys is None or HOSTNAME in keys:
+        return _normalized(cycle, plugin, nodes, list(map(partial(plugin.score, cycle), nodes)))
+    values, some = samples(cycle, keys, pick, nodes)
+    raw = [plugin.score(cycle, node) for node in some.values()]
+    by_value = dict(zip(some, _normalized(cycle, plugin, list(some.values()), raw), strict=True))
+    return list(map(by_value.__getitem__, values))
 
 
-def _normalized(cycle: Cycle, plugin: Plugin, names: list[str], scores: Sequence[int]) -> Sequence[int]:
-    """Scores that are all the same stay so, hence one of them is enough to know the rest of a local plugin's."""
+def _normalized(cycle: Cycle, plugin: Plugin, nodes: Sequence[NodeView], scores: Sequence[int]) -> Sequence[int]:
     if plugin.normalize is None:
         return scores
-    if plugin.local and min(scores) == max(scores):
-        one = {"": scores[0]}
-        plugin.normalize(cycle, one)
-        return [one[""]] * len(scores)
-    named = dict(zip(names, scores, strict=True))
+    named = {node.name: score for node, score in zip(nodes, scores, strict=True)}
     plugin.normalize(cycle, named)
     return list(named.values())
-
-
-def _added(totals: Sequence[int], weight: int, scores: Sequence[int]) -> list[int]:
-    return [total + weight * score for total, score in zip(totals, scores, strict=True)]
-
-
-def choose(scores: Mapping[str, int], chance: random.Random) -> str:
-    """One of the best, by chance."""
-    best = max(scores.values())
-    return chance.choice([name for name, score in scores.items() if score == best])
 
 
 class Decider(msgspec.Struct):
@@ -360,10 +429,10 @@ class Decider(msgspec.Struct):
     def pick(self, cycle: Cycle, found: Found, more: Mapping[str, int] = NOTHING) -> Placement:
         """One of the nodes with the best score; `more` is added to what the plugins say."""
         if len(found.nodes) == 1:
-            return Placement(found.nodes[0], found.plugins, (found.nodes[0].name,), {})
+            return Placement(found.nodes[0], found.plugins, Ratings(found.nodes, [0]))
         began = self.watch.now()
-        scores = score_all(cycle, self.plugins, found.nodes, self.marks)
+        ratings = rate(cycle, self.plugins, found.nodes, self.marks)
         self.watch.saw("Score", began)
-        for name in more.keys() & scores.keys():
-            scores[name] += more[name]
-        return Placement(cycle.nodes[choose(scores, self.chance)], found.plugins, tuple(scores), scores)
+        if more:
+            ratings = ratings.plus(1, [more.get(node.name, 0) for node in found.nodes])
+        return Placement(ratings.best(self.chance), found.plugins, ratings)

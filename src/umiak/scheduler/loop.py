@@ -22,7 +22,6 @@ from umiak.reconcile.cache import Change
 from umiak.reconcile.context import Runtime
 from umiak.reconcile.doubts import is_doubtful
 from umiak.scheduler import conditions, consult, metrics, preemption
-from umiak.scheduler.alike import Marks
 from umiak.scheduler.cluster import ClusterState
 from umiak.scheduler.conditions import ERROR, UNSCHEDULABLE
 from umiak.scheduler.contract import BindingFailed, CannotDecide, Cycle, Event, Hint, Relief, always
@@ -181,8 +180,7 @@ class Scheduler:
 
     def _object_changed(self, change: Change) -> None:
         if change.kind == deviceclass.KIND:  # what was said of room for alike pods need not hold any longer
-            for way in self._ways.values():
-                way.decider.marks = Marks()
+            self._cluster.census.columns.forget()
         added, changed, removed = (*_TOLD_OF[change.kind], None)[:3]
         event = removed if change.new is None else added if change.old is None else changed
         if event is not None:

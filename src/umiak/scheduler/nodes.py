@@ -1,6 +1,6 @@
 """A node as the scheduler sees it: what it offers, and the sums over the pods that are on it or about to be."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -10,11 +10,8 @@ from umiak.scheduler.census import Census
 from umiak.scheduler.pods import HostPort, PodView
 from umiak.scheduler.requests import amounts
 
-V = TypeVar("V")
 ZONE = "topology.kubernetes.io/zone"
 HOSTNAME = "kubernetes.io/hostname"
-KEPT = 32
-"""Marks under which a node keeps something: two for each kind of pod that is being placed."""
 
 
 class NodeView(msgspec.Struct, eq=False):
@@ -46,18 +43,11 @@ class NodeView(msgspec.Struct, eq=False):
     """How many pods use a claim, by namespace/name."""
     census: Census | None = None
     """Who is told of pods that come and go, and of labels and images that change."""
-    kept: dict[object, Any] = msgspec.field(default_factory=dict)
-    """What rules said of the node since it last changed, by mark (`alike`); `keep` adds to it."""
-
-    def keep(self, mark: object, value: V) -> V:
-        if len(self.kept) >= KEPT:
-            self.kept.clear()
-        self.kept[mark] = value
-        return value
+    place: int = 0
+    """Where it stands in the census."""
 
     def describe(self, node: Object) -> None:
         """Takes over what a Node object says."""
-        self.kept.clear()
         spec, status = node.get("spec") or {}, node.get("status") or {}
         offered = status.get("allocatable") or status.get("capacity") or {}
         self.exists = True
@@ -72,8 +62,11 @@ class NodeView(msgspec.Struct, eq=False):
             for image in status.get("images") or ()
             for name in image.get("names") or ()
         }
-        if self.census is not None and before != (self.labels, self.images):
-            self.census.forget()
+        if self.census is not None:
+            if before != (self.labels, self.images):
+                self.census.forget()
+            else:
+                self.census.columns.changed(self.place)
 
     def look(self) -> "NodeView":
         """What the Node object says, as of now and without pods."""
@@ -104,7 +97,6 @@ class NodeView(msgspec.Struct, eq=False):
         return pod
 
     def _count(self, pod: PodView, sign: int) -> None:
-        self.kept.clear()
         if self.census is not None:
             self.census.moved(self, pod, sign)
         for name, amount in pod.requests.items():

@@ -218,7 +218,7 @@ def _device_class(cycle: Cycle, name: str) -> Object | None:
     return cycle.cache.get(deviceclass.KIND, Key("", name))
 
 
-def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
+def prescore(cycle: Cycle, nodes: Sequence[NodeView]) -> Word | None:
     wanted: Wanted | None = cycle.notes.get(NAME)
     return None if wanted is not None and wanted.claims else SKIP
 

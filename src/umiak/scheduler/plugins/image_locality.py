@@ -1,5 +1,7 @@
 """Prefer nodes that already hold the pod's images, weighed by size and by how common each image is."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from umiak.objects.types import Object
@@ -31,7 +33,7 @@ def wanted(spec: Object) -> list[str]:
     return [normalized(image) for image in named]
 
 
-def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
+def prescore(cycle: Cycle, nodes: Sequence[NodeView]) -> Word | None:
     images, held = wanted(cycle.pod.spec), cycle.census.images(cycle.nodes)
     known = [(name, held[name]) for name in images if name in held]
     worth = [(name, int(image.size * (image.nodes / len(cycle.nodes)))) for name, image in known]

@@ -1,6 +1,6 @@
 """Place a pod near some pods and away from others, and respect what pods already placed demand of newcomers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -172,7 +172,7 @@ def filter_labels(cycle: Cycle) -> list[str]:
     return list(dict.fromkeys([*own, *cycle.notes[NAME].refusing]))
 
 
-def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
+def prescore(cycle: Cycle, nodes: Sequence[NodeView]) -> Word | None:
     pod = cycle.pod
     own = bool(pod.preferred_affinity or pod.preferred_anti_affinity)
     told: Settings = cycle.settings.get(NAME, DEFAULTS)

@@ -1,5 +1,7 @@
 """Keep to the pod's nodeSelector and required node affinity; prefer what it prefers."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from umiak.objects.types import Object
@@ -77,7 +79,7 @@ def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
     return FITS if wants(cycle.pod.spec, node.labels, node.name) else Reject((MISMATCH,), hopeless=True)
 
 
-def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
+def prescore(cycle: Cycle, nodes: Sequence[NodeView]) -> Word | None:
     affinity = (cycle.pod.spec.get("affinity") or {}).get("nodeAffinity") or {}
     own = affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
     cycle.notes[NAME] = (*cycle.settings.get(NAME, DEFAULTS).preferred, *own)

@@ -17,7 +17,7 @@ def settings(args: Object) -> tuple[str, ...]:
     return tuple(one["name"] for one in args["resources"])
 
 
-def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
+def prescore(cycle: Cycle, nodes: Sequence[NodeView]) -> Word | None:
     """A pod without requests changes no balance."""
     return None if any(cycle.pod.requests.get(r) for r in cycle.settings.get(NAME, RESOURCES)) else SKIP
 

@@ -35,6 +35,7 @@ NAME = "PodTopologySpread"
 UNEVEN = "node(s) didn't match pod topology spread constraints"
 NO_LABEL = UNEVEN + " (missing required label)"
 SCORE_NOTE = NAME + "/score"
+_OWNERS = {kind.kind: kind for kind in (replicaset.KIND, statefulset.KIND, replicationcontroller.KIND)}
 NOBODY = from_label_selector(None)
 """Selects no pod."""
 _SYSTEM = (
@@ -98,7 +99,7 @@ def read_constraint(raw: Object, labels: dict[str, str]) -> Spread:
         max_skew=raw["maxSkew"],
         topology_key=raw["topologyKey"],
         selector=from_label_selector(with_label_keys(raw.get("labelSelector"), raw, labels)),
-        hard=raw.get("whenUnsatisfiable") != "ScheduleAnyway",
+        hard=_is_hard(raw),
         min_domains=raw.get("minDomains") or 1,
         honor_affinity=raw.get("nodeAffinityPolicy") != "Ignore",
         honor_taints=raw.get("nodeTaintsPolicy") == "Honor",
@@ -114,9 +115,15 @@ def constraints_of(cycle: Cycle, *, hard: bool) -> list[Spread]:
 
 def default_constraints(cycle: Cycle, *, hard: bool) -> list[Spread]:
     told: Settings = cycle.settings.get(NAME, DEFAULTS)
-    found = [c for c in (read_constraint(raw, cycle.pod.labels) for raw in told.constraints) if c.hard is hard]
-    selector = workload_selector(cycle) if found else None
-    return [replace(c, selector=selector) for c in found] if selector is not None else []
+    raws = [raw for raw in told.constraints if _is_hard(raw) is hard]
+    selector = workload_selector(cycle) if raws else None
+    if selector is None:
+        return []
+    return [replace(read_constraint(raw, cycle.pod.labels), selector=selector) for raw in raws]
+
+
+def _is_hard(raw: Object) -> bool:
+    return raw.get("whenUnsatisfiable") != "ScheduleAnyway"
 
 
 def workload_selector(cycle: Cycle) -> Selector | None:
@@ -137,8 +144,7 @@ def workload_selector(cycle: Cycle) -> Selector | None:
 
 def _owner_selector(cycle: Cycle) -> Object | None:
     owner = cycle.pod.owner
-    kinds = {k.kind: k for k in (replicaset.KIND, statefulset.KIND, replicationcontroller.KIND)}
-    kind = kinds.get(owner["kind"]) if owner else None
+    kind = _OWNERS.get(owner["kind"]) if owner else None
     if owner is None or kind is None or kind.api_version != owner["apiVersion"]:
         return None
     found = cycle.cache.get(kind, Key(cycle.pod.namespace, owner["name"]))
@@ -221,7 +227,7 @@ def filter_labels(cycle: Cycle) -> list[str]:
     return list(dict.fromkeys(c.topology_key for c in cycle.notes[NAME].constraints))
 
 
-def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
+def prescore(cycle: Cycle, nodes: Sequence[NodeView]) -> Word | None:
     constraints = constraints_of(cycle, hard=False)
     if not constraints:
         return SKIP

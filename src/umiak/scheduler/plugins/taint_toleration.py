@@ -1,5 +1,7 @@
 """Reject nodes with a taint that the pod does not tolerate; prefer those with fewer taints it would rather avoid."""
 
+from collections.abc import Sequence
+
 from umiak.scheduler.contract import FITS, Cycle, Event, Plugin, Reject, Verdict, always, normalize_highest
 from umiak.scheduler.node_affinity import tolerates, untolerated
 from umiak.scheduler.nodes import NodeView
@@ -16,7 +18,7 @@ def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
     return FITS if taint is None else Reject((REPELLED,), hopeless=True)
 
 
-def prescore(cycle: Cycle, nodes: list[NodeView]) -> None:
+def prescore(cycle: Cycle, nodes: Sequence[NodeView]) -> None:
     """Only tolerations for PreferNoSchedule, or for any effect, count here."""
     tolerations = cycle.pod.spec.get("tolerations") or ()
     cycle.notes[NAME] = [t for t in tolerations if t.get("effect") in (None, "", "PreferNoSchedule")]

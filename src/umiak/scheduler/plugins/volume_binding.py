@@ -3,6 +3,7 @@
 Source: `plugins/volumebinding/volume_binding.go`.
 """
 
+from collections.abc import Sequence
 from math import floor
 
 import msgspec
@@ -151,7 +152,7 @@ def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
     return FITS
 
 
-def prescore(cycle: Cycle, nodes: list[NodeView]) -> Word | None:
+def prescore(cycle: Cycle, nodes: Sequence[NodeView]) -> Word | None:
     return None if NAME in cycle.notes else SKIP
 
 
