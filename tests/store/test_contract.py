@@ -8,9 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from umiak.store.contract import Compacted, Entry, Event, FutureRevision, Mismatch, Store, Unwritable
+from umiak.store.index import Index
 from umiak.store.memory import MemoryStore
 from umiak.store.replica import Replica
 from umiak.store.sqlite import SqliteHistory, SqliteStore
+from umiak.store.view import Seals, View
 from umiak.testing.shared_store import Shared
 
 
@@ -51,6 +53,7 @@ async def test_each_write_gets_the_next_revision_and_its_value_knows_it(store):
     assert first == Entry("/core/pods/a/x", b"v@2", 2, 2)
     assert second == Entry("/core/pods/a/x", b"w@3", 2, 3)
     assert await store.get("/core/pods/a/x") == second
+    assert store.peek("/core/pods/a/x") == second and store.peek("/core/pods/a/y") is None
     assert store.revision == 3
 
 
@@ -290,3 +293,13 @@ def test_both_backends_tell_the_same_story(tmp_path_factory, actions):
 
     path = tmp_path_factory.mktemp("store") / "store.db"
     assert asyncio.run(play(MemoryStore())) == asyncio.run(play(SqliteStore(path)))
+
+
+def test_what_can_not_be_opened_is_not_shown_in_passing(tmp_path):
+    index = Index()
+    index.put(Entry("/core/secrets/a/x", b"sealed", 2, 2))
+    seals = Seals({"/core/secrets/a/x": "no key"})
+    view = View(index, SqliteHistory(tmp_path / "store.db"), 2, 1, seals)
+    assert view.peek("/core/secrets/a/x") is None
+    del seals.unreadable["/core/secrets/a/x"]
+    assert view.peek("/core/secrets/a/x") is not None

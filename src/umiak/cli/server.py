@@ -313,7 +313,8 @@ def server_of(settings: "Settings", app: "ApiServer") -> "Server":
     from umiak.kit.http.server import Limits, Server
     from umiak.server.answer import unheard
 
-    return Server(app.handler, Limits(max_body=settings.max_body), unheard, RealClock())
+    shortcut = app.express.answer if app.express is not None else None
+    return Server(app.handler, Limits(max_body=settings.max_body), unheard, RealClock(), shortcut)
 
 
 async def start(

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from umiak.server.aggregation.follow import Services
     from umiak.server.audit.auditing import Auditing
     from umiak.server.audit.record import Record
+    from umiak.server.express import Express
     from umiak.server.flow.control import Gate as FlowGate
     from umiak.server.flow.queues import Ticket
     from umiak.server.impersonation import Impersonation
@@ -135,6 +136,8 @@ class ApiServer:
             ("certificates.k8s.io", "certificatesigningrequests"): CERTIFICATE_REQUESTS,
             **(specials or {}),
         }
+        self.express: Express | None = None
+        """The short way for gets that are like others before them."""
         self.upstreams = Upstreams()
         self.services: Services | None = None
         """What API services say, once they are followed."""
@@ -243,8 +246,14 @@ class ApiServer:
         """Answers `incoming` (`kit.http.exchange.HttpRequest`); what it returns has to be run by a task."""
         if self.store.behind:
             return self._serve_when_caught_up(incoming, exchange)
-        work = self._serve(request_of(incoming), exchange)
-        return begin(work) if incoming.method == "GET" else work
+        request = request_of(incoming)
+        work = self._serve(request, exchange)
+        if incoming.method != "GET":
+            return work
+        rest = begin(work)
+        if rest is None and self.express is not None:
+            self.express.learn(incoming, request, exchange)
+        return rest
 
     async def _serve_when_caught_up(self, incoming: Any, exchange: Exchange) -> None:
         """Somebody may have been told of a write that this process has not seen yet, and send this because of it."""

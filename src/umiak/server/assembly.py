@@ -20,6 +20,7 @@ from umiak.kit.tasks import Tasks
 from umiak.objects.types import Object
 from umiak.server import issuer_discovery
 from umiak.server.access import setup
+from umiak.server.access.authorization import Authorization
 from umiak.server.access.certificates import Certificates
 from umiak.server.access.front_proxy import FrontProxy
 from umiak.server.aggregation.follow import Services
@@ -32,6 +33,7 @@ from umiak.server.bootstrap.start import bootstrap, keep_alive
 from umiak.server.contract import Admission, Request
 from umiak.server.custom.follow import follow as follow_definitions
 from umiak.server.discovery import Discovery
+from umiak.server.express import Express
 from umiak.server.flow import setup as flow
 from umiak.server.policies.book import PolicyBook
 from umiak.server.policies.book import hang_in as follow_policies
@@ -109,6 +111,7 @@ async def assemble(
     _follow(app, lambda: follow_services(app))
     flow.hang_in(app)
     _audit(app)
+    _express(app, authorization)
     return app
 
 
@@ -141,6 +144,12 @@ def _audit(app: ApiServer) -> None:
     app.auditing = auditing(app.settings.audit, app.clock, app.dice, app.identity)
     app.on_close.append(app.auditing.close)
     app.metrics.on_read.append(partial(_count_events, app.auditing))
+
+
+def _express(app: ApiServer, authorization: Authorization) -> None:
+    """Not past an audit log."""
+    if app.auditing is None:
+        app.express = Express(app, authorization)
 
 
 def _count_events(of: "Auditing", into: Registry) -> None:
@@ -184,6 +193,8 @@ def _hang_in(app: ApiServer) -> None:
 
     def changed() -> None:
         discovery.changed()
+        if app.express is not None:
+            app.express.forget()
         for document in made:
             document.changed()
 

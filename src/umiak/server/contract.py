@@ -30,6 +30,11 @@ ANONYMOUS = User("system:anonymous", groups=("system:unauthenticated",))
 MASTERS = "system:masters"
 
 
+def always() -> bool:
+    """What holds for good."""
+    return True
+
+
 class Request(msgspec.Struct):
     """One HTTP request, body read. Header names are lower case; a repeated header's values are kept in order."""
 
@@ -50,10 +55,12 @@ class Request(msgspec.Struct):
     """What its answer carries, whatever it is."""
     identity: str = ""
     """What its answer and its audit events are known by."""
+    lasts: "Callable[[], bool] | None" = None
+    """Whether the same credentials still stand for `user`; None when they have to be read anew to know."""
     audit: "Record | None" = None
+    """Where it is written down what happens to it; None when nobody wants to know."""
     annotations: Mapping[str, str] | None = None
     """For the audit log, of how its sender was found out."""
-    """Where it is written down what happens to it; None when nobody wants to know."""
 
     @property
     def impersonates(self) -> bool:

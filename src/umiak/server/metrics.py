@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from umiak.kit.metrics import Registry, merged
+from umiak.kit.metrics import Counter, Histogram, Registry, merged
 from umiak.server.answer import Answer
 from umiak.server.contract import Request
 from umiak.server.route import Route
@@ -70,6 +70,11 @@ class Metrics:
         self._requests.at(*about, str(code)).inc()
         if about[0] != "WATCH":
             self._durations.at(*about).observe(seconds)
+
+    def of_gets(self, found: Route) -> tuple[Counter, Histogram]:
+        """Where plain gets like this one are counted, and how long they took."""
+        about = _about(found, "")
+        return self._requests.at(*about, "200"), self._durations.at(*about)
 
     def terminated(self, found: Route, dry_run: str, code: int) -> None:
         """Counts one request that the server turned away to protect itself."""

@@ -9,6 +9,7 @@ import hmac
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from math import inf
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ from umiak.server.access.credentials import Unverified, Verified
 from umiak.server.access.rbac import service_account_user
 from umiak.server.contract import User
 from umiak.server.keys import BadSignature, Keys, decoded
-from umiak.store.contract import Store
+from umiak.store.contract import Entry, Store
 
 LEEWAY = timedelta(minutes=1)
 LEGACY_ISSUER = "kubernetes/serviceaccount"
@@ -146,8 +147,23 @@ class ServiceAccountTokens:
         if not shared:
             raise Unverified(f"token audiences {_quoted(own)} is invalid for the target audiences {_quoted(audiences)}")
         self._check_times(claims)
-        user = await self._user(claims)
-        return Verified(user, shared, annotations=self._told_of(claims))
+        seen: list[Entry] = []
+        user = await self._user(claims, seen)
+        told = self._told_of(claims)
+        return Verified(user, shared, (), told, None if told else self._lasting(claims, seen))
+
+    def _lasting(self, claims: Object, seen: Sequence[Entry]) -> Callable[[], bool] | None:
+        """As long as nothing of what the token speaks of is written or removed, up to its end or the time from which
+        the audit log wants to hear of it."""
+        if any(_FOUND.decode(entry.value).metadata.deletion_timestamp for entry in seen):
+            return None
+        about, clock, peek = claims.get("kubernetes.io") or {}, self._clock, self._store.peek
+        until = min(claims.get("exp", inf), about.get("warnafter") or inf)
+
+        def lasts() -> bool:
+            return clock.now().timestamp() < until and all(peek(entry.key) is entry for entry in seen)
+
+        return lasts
 
     def _told_of(self, claims: Object) -> dict[str, str] | None:
         """What the audit log should know: tokens that should have been renewed, and such as fit anywhere."""
@@ -187,25 +203,25 @@ class ServiceAccountTokens:
         if now + leeway < claims.get("iat", 0):
             raise Unverified("service account token is issued in the future")
 
-    async def _user(self, claims: Object) -> User:
-        """Checks that all the token speaks of still lives."""
+    async def _user(self, claims: Object, seen: list[Entry]) -> User:
+        """Checks that all the token speaks of still lives; tells what of it was `seen`."""
         about = claims.get("kubernetes.io") or {}
         namespace, account = about.get("namespace", ""), about.get("serviceaccount") or {}
-        await self._account(namespace, account.get("name", ""), account.get("uid", ""))
+        await self._account(namespace, account.get("name", ""), account.get("uid", ""), seen)
         for kind in ("secret", "pod"):
             if bound := about.get(kind):
-                await self._still_there(kind, namespace, bound)
+                await self._still_there(kind, namespace, bound, seen)
         if about.get("node") and not about.get("pod"):
-            await self._still_there("node", "", about["node"])
+            await self._still_there("node", "", about["node"], seen)
         extra = {f"{EXTRA}{kind}-{part}": (bound[part],) for kind, bound, part in _bound_parts(about)}
         if jti := claims.get("jti"):
             extra[CREDENTIAL] = (f"JTI={jti}",)
         return _account_user(namespace, account["name"], account.get("uid", ""), extra)
 
-    async def _account(self, namespace: str, name: str, uid: str) -> None:
+    async def _account(self, namespace: str, name: str, uid: str, seen: list[Entry]) -> None:
         if not name:
             raise Unverified("resource name may not be empty")
-        found = await self._find("serviceaccounts", namespace, name)
+        found = await self._find("serviceaccounts", namespace, name, seen)
         if found is None:
             raise Unverified(f'serviceaccounts "{name}" not found')
         if found.metadata.uid != uid:
@@ -213,8 +229,8 @@ class ServiceAccountTokens:
         if self._gone(found):
             raise Unverified(f"service account {namespace}/{name} has been deleted")
 
-    async def _still_there(self, kind: str, namespace: str, bound: Object) -> None:
-        found = await self._find(f"{kind}s", namespace, bound["name"])
+    async def _still_there(self, kind: str, namespace: str, bound: Object, seen: list[Entry]) -> None:
+        found = await self._find(f"{kind}s", namespace, bound["name"], seen)
         if found is None:
             raise Unverified("service account token has been invalidated")
         if found.metadata.uid != bound.get("uid"):
@@ -228,10 +244,13 @@ class ServiceAccountTokens:
         deleted = found.metadata.deletion_timestamp
         return deleted is not None and parse_time(deleted) < self._clock.now() - LEEWAY
 
-    async def _find(self, resource: str, namespace: str, name: str) -> _Found | None:
+    async def _find(self, resource: str, namespace: str, name: str, seen: list[Entry]) -> _Found | None:
         where = f"{namespace}/{name}" if namespace else name
         entry = await self._store.get(f"/core/{resource}/{where}")
-        return _FOUND.decode(entry.value) if entry else None
+        if entry is None:
+            return None
+        seen.append(entry)
+        return _FOUND.decode(entry.value)
 
     async def _legacy(self, token: str, claims: Object, audiences: Sequence[str]) -> Verified:
         """A token kept in a secret of its account; good as long as both are there."""
@@ -243,7 +262,7 @@ class ServiceAccountTokens:
         user = _account_user(kept.namespace, kept.account, kept.uid, {})
         if not self._lookup:
             return Verified(user, shared)
-        secret = await self._find("secrets", kept.namespace, kept.secret)
+        secret = await self._find("secrets", kept.namespace, kept.secret, [])
         if secret is None or secret.metadata.deletion_timestamp is not None:
             raise Unverified("Token has been invalidated")
         if not hmac.compare_digest(_plain(secret).get("token", "").encode(), token.encode()):
@@ -261,7 +280,7 @@ class ServiceAccountTokens:
 
     async def _legacy_account(self, kept: "Legacy") -> bool:
         """Whether the account names the token's secret, so that it was once made for it. Raises Unverified."""
-        account = await self._find("serviceaccounts", kept.namespace, kept.account)
+        account = await self._find("serviceaccounts", kept.namespace, kept.account, [])
         if account is None:
             raise Unverified(f'serviceaccounts "{kept.account}" not found')
         if account.metadata.deletion_timestamp is not None:

@@ -126,6 +126,10 @@ class Store(Protocol):
 
     async def get(self, key: str) -> Entry | None: ...
 
+    def peek(self, key: str) -> Entry | None:
+        """As `get`, where that can be told at once; None says nothing."""
+        ...
+
     async def latest(self, key: str) -> Entry | None:
         """The state that the next write will be judged against, as far as this process knows: committed or, where all
         writes are its own, about to be."""

@@ -89,6 +89,12 @@ class View:
             self._seals.check(key)
         return self._index.entries.get(key)
 
+    def peek(self, key: str) -> Entry | None:
+        """As `contract.Store`."""
+        if self._seals is not None and key in self._seals.unreadable:
+            return None
+        return self._index.entries.get(key)
+
     def is_stale(self, key: str) -> bool:
         """As `contract.Store`."""
         return self._seals is not None and key in self._seals.stale

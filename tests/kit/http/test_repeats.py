@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from umiak.kit.clock import RealClock
 from umiak.kit.http.connection import Connection
-from umiak.kit.http.exchange import Exchange, HttpRequest
+from umiak.kit.http.exchange import Exchange, HttpRequest, Shortcut
 from umiak.kit.http.repeats import LONGEST, Usual, usual
 from umiak.kit.http.server import Limits, Server, plain_error
 
@@ -81,15 +81,17 @@ class Wire:
     def resume_reading(self) -> None: ...
 
 
-async def seen(pieces: list[bytes]) -> tuple[list[tuple[Any, ...]], bytes]:
+async def seen(pieces: list[bytes], shortcut: Shortcut | None = None) -> tuple[list[tuple[Any, ...]], bytes]:
     """(what the handler got, what went out) when these pieces come in on one connection."""
     found: list[tuple[Any, ...]] = []
 
     def handler(request: HttpRequest, exchange: Exchange) -> None:
         found.append((request.method, request.target, request.headers, request.body))
+        if request.notes is not None:
+            request.notes["seen"] = True
         exchange.reply(200, [], request.target.encode())
 
-    connection, wire = Connection(Server(handler, Limits(), plain_error, RealClock())), Wire()
+    connection, wire = Connection(Server(handler, Limits(), plain_error, RealClock(), shortcut)), Wire()
     connection.connection_made(wire)  # type: ignore[arg-type]
     for piece in pieces:
         connection.get_buffer(-1)[: len(piece)] = piece
@@ -115,8 +117,60 @@ PIECES = [
 ]
 
 
+def short(target: str, notes: dict[str, Any]) -> tuple[bytes, bytes] | None:
+    """Knows half of the answers once it was asked by the same lines before."""
+    if target not in ("/a", "/b"):
+        return None
+    return b"HTTP/1.1 200 OK\r\n", target.encode()
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8))
+def test_the_short_way_answers_in_its_turn(pieces):
+    assert asyncio.run(seen(pieces, short))[1] == asyncio.run(seen(pieces))[1]
+
+
 @given(st.lists(st.sampled_from(PIECES), max_size=8))
 def test_whatever_comes_is_read_as_if_it_came_byte_by_byte(pieces):
     """Byte by byte nothing is whole, so the parser reads all."""
     at_once = asyncio.run(seen(pieces))
     assert at_once == asyncio.run(seen([bytes([byte]) for piece in pieces for byte in piece]))
+
+
+@pytest.mark.parametrize("state", ["leaving", "closing", "busy", "full"])
+async def test_the_short_way_is_for_free_connections(state):
+    """One that waits for an answer, is to be closed, or can not take more has its requests handled."""
+
+    def handler(request: HttpRequest, exchange: Exchange) -> Any:
+        if request.notes is not None:
+            request.notes["seen"] = True
+        if request.target != "/slow":
+            exchange.reply(200, [], b"long")
+            return None
+        return asyncio.get_running_loop().create_future()
+
+    def shortcut(target: str, notes: dict[str, Any]) -> tuple[bytes, bytes] | None:
+        return None if target == "/slow" else (b"HTTP/1.1 200 OK\r\n", b"short")
+
+    server = Server(handler, Limits(), plain_error, RealClock(), shortcut)
+    connection, wire = Connection(server), Wire()
+    connection.connection_made(wire)  # type: ignore[arg-type]
+
+    def send(target: str) -> bytes:
+        wire.sent, data = b"", get(target)
+        connection.get_buffer(-1)[: len(data)] = data
+        connection.buffer_updated(len(data))
+        return wire.sent
+
+    assert [send("/a").endswith(answer) for answer in (b"long", b"long", b"short")] == [True] * 3
+    match state:
+        case "leaving":
+            connection.leaving = True
+        case "closing":
+            server.closing = True
+        case "full":
+            connection.pause_writing()
+        case "busy":
+            send("/slow")
+    assert not send("/a").endswith(b"short")
+    connection.connection_lost(None)
+    await asyncio.sleep(0)

@@ -67,6 +67,34 @@ async def test_certificate_user_is_authenticated(der):
     assert user.groups == ("system:nodes", "crew", "system:authenticated")
 
 
+async def test_who_shows_a_certificate_is_known_until_it_ends(der):
+    clock, asked = VirtualClock(), request()
+    asked.peer_certificate = der
+    await Authentication(Certificates(clock), (), AUDIENCES).authenticate(asked)
+    assert asked.lasts()
+    await clock.advance(timedelta(days=2).total_seconds())
+    assert not asked.lasts()
+
+
+async def test_who_shows_a_static_token_is_known_for_good():
+    asked = request(authorization="Bearer secret")
+    await authentication(TokenFile(CSV, AUDIENCES)).authenticate(asked)
+    assert asked.lasts()
+
+
+async def test_a_token_beside_a_bad_certificate_is_read_each_time():
+    asked = request(authorization="Bearer secret")
+    asked.peer_certificate = b"bad"
+    await authentication(TokenFile(CSV, AUDIENCES)).authenticate(asked)
+    assert asked.lasts is None
+
+
+async def test_nobody_in_particular_is_not_known():
+    asked = request()
+    await authentication().authenticate(asked)
+    assert asked.lasts is None
+
+
 @pytest.mark.parametrize(
     ("headers", "name"),
     [

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -33,6 +33,9 @@ class HttpRequest(msgspec.Struct, eq=False):
     http_version: str
     peer_anchor: bytes = b""
     """DER of the trusted certificate that TLS verified the client's one by, or empty."""
+    notes: dict[str, Any] | None = None
+    """Room to keep what follows from the header lines, found again in each request that comes on the same connection
+    with the same ones; None when they came for the first time."""
 
 
 class Pieces(msgspec.Struct, frozen=True):
@@ -195,6 +198,11 @@ class Stream:
 
 Handler = Callable[[HttpRequest, Exchange], Awaitable[None] | None]
 """Answers a request. What it returns, if anything, runs as a task that is cancelled when the client goes away."""
+
+
+Shortcut = Callable[[str, dict[str, Any]], tuple[bytes, bytes] | None]
+"""Answers a GET from its target and the notes on its header lines alone: (status line and header lines, body), or None
+to have the handler asked. Content-Length and Date are added."""
 
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}

@@ -6,6 +6,7 @@ in one piece, its request line has one form, and the rest is the same to the byt
 """
 
 import re
+from typing import Any
 
 import msgspec
 
@@ -20,6 +21,8 @@ class Usual(msgspec.Struct, frozen=True):
 
     lines: bytes
     headers: dict[str, list[str]]
+    notes: dict[str, Any] = msgspec.field(default_factory=dict)
+    """As `HttpRequest.notes`."""
 
     def target(self, data: bytes) -> str:
         """What is asked for, when `data` is one whole request with these lines; else empty."""

@@ -13,7 +13,7 @@ import msgspec
 from umiak.kit.clock import Clock, RealClock
 from umiak.kit.http.connection import Connection
 from umiak.kit.http.duplex import Duplex, break_off
-from umiak.kit.http.exchange import Exchange, Handler, Headers, HttpRequest, Stream
+from umiak.kit.http.exchange import Exchange, Handler, Headers, HttpRequest, Shortcut, Stream
 
 __all__ = [
     "Duplex",
@@ -23,6 +23,7 @@ __all__ = [
     "HttpRequest",
     "Limits",
     "Server",
+    "Shortcut",
     "Stream",
     "plain_error",
     "serve",
@@ -61,8 +62,11 @@ def plain_error(status: int, message: str) -> tuple[Headers, bytes]:
 class Server:
     """A listening server. `closing` makes every answer the last of its connection."""
 
-    def __init__(self, handler: Handler, limits: Limits, on_error: OnError, clock: Clock) -> None:
+    def __init__(
+        self, handler: Handler, limits: Limits, on_error: OnError, clock: Clock, shortcut: Shortcut | None = None
+    ) -> None:
         self.handler = handler
+        self.shortcut = shortcut
         self.limits = limits
         self.on_error = on_error
         self.loop = asyncio.get_running_loop()

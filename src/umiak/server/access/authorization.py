@@ -1,6 +1,6 @@
 """Whether a request may be served: the say of all authorizers in turn, and the 403 that says no."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from umiak.objects.errors import StatusError, forbidden, together
 from umiak.objects.types import Object
@@ -32,6 +32,20 @@ class Authorization:
         if decision.allowed or not decision.reason:
             return decision
         return Decision(False, f"rbac: {decision.reason}")
+
+    def of_any_name(self, asked: Attributes) -> bool:
+        """Whether the user may do this to objects of whatever name, as long as `on_change` is silent; where that is not
+        plain, no."""
+        if MASTERS in asked.user.groups:
+            return True
+        if asked.user.name.startswith(PREFIX) or not self.row.is_usual:
+            return False
+        return self.policy.grants(asked.user, asked.namespace).of_any_name(asked)
+
+    def on_change(self, told: Callable[[], None]) -> None:
+        """Has `told` called when requests may be judged otherwise than before."""
+        self.policy.on_change.append(told)
+        self.row.on_change.append(told)
 
     def rules_for(self, user: User, namespace: str) -> Rules:
         return self.row.rules_for(user, namespace)

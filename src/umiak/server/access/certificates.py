@@ -101,6 +101,11 @@ class Certificates:
             raise Malformed("certificate has expired or is not yet valid")
         return user
 
+    def holds(self, der: bytes) -> bool:
+        """Whether a certificate that was read may still be shown."""
+        _, not_before, not_after = self._known.get(der) or user_of(der)
+        return not_before <= self._clock.now() <= not_after
+
 
 def request_subject(encoded: str) -> tuple[str, list[str]]:
     """(common name, organizations) that a certificate request, base64 of PEM, asks for. Raises Malformed."""

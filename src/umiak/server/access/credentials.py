@@ -8,7 +8,8 @@ import base64
 import binascii
 import csv
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
@@ -19,7 +20,7 @@ from msgspec.structs import replace
 from umiak.objects.errors import together, unauthorized
 from umiak.server import warning
 from umiak.server.access.certificates import Certificates, Malformed
-from umiak.server.contract import ANONYMOUS, Request, User
+from umiak.server.contract import ANONYMOUS, Request, User, always
 
 AUTHENTICATED = "system:authenticated"
 WEBSOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."
@@ -38,6 +39,8 @@ class Verified(msgspec.Struct, frozen=True):
     """For its bearer."""
     annotations: Mapping[str, str] | None = None
     """For the audit log."""
+    lasts: Callable[[], bool] | None = None
+    """Whether the token still stands for the same; None when only reading it can tell."""
 
 
 class TokenReader(Protocol):
@@ -52,7 +55,7 @@ class TokenFile:
     def __init__(self, text: str, audiences: Sequence[str]) -> None:
         """Raises ValueError when a line has fewer than three columns."""
         self._audiences = tuple(audiences)
-        self._users: dict[bytes, User] = {}
+        self._known: dict[bytes, Verified] = {}
         for row in csv.reader(text.splitlines(), skipinitialspace=True):
             if row and len(row) < 3:
                 raise ValueError(
@@ -60,7 +63,8 @@ class TokenFile:
                 )
             if row and row[0]:
                 groups = tuple(row[3].split(",")) if len(row) > 3 else ()
-                self._users[self._digest(row[0])] = with_authenticated(User(row[1], row[2], groups))
+                user = with_authenticated(User(row[1], row[2], groups))
+                self._known[self._digest(row[0])] = Verified(user, self._audiences, lasts=always)
 
     @classmethod
     def load(cls, path: Path, audiences: Sequence[str]) -> "TokenFile":
@@ -76,10 +80,10 @@ class TokenFile:
         return hashlib.sha256(token.encode()).digest()
 
     async def read(self, token: str, audiences: Sequence[str]) -> Verified | None:
-        user = self._users.get(self._digest(token))
-        if user is None:
-            return None
-        return agnostic(user, self._audiences, audiences)
+        known = self._known.get(self._digest(token))
+        if known is None or audiences is self._audiences:
+            return known
+        return agnostic(known.user, self._audiences, audiences)
 
 
 def agnostic(user: User, own: tuple[str, ...], wanted: Sequence[str]) -> Verified | None:
@@ -139,6 +143,7 @@ class Authentication:
         if request.peer_certificate:
             try:
                 if user := self._certificates.read(request.peer_certificate):
+                    request.lasts = partial(self._certificates.holds, request.peer_certificate)
                     return with_authenticated(user)
             except Malformed:
                 failed = True
@@ -148,6 +153,7 @@ class Authentication:
                 if verified.warnings:
                     request.answer_headers = (*request.answer_headers, *warning.headers(verified.warnings))
                 request.annotations = verified.annotations
+                request.lasts = None if failed else verified.lasts
                 return verified.user
             except Unverified:
                 failed = True

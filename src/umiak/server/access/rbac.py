@@ -4,7 +4,7 @@
 until any role or binding changes. An answer seen before costs two dictionary look-ups.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -85,6 +85,17 @@ class Grants(msgspec.Struct):
     )
 
     def decide(self, asked: Attributes) -> Decision:
+        for names, decision in self._of_all_names(asked):
+            if not names or asked.name in names:
+                return decision
+        return self.refusal()
+
+    def of_any_name(self, asked: Attributes) -> bool:
+        """Whether they allow this whatever the object's name."""
+        return any(not names for names, _ in self._of_all_names(asked))
+
+    def _of_all_names(self, asked: Attributes) -> tuple[tuple[tuple[str, ...], Decision], ...]:
+        """Each yes with the names it is for, none for all."""
         about = (
             (asked.verb, asked.group, asked.resource, asked.subresource)
             if asked.is_resource
@@ -95,10 +106,7 @@ class Grants(msgspec.Struct):
             if len(self.answers) >= KEPT_ANSWERS:
                 self.answers.clear()
             found = self.answers[about] = tuple(self._matching(asked))
-        for names, decision in found:
-            if not names or asked.name in names:
-                return decision
-        return self.refusal()
+        return found
 
     def _matching(self, asked: Attributes) -> Iterator[tuple[tuple[str, ...], Decision]]:
         """The rules that fit but for the object's name, up to the first that fits every name."""
@@ -136,6 +144,8 @@ class Policy:
         self._held: dict[tuple[str, bool, str], dict[str, Subject]] = {}  # (namespace, is a group, name) to bindings
         self._grants: dict[tuple[str, tuple[str, ...], str], Grants] = {}
         self._cancels: list[Cancel] = []
+        self.on_change: list[Callable[[], None]] = []
+        """Called when somebody may do more or less than before."""
 
     async def start(self, store: Store) -> None:
         """Reads all roles and bindings, and follows their changes until `stop`."""
@@ -151,14 +161,14 @@ class Policy:
 
     def role_changed(self, key: str, value: bytes | None) -> None:
         """`key` is `name` or `namespace/name`."""
-        self._grants.clear()
+        self._forget()
         if value is None:
             self._roles.pop(key, None)
         else:
             self._roles[key] = _ROLE.decode(value)
 
     def binding_changed(self, key: str, value: bytes | None) -> None:
-        self._grants.clear()
+        self._forget()
         old = self._bindings.pop(key, None)
         for subject in (old.subjects or ()) if old else ():
             held = self._held.get(self._place(key, subject), {})
@@ -170,6 +180,11 @@ class Policy:
         binding = self._bindings[key] = _BINDING.decode(value)
         for subject in binding.subjects or ():
             self._held.setdefault(self._place(key, subject), {}).setdefault(key, subject)
+
+    def _forget(self) -> None:
+        self._grants.clear()
+        for changed in self.on_change:
+            changed()
 
     @staticmethod
     def _place(key: str, subject: Subject) -> tuple[str, bool, str]:

@@ -6,7 +6,7 @@ Source: kubeapiserver's `authorizer/{config,reload}.go`.
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -50,6 +50,8 @@ class Row:
 
     def __init__(self, members: Sequence[Member], around: Surroundings, policy_file: str = "") -> None:
         """Raises Unacceptable when a kubeconfig or the policy file cannot be used."""
+        self.on_change: list[Callable[[], None]] = []
+        """Called when others are asked than before."""
         self._around = around
         self._policy_file = policy_file
         self.known = frozenset(member.type for member in members if member.type != WEBHOOK)
@@ -60,6 +62,8 @@ class Row:
         self._parts = made
         self.named: tuple[tuple[str, Authorizer], ...] = tuple((member.name, part) for member, part in made)
         self.is_usual = tuple(members) == USUAL
+        for changed in self.on_change:
+            changed()
 
     def _made(self, member: Member) -> Authorizer:
         match member.type:

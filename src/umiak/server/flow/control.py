@@ -12,6 +12,8 @@ from contextlib import suppress
 from heapq import heappop, heappush
 from typing import Any, Protocol
 
+import msgspec
+
 from umiak.api.flowcontrol.flowschema import KIND as FLOW_SCHEMA
 from umiak.api.flowcontrol.prioritylevelconfiguration import KIND as PRIORITY_LEVEL
 from umiak.kit.clock import Clock
@@ -21,7 +23,7 @@ from umiak.objects.types import Object
 from umiak.server.access.feed import follow
 from umiak.server.answer import Answer, plain
 from umiak.server.bootstrap.flow_control import dangling
-from umiak.server.contract import Request
+from umiak.server.contract import Request, User
 from umiak.server.flow import estimate, rules, shares
 from umiak.server.flow.estimate import CHANGES, ONE, READS, Size, Width
 from umiak.server.flow.levels import Flow, Levels
@@ -48,8 +50,30 @@ class Watchers(Protocol):
         ...
 
 
+class Passage(Protocol):
+    """The way in for requests of one seat that are answered at once, so that they need no ticket. It leads nowhere once
+    the configuration has changed."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, str]]:
+        """What their answers carry."""
+        ...
+
+    @property
+    def is_open(self) -> bool:
+        """Whether one may run now."""
+        ...
+
+    def passed(self, seconds: float) -> None:
+        """One did; nobody came or left meanwhile."""
+        ...
+
+
 class Gate(Protocol):
     """What lets requests in; `control` and `inflight` have one each."""
+
+    on_change: list[Callable[[], None]]
+    """Called when requests may go another way than before."""
 
     def enter(self, request: Request, route: Route) -> Ticket | None:
         """None for a request that is not limited. One that is may have to wait for its `turn`; in the end it `leave`s,
@@ -63,6 +87,10 @@ class Gate(Protocol):
     def leave(self, ticket: Ticket) -> None: ...
 
     def refusal(self, ticket: Ticket) -> Answer: ...
+
+    def passage(self, user: User, route: Route) -> Passage | None:
+        """For reads of this sort by this user; None when there is none."""
+        ...
 
 
 def too_many(seconds: int) -> Answer:
@@ -84,10 +112,36 @@ class InFlight:
         if count > self.most[changing]:
             self.most[changing] = count
 
+    def passed(self, changing: bool) -> None:
+        """One more ran for a moment."""
+        if self.now[changing] >= self.most[changing]:
+            self.most[changing] = self.now[changing] + 1
+
     def peak(self, changing: bool) -> int:
         """The most since the last time."""
         most, self.most[changing] = self.most[changing], self.now[changing]
         return most
+
+
+class FlowPassage(msgspec.Struct, frozen=True):
+    """Of the requests of one flow."""
+
+    flow: Flow
+    running: InFlight
+
+    @property
+    def headers(self) -> Sequence[tuple[str, str]]:
+        return self.flow.headers
+
+    @property
+    def is_open(self) -> bool:
+        return self.flow.state.queues.has_room
+
+    def passed(self, seconds: float) -> None:
+        flow = self.flow
+        flow.state.queues.passed(seconds)
+        flow.stats.passed(seconds)
+        self.running.passed(False)
 
 
 class FlowControl:
@@ -113,6 +167,7 @@ class FlowControl:
         self._retrying: dict[str, Retrying] = {}
         self._lingering: list[tuple[float, int, Ticket]] = []
         self._changed = asyncio.Event()
+        self.on_change: list[Callable[[], None]] = []
         self._updates: dict[str, deque[float]] = {}
         self._cancels: list[Cancel] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -136,6 +191,10 @@ class FlowControl:
         elif ticket.rejected:
             flow.stats.reject(ticket.rejected, 0.0, width.seats)
         return ticket
+
+    def passage(self, user: User, route: Route) -> FlowPassage | None:
+        flow = self.levels.flow_of(user, route)
+        return FlowPassage(flow, self.running) if flow is not None and route.verb in READS else None
 
     def _width(self, flow: Flow, request: Request, route: Route) -> Width:
         if route.verb in CHANGES:
@@ -264,6 +323,8 @@ class FlowControl:
         levels = await self._objects.list(PRIORITY_LEVEL)
         schemas = await self._objects.list(FLOW_SCHEMA)
         self._wake(self.levels.digest(levels, schemas, self.clock.monotonic()))
+        for changed in self.on_change:
+            changed()
         if self._reports:
             await self._report([rules.schema_of(schema) for schema in schemas])
 

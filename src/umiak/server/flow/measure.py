@@ -32,6 +32,11 @@ class Stats:
             found = self.ran[type_] = Histogram(SECONDS)
         found.observe(seconds)
 
+    def passed(self, seconds: float) -> None:
+        """A request of one seat ran at once and has ended."""
+        self.at_once += 1
+        self.ended("regular", seconds)
+
     def reject(self, reason: str, waited: float, seats: int) -> None:
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
         self.waited_in_vain.observe(waited)
