@@ -6,6 +6,7 @@ import pytest
 
 from umiak.api.apps.replicaset import KIND as REPLICA_SET
 from umiak.api.common import quota as rules
+from umiak.api.common.quota_scopes import matches as is_meant
 from umiak.api.core.configmap import KIND as CONFIG_MAP
 from umiak.api.core.pod import KIND as POD
 from umiak.api.core.resourcequota import KIND as QUOTA
@@ -138,14 +139,33 @@ def test_claims_count_by_class_too() -> None:
     ],
 )
 def test_scopes(scopes: list[str], obj: Object, matches: bool) -> None:
-    assert rules.matches_scopes(quota({}, scopes=scopes), obj) is matches
+    assert is_meant(quota({}, scopes=scopes), "", "pods", obj) is matches
 
 
 def test_chosen_priorities() -> None:
     chosen = {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}]}
     limited = quota({}, scopeSelector=chosen)
-    assert rules.matches_scopes(limited, pod(priorityClassName="high"))
-    assert not rules.matches_scopes(limited, pod(priorityClassName="low"))
+    assert is_meant(limited, "", "pods", pod(priorityClassName="high"))
+    assert not is_meant(limited, "", "pods", pod(priorityClassName="low"))
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "spec", "status", "meant"),
+    [
+        ("Exists", [], {}, {}, False),
+        ("Exists", [], {"volumeAttributesClassName": "gold"}, {}, True),
+        ("In", ["gold"], {}, {"currentVolumeAttributesClassName": "gold"}, True),
+        ("In", ["gold"], {}, {"modifyVolumeStatus": {"targetVolumeAttributesClassName": "tin"}}, False),
+        ("NotIn", ["gold"], {}, {}, True),
+        ("DoesNotExist", [], {"volumeAttributesClassName": ""}, {}, True),
+    ],
+)
+def test_claims_by_their_volume_attributes_class(operator, values, spec, status, meant) -> None:
+    """`pvcMatchesScopeFunc` of pkg/quota/v1/evaluator/core."""
+    chosen = {"scopeName": "VolumeAttributesClass", "operator": operator, "values": values}
+    limited = quota({}, scopeSelector={"matchExpressions": [chosen]})
+    assert is_meant(limited, "", "persistentvolumeclaims", {"spec": spec, "status": status}) is meant
+    assert not is_meant(limited, "", "configmaps", {})
 
 
 @pytest.mark.parametrize(

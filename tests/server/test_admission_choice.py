@@ -2,11 +2,13 @@
 
 import random
 
+import msgspec
 import pytest
 
 from umiak.api import registry
 from umiak.api.configuration import Unacceptable
 from umiak.kit.modules import exported
+from umiak.server.admission.optional import always_deny
 from umiak.server.admission_choice import chosen
 from umiak.server.admission_settings import AdmissionSettings
 from umiak.testing.clock import VirtualClock
@@ -82,9 +84,12 @@ def test_faults_of_the_file(tmp_path, content, why):
 
 
 def test_what_is_not_read_is_refused(tmp_path):
-    (tmp_path / "file").write_text(f'{HEAD}[{{"name": "ResourceQuota", "configuration": {{"kind": "x"}}}}]}}')
-    with pytest.raises(Unacceptable, match=r'"ResourceQuota": umiak does not read its configuration; leave it out'):
-        names(config_file=tmp_path / "file")
+    name = "ValidatingAdmissionWebhook"
+    (tmp_path / "file").write_text(f'{HEAD}[{{"name": "{name}", "configuration": {{"kind": "x"}}}}]}}')
+    webhooks = msgspec.structs.replace(always_deny.ADMISSION, name=name, configure=None)  # made by the assembly
+    settings = AdmissionSettings(config_file=tmp_path / "file")
+    with pytest.raises(Unacceptable, match="umiak does not read its configuration; leave it out"):
+        chosen(settings, [webhooks], VirtualClock(), random.Random(1))
 
 
 def test_a_file_of_old(tmp_path):

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from umiak.api.common import quota as rules
+from umiak.api.common.quota_scopes import attributes_classes
 from umiak.api.core.configmap import KIND as CONFIG_MAP
 from umiak.api.core.persistentvolumeclaim import KIND as CLAIM
 from umiak.api.core.pod import KIND as POD
@@ -90,7 +91,7 @@ def _charge(obj: Object) -> object:
     spec = obj.get("spec") or {}
     phase = (obj.get("status") or {}).get("phase")
     size = (spec.get("resources") or {}).get("requests")
-    return phase in ("Succeeded", "Failed"), meta.is_being_deleted(obj), spec.get("type"), size
+    return phase in ("Succeeded", "Failed"), meta.is_being_deleted(obj), spec.get("type"), size, attributes_classes(obj)
 
 
 def limits_changed(old: Object | None, new: Object | None) -> bool:

@@ -19,7 +19,7 @@ from umiak.server.admission_settings import AdmissionSettings
 from umiak.server.contract import Admission, Means
 
 USUAL, OPTIONAL = "umiak.server.admission", "umiak.server.admission.optional"
-UNREAD = frozenset({"ResourceQuota", "MutatingAdmissionWebhook", "ValidatingAdmissionWebhook"})
+UNREAD = frozenset({"MutatingAdmissionWebhook", "ValidatingAdmissionWebhook"})
 """Plugins that the reference configures by the file and we do not: better refused than taken for obeyed."""
 LEGACY = {"imagePolicy": "ImagePolicyWebhook", "podNodeSelectorPluginConfig": "PodNodeSelector"}
 """What a file that is no API object may have in it, and whom that tells something."""

@@ -12,7 +12,7 @@ from umiak.api.core.resourcequota import KIND as QUOTA
 from umiak.api.core.serviceaccount import KIND as SERVICE_ACCOUNT
 from umiak.api.node.runtimeclass import KIND as RUNTIME_CLASS
 from umiak.api.scheduling.priorityclass import KIND as PRIORITY_CLASS
-from umiak.server.admission.pod_security import configure
+from umiak.server.admission import pod_security, resource_quota
 from umiak.server.admission.runtime_class import merged
 from umiak.server.contract import Means
 from umiak.testing.clock import VirtualClock
@@ -173,6 +173,29 @@ async def test_topology(gate, pod):
     assert bound["metadata"]["labels"] == {zone: "z"}
 
 
+async def test_what_may_be_used_only_under_a_quota(gate, pod):
+    """`limitedResources`: by the names of what is used, or by scopes (`CheckRequest` of the reference's plugin)."""
+    scope = {"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}
+    limited = [
+        {"resource": "pods", "matchContains": ["requests.cpu"]},
+        {"resource": "pods", "matchScopes": [scope]},
+    ]
+    head = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "ResourceQuotaConfiguration"}
+    config = json.dumps({**head, "limitedResources": limited}).encode()
+    plugin = resource_quota.configure(config, Means(VirtualClock(), random.Random(1)))
+    small = [{"name": "c", "image": "x", "resources": {"requests": {"cpu": "600m"}}}]
+    await gate(plugin, "pods", pod())
+    said = await gate.refused(plugin, "pods", pod(containers=small))
+    assert said == 'pods "p" is forbidden: insufficient quota to consume: requests.cpu'
+    said = await gate.refused(plugin, "pods", pod(priorityClassName="high"))
+    assert said == "insufficient quota to match these scopes: [{PriorityClass In [high]}]"
+    hard = {"requests.cpu": "2"}
+    status = {"hard": hard, "used": {"requests.cpu": "0"}}
+    await gate.add(QUOTA, in_hold("q", spec={"hard": hard}, status=status))
+    await gate.add(QUOTA, in_hold("s", spec={"scopeSelector": {"matchExpressions": [scope]}}))
+    await gate(plugin, "pods", pod(containers=small, priorityClassName="high"))
+
+
 async def test_pod_security(gate, pod):
     labels = {"pod-security.kubernetes.io/enforce": "baseline", "pod-security.kubernetes.io/warn": "restricted"}
     await gate.add(NAMESPACE, {"metadata": {"name": "hold", "labels": labels}})
@@ -188,7 +211,7 @@ async def test_pod_security_of_a_file(gate, pod):
     exempt = {"namespaces": ["kube-system"], "usernames": ["ann"], "runtimeClasses": ["kata"]}
     head = {"apiVersion": "pod-security.admission.config.k8s.io/v1", "kind": "PodSecurityConfiguration"}
     config = {**head, "defaults": {"enforce": "baseline"}, "exemptions": exempt}
-    plugin = configure(json.dumps(config).encode(), Means(VirtualClock(), random.Random(1)))
+    plugin = pod_security.configure(json.dumps(config).encode(), Means(VirtualClock(), random.Random(1)))
     await gate.add(NAMESPACE, {"metadata": {"name": "hold"}})
     assert 'violates PodSecurity "baseline:latest"' in await gate.refused(plugin, "pods", pod(hostPID=True))
     await gate(plugin, "pods", pod(hostPID=True), user="ann")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from umiak.api.common.quota_scopes import matches
 from umiak.api.common.resources import added, largest
 from umiak.objects import meta, quantity
 from umiak.objects.quantity import Quantity, total
@@ -159,67 +160,13 @@ def claim_usage(claim: Object) -> Usage:
     return found
 
 
-def matches_scopes(quota: Object, pod: Object) -> bool:
-    """Whether a pod is in all the scopes of a quota. Objects of other kinds match only quotas without scopes."""
-    spec = quota.get("spec") or {}
-    plain = [{"scopeName": scope, "operator": "Exists"} for scope in spec.get("scopes") or ()]
-    chosen = (spec.get("scopeSelector") or {}).get("matchExpressions") or ()
-    return all(_in_scope(scope, pod) for scope in [*plain, *chosen])
-
-
-def has_scopes(quota: Object) -> bool:
-    spec = quota.get("spec") or {}
-    return bool(spec.get("scopes") or (spec.get("scopeSelector") or {}).get("matchExpressions"))
-
-
-def _in_scope(scope: Object, pod: Object) -> bool:
-    spec, name = pod.get("spec") or {}, scope["scopeName"]
-    if name in ("Terminating", "NotTerminating"):
-        return (spec.get("activeDeadlineSeconds") is not None) == (name == "Terminating")
-    if name in ("BestEffort", "NotBestEffort"):
-        return is_best_effort(pod) == (name == "BestEffort")
-    if name == "CrossNamespacePodAffinity":
-        return _looks_abroad(spec.get("affinity") or {})
-    return name == "PriorityClass" and _has_priority(scope, spec.get("priorityClassName") or "")
-
-
-def _has_priority(scope: Object, priority_class: str) -> bool:
-    values = scope.get("values") or ()
-    outcomes = {
-        "Exists": bool(priority_class),
-        "DoesNotExist": not priority_class,
-        "In": priority_class in values,
-        "NotIn": priority_class not in values,
-    }
-    return outcomes.get(scope.get("operator", ""), False)
-
-
-def is_best_effort(pod: Object) -> bool:
-    """Whether nothing of cpu and memory is asked for or limited anywhere."""
-    status, spec = pod.get("status") or {}, pod.get("spec") or {}
-    if status.get("qosClass"):
-        return bool(status["qosClass"] == "BestEffort")
-    holders = [spec, *(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
-    lists = [_amounts(holder, which) or {} for holder in holders for which in ("requests", "limits")]
-    return not any(quantity.parse(amounts[n]) for amounts in lists for n in ("cpu", "memory") if n in amounts)
-
-
-def _looks_abroad(affinity: Object) -> bool:
-    terms: list[Object] = []
-    for side in ("podAffinity", "podAntiAffinity"):
-        rules = affinity.get(side) or {}
-        terms += rules.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
-        terms += [t["podAffinityTerm"] for t in rules.get("preferredDuringSchedulingIgnoredDuringExecution") or ()]
-    return any(t.get("namespaces") or t.get("namespaceSelector") is not None for t in terms)
-
-
 def charged(quota: Object, group: str, plural: str, objects: Iterable[Object], now: datetime) -> Usage:
     """What `objects` of one kind use of what the quota limits."""
     hard = {name for name in (quota.get("spec") or {}).get("hard") or {} if tracked_by(name) == (group, plural)}
     found = dict.fromkeys(hard, NONE)
-    if has_scopes(quota):
-        objects = [o for o in objects if plural == "pods" and not group and matches_scopes(quota, o)]
     for obj in objects:
+        if not matches(quota, group, plural, obj):
+            continue
         for name, amount in usage(group, plural, obj, now).items():
             if name in hard:
                 found[name] = found[name] + amount

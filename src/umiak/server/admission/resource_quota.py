@@ -4,17 +4,18 @@ All quotas are looked at first, then charged one by one with compare-and-swap. A
 charged until the controller counts anew, as in the reference: erring towards too much never lets anybody exceed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from umiak.api import registry
 from umiak.api.common import quota as rules
+from umiak.api.common.quota_scopes import in_scope, matches, scopes_of
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import name
 from umiak.objects.quantity import Quantity, parse
 from umiak.objects.types import Object
 from umiak.server.admission._common import refuse
-from umiak.server.contract import Admission, Admitted, Phase, Surroundings
+from umiak.server.contract import Admission, Admitted, Means, Phase, Surroundings
 
 UNCOUNTED = frozenset({("", "events"), ("events.k8s.io", "events")})
 SPOKEN_FOR = frozenset(
@@ -45,15 +46,25 @@ def _changes_scope(request: Admitted) -> bool:
     return (new is None) is not (old is None)
 
 
-async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
-    quotas = await around.objects.look_all(registry.find("v1", "ResourceQuota"), request.attributes.namespace)
-    if not quotas or request.new is None:
-        return
-    now = around.clock.now()
-    concerned = [quota for quota in quotas if charge(request, quota, now) is not None]
-    if request.dry_run:
-        return
-    for quota in concerned:
+class ResourceQuota:
+    def __init__(self, limited: Sequence[Object] = ()) -> None:
+        """`limited` is what may be used only where a quota speaks of it: `limitedResources` of the configuration."""
+        self._limited = limited
+
+    async def run(self, around: Surroundings, request: Admitted, phase: Phase) -> None:
+        quotas = await around.objects.look_all(registry.find("v1", "ResourceQuota"), request.attributes.namespace)
+        if request.new is None or not (quotas or self._limited):
+            return
+        now = around.clock.now()
+        concerned = [quota for quota in quotas if charge(request, quota, now) is not None]
+        if self._limited:
+            must_be_covered(request, quotas, self._limited, now)
+        if not request.dry_run:
+            await _charge_all(around, request, concerned, now)
+
+
+async def _charge_all(around: Surroundings, request: Admitted, quotas: Iterable[Object], now: datetime) -> None:
+    for quota in quotas:
 
         def charged(latest: Object) -> Object | None:
             return charge(request, latest, now)
@@ -67,13 +78,40 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
                 raise
 
 
+def must_be_covered(request: Admitted, quotas: Iterable[Object], limited: Iterable[Object], now: datetime) -> None:
+    """What is limited by the configuration is used only where a quota counts it. Raises 403, or 500 for scopes."""
+    asked, new, old = request.attributes, request.new, request.old
+    assert new is not None
+    kind = asked.group, asked.resource
+    used = rules.usage(*kind, new, now)
+    if old is not None and used == rules.usage(*kind, old, now):
+        return
+    about = [one for one in limited if (one.get("apiGroup") or "", one["resource"]) == kind]
+    parts = [part for one in about for part in one.get("matchContains") or ()]
+    wanted = {what for what, amount in used.items() if amount > rules.NONE and any(part in what for part in parts)}
+    for quota in quotas:
+        if matches(quota, *kind, new):
+            wanted -= _amounts((quota.get("status") or {}).get("hard")).keys()
+    if wanted:
+        raise refuse(request, f"insufficient quota to consume: {','.join(sorted(wanted))}")
+    scopes = [scope for one in limited for scope in one.get("matchScopes") or () if in_scope(scope, *kind, new)]
+    known = {scope["scopeName"] for quota in quotas for scope in scopes_of(quota) if in_scope(scope, *kind, new)}
+    if uncovered := [_shown(scope) for scope in scopes if scope["scopeName"] not in known]:
+        raise StatusError(500, "", f"insufficient quota to match these scopes: [{' '.join(uncovered)}]")
+
+
+def _shown(scope: Object) -> str:
+    """As Go prints the structure."""
+    return f"{{{scope['scopeName']} {scope.get('operator') or ''} [{' '.join(scope.get('values') or ())}]}}"
+
+
 def charge(request: Admitted, quota: Object, now: datetime) -> Object | None:
     """The quota with the object on its account; None when it does not count there. Raises 403 when it does not fit."""
     asked, new = request.attributes, request.new
     assert new is not None
     hard = _amounts((quota.get("status") or {}).get("hard"))
     mine = {what for what in hard if rules.tracked_by(what) == (asked.group, asked.resource)}
-    if not mine or not _matches(quota, asked.resource, new):
+    if not mine or not matches(quota, asked.group, asked.resource, new):
         return None
     used = _amounts((quota.get("status") or {}).get("used"))
     if asked.resource == "pods" and not asked.group and (why := unsaid(new, mine)):
@@ -92,18 +130,12 @@ def charge(request: Admitted, quota: Object, now: datetime) -> Object | None:
     return {**quota, "status": {**status, "used": {**status["used"], **{what: str(total[what]) for what in total}}}}
 
 
-def _matches(quota: Object, resource: str, obj: Object) -> bool:
-    if not rules.has_scopes(quota):
-        return True
-    return resource == "pods" and rules.matches_scopes(quota, obj)
-
-
 def _delta(request: Admitted, quota: Object, now: datetime) -> Mapping[str, Quantity]:
     """What the write adds; an update that shrinks adds nothing, the controller gives back."""
     asked, old = request.attributes, request.old
     assert request.new is not None
     new = rules.usage(asked.group, asked.resource, request.new, now)
-    if old is None or not _matches(quota, asked.resource, old):
+    if old is None or not matches(quota, asked.group, asked.resource, old):
         return new
     before = rules.usage(asked.group, asked.resource, old, now)
     grown = {what: amount - before[what] if what in before else amount for what, amount in new.items()}
@@ -137,12 +169,25 @@ def _told(amounts: Mapping[str, Quantity], names: Iterable[str]) -> str:
     return ",".join(f"{what}={amounts[what]}" for what in names)
 
 
-ADMISSION = Admission(
-    name="ResourceQuota",
-    order=37,
-    phases=(Phase.VALIDATE,),
-    looks_at=("/core/resourcequotas/",),  # what is charged changes a quota, so that the next write is looked at anew
-    run=run,
-    concerns=concerns,
-    operations=("CREATE", "UPDATE"),
-)
+def configure(data: bytes, means: Means) -> Admission:
+    """Raises Unacceptable."""
+    from umiak.server.admission._quota_configuration import limited_resources
+
+    return _plugin(ResourceQuota(limited_resources(data)))
+
+
+def _plugin(quota: ResourceQuota) -> Admission:
+    return Admission(
+        name="ResourceQuota",
+        order=37,
+        phases=(Phase.VALIDATE,),
+        # What is charged changes a quota, so that the next write is looked at anew.
+        looks_at=("/core/resourcequotas/",),
+        run=quota.run,
+        concerns=concerns,
+        operations=("CREATE", "UPDATE"),
+        configure=configure,
+    )
+
+
+ADMISSION = _plugin(ResourceQuota())
