@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from umiak.api.batch import job as jobs
@@ -11,7 +12,9 @@ from umiak.controllers._jobs import FINALIZER, Failures, View, match_failure
 from umiak.controllers.job import CONTROLLER, untrack
 from umiak.objects import meta
 from umiak.objects.errors import StatusError, internal
+from umiak.objects.meta import Key
 from umiak.objects.types import Object
+from umiak.reconcile.context import build
 from umiak.testing.clock import NOON
 
 LABELS = {"batch.kubernetes.io/controller-uid": "x", "job-name": "work"}
@@ -146,6 +149,49 @@ async def test_what_succeeded_unseen_is_not_suspended_away(world: Any) -> None:
         assert FINALIZER in (await world.pods())[0]["metadata"]["finalizers"]
         await untrack(context, pod, unchanged=True)
         assert not (await world.pods())[0]["metadata"].get("finalizers")
+
+
+async def second_leader(world: Any, pods_known: list[Object]) -> Object:
+    """The Job's status once another process, which knows the newest Job but these pods only, has looked at it."""
+    other = build(world.client, clock=world.clock)
+    other.tables.ensure(jobs.KIND).saw(msgspec.json.encode(await job(world)))
+    table = other.tables.ensure(pod.KIND)
+    for known in pods_known:
+        table.saw(msgspec.json.encode(known))
+    await CONTROLLER.reconcile(other.context("job-controller"), Key("default", "work"))
+    return (await job(world))["status"]
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["let go", "gone"])
+@pytest.mark.parametrize(("phase", "counter"), [("Succeeded", "succeeded"), ("Failed", "failed")])
+async def test_what_another_leader_has_counted_is_not_counted_again(
+    world: Any, phase: str, counter: str, gone: bool
+) -> None:
+    """Found by chaos (seeds 6191, 7297): the Job was new, the pods were old."""
+    async with world.running(CONTROLLER):
+        await world.make(jobs.KIND, a_job(completions=3, parallelism=1))
+        await world.run_pods()
+        [running] = await world.pods()
+        await world.set_pod(meta.name(running), phase)
+    assert (await job(world))["status"][counter] == 1
+    if gone:
+        await world.end_pod(meta.name(running))
+    status = await second_leader(world, [{**running, "status": {"phase": phase}}])
+    assert (status[counter], status["uncountedTerminatedPods"]) == (1, {})
+
+
+async def test_a_note_of_a_pod_not_seen_yet_stays(world: Any) -> None:
+    """Another leader has noted its end and has yet to let it go."""
+    async with world.running(CONTROLLER):
+        await world.make(jobs.KIND, a_job(completions=1))
+        await world.run_pods()
+        [running] = await world.pods()
+    note = {"active": 0, "uncountedTerminatedPods": {"succeeded": [meta.uid(running)]}}
+    await world.client.update(jobs.KIND, {**await job(world), "status": note}, subresource="status")
+    await world.set_pod(meta.name(running), "Succeeded")
+    status = await second_leader(world, [])
+    assert (status["succeeded"], status["uncountedTerminatedPods"]) == (1, {})
+    assert not (await world.pods())[0]["metadata"].get("finalizers")
 
 
 async def test_indexes(world: Any) -> None:

@@ -96,6 +96,16 @@ def test_a_new_list_tells_the_difference(table, heard):
     assert sorted(k.name for k, _ in table.rows()) == ["b", "c", "d", "mine"]
 
 
+def test_a_list_from_before_a_deletion_of_ours_does_not_undo_it(table):
+    table.saw(body("a", 1))
+    table.deleted(Key("shop", "a"), "uid-a")
+    table.replace([body("a", 1)], 1)
+    table.replace([body("a", 1)], 1)
+    assert len(table) == 0
+    table.replace([body("a", 3, uid="next")], 3)
+    assert table.row(Key("shop", "a")).uid == "next"
+
+
 def test_owners_are_indexed(table):
     table.saw(body("a", 1, owner="set"))
     table.saw(body("b", 2, owner="set"))

@@ -6,6 +6,8 @@ into counts, and when nothing runs any more say that the Job is complete or fail
 
 from collections.abc import Sequence
 
+import msgspec
+
 from umiak.api.batch import job as jobs
 from umiak.api.core import pod as pods
 from umiak.controllers._act import create_pod, delete_pod, every, is_code, slow_start
@@ -33,12 +35,25 @@ from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
+from umiak.reconcile.cache import parse_version
 from umiak.reconcile.contract import DONE, Also, Context, Controller, Outcome, RetryAfter
 
 KEPT = ("ready", "terminating", "uncountedTerminatedPods", "failedIndexes")
 UNTRACK = {"$deleteFromPrimitiveList/finalizers": [FINALIZER]}
-FAILURES: Memory[tuple[str, Failures]] = Memory()
-"""The uid and recent failures of Jobs by their keys, for the wait before the next pod."""
+
+
+class Known(msgspec.Struct):
+    """What is remembered of a Job from one look to the next."""
+
+    uid: str = ""
+    failures: Failures = msgspec.field(default_factory=Failures)
+    """Recent ones, for the wait before the next pod."""
+    version: int = 0
+    """The newest of the Job's that is known to count nothing that the cache does not show as counted."""
+
+
+KNOWN: Memory[Known] = Memory()
+"""By the keys of Jobs."""
 
 
 # Pods
@@ -217,6 +232,7 @@ async def _flush(ctx: Context, view: View) -> None:
         status.pop("failedIndexes", None)
     if status != (view.job.get("status") or {}):
         view.job = await ctx.client.update(jobs.KIND, {**view.job, "status": status}, subresource="status")
+        _known(ctx, view.job).version = parse_version(meta.resource_version(view.job))
 
 
 async def _track(ctx: Context, view: View) -> None:
@@ -227,7 +243,7 @@ async def _track(ctx: Context, view: View) -> None:
     ended.put_indexes()
     announce_end(view)
     await _flush(ctx, view)
-    FAILURES.of(ctx)[meta.key(view.job)] = (meta.uid(view.job), view.failures)
+    _known(ctx, view.job).failures = view.failures
     error = await _release(ctx, ended.release, tracked)
     count_released(view.status, tracked)
     finished = error is None and not ended.full and put_end(view)
@@ -265,7 +281,30 @@ def _tell_end(ctx: Context, view: View) -> None:
 # The whole
 
 
+def _known(ctx: Context, job: Object) -> Known:
+    known = KNOWN.of(ctx).get(meta.key(job))
+    if known is None or known.uid != meta.uid(job):
+        known = KNOWN.of(ctx)[meta.key(job)] = Known(meta.uid(job))
+    return known
+
+
+async def _see_counted(ctx: Context, job: Object) -> None:
+    """Has the cache show at least those pods as let go that the Job has counted, lest they are counted again.
+
+    It may lag behind a Job that another leader wrote; our own writes it shows. (The reference counts twice then.)
+    """
+    version, known = parse_version(meta.resource_version(job)), _known(ctx, job)
+    if known.version == version:
+        return
+    held = [meta.key(p) for p in ctx.cache.owned(pods.KIND, meta.uid(job)) if is_tracked(p)]
+    notes = (job.get("status") or {}).get("uncountedTerminatedPods")
+    if (held or notes) and ctx.cache.position(pods.KIND) < version:
+        await ctx.inquiry.catch_up(pods.KIND, meta.namespace(job), str(selector_of(job)), held)
+    known.version = version
+
+
 async def _own_pods(ctx: Context, job: Object) -> list[Object]:
+    await _see_counted(ctx, job)
     selector = selector_of(job)
     known = candidates(ctx.cache, pods.KIND, job, selector)
     return await claim(ctx, pods.KIND, jobs.KIND, job, selector, known, (FINALIZER,))
@@ -292,15 +331,14 @@ async def _advance(ctx: Context, view: View) -> Exception | None:
 async def reconcile(ctx: Context, key: Key) -> Outcome:
     job = ctx.cache.get(jobs.KIND, key)
     if job is None or is_managed_elsewhere(job) or is_finished(job):
-        FAILURES.of(ctx).pop(key, None)
+        KNOWN.of(ctx).pop(key, None)
         return DONE
     if job["spec"].get("completionMode") not in (None, "NonIndexed", "Indexed"):
         message = "Skipped Job sync because completion mode is unknown"
         ctx.events.event(job, "Warning", "UnknownCompletionMode", message)
         return DONE
     mine = await _own_pods(ctx, job)
-    uid, failures = FAILURES.of(ctx).get(key, ("", Failures()))
-    view = View(job, mine, failures if uid == meta.uid(job) else Failures(), ctx.clock.now())
+    view = View(job, mine, _known(ctx, job).failures, ctx.clock.now())
     error = await _advance(ctx, view)
     try:
         await _track(ctx, view)

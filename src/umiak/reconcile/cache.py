@@ -223,11 +223,14 @@ class Table:
     def replace(self, bodies: list[bytes], version: int) -> None:
         """Takes in a whole list, true at `version`: what is missing in it and not newer is gone."""
         listed: set[Key] = set()
-        self._gone.clear()
+        gone, self._gone = self._gone, {}
         while bodies:
             body = bodies.pop()  # frees each as it is taken in, so that a large list is not held twice
-            listed.add(read_row(body)[0])
-            self.saw(body)
+            key, row = read_row(body)
+            listed.add(key)
+            if row.uid in gone:  # deleted while the list was on its way
+                self._gone[row.uid] = None
+            self._put_newer(key, row)
         for key, row in list(self.rows()):
             if key not in listed and row.version <= version:
                 self._drop(key, row)
@@ -373,6 +376,9 @@ class Tables:
     def version(self, kind: Kind, key: Key) -> int:
         row = self.table(kind).row(key)
         return 0 if row is None else row.version
+
+    def position(self, kind: Kind) -> int:
+        return self.table(kind).position
 
     def wrote(self, kind: Kind, answer: Object) -> None:
         """Shows the server's answer to a write of ours, when the kind is cached."""

@@ -25,7 +25,8 @@ from umiak.reconcile.informer import Informers
 class ShowingClient:
     """A client that shows the answers to its writes in `tables` before the watch reports them.
 
-    Writes without a clear answer are noted in `doubts`.
+    Writes without a clear answer are noted in `doubts`, and changes of what the server does not know: then the
+    cache knows too much.
     """
 
     def __init__(self, client: Client, tables: Tables, doubts: Doubts) -> None:
@@ -49,6 +50,16 @@ class ShowingClient:
                 self._doubts.note(kind, key, labels)
             raise
 
+    @contextmanager
+    def _noting_change(self, kind: Kind, key: Key) -> Iterator[None]:
+        with self._noting(kind, key):
+            try:
+                yield
+            except StatusError as error:
+                if error.code == 404:
+                    self._doubts.note(kind, key)
+                raise
+
     async def create(
         self, kind: Kind, obj: Object, *, namespace: str = "", subresource: str = "", name: str = ""
     ) -> Object:
@@ -60,7 +71,7 @@ class ShowingClient:
         return answer
 
     async def update(self, kind: Kind, obj: Object, *, subresource: str = "") -> Object:
-        with self._noting(kind, meta.key(obj)):
+        with self._noting_change(kind, meta.key(obj)):
             answer = await self._client.update(kind, obj, subresource=subresource)
         self._tables.wrote(kind, answer)
         return answer
@@ -78,7 +89,7 @@ class ShowingClient:
         force: bool = False,
     ) -> Object:
         options = {"type": type, "subresource": subresource, "field_manager": field_manager}
-        with self._noting(kind, Key(namespace, name)):
+        with self._noting_change(kind, Key(namespace, name)):
             answer = await self._client.patch(kind, name, namespace, patch, **options, force=force)
         self._tables.wrote(kind, answer)
         return answer
@@ -119,6 +130,7 @@ class Runtime(msgspec.Struct, frozen=True):
         return Context(
             client=self.client,
             cache=self.tables,
+            inquiry=self.doubts,
             clock=self.clock,
             random=self.random,
             events=self.recorder.source(component),

@@ -59,10 +59,22 @@ class Cache(Protocol):
         """The object's resourceVersion without decoding it; 0 when it is not there."""
         ...
 
+    def position(self, kind: Kind) -> int:
+        """The resourceVersion up to which all that happened to objects of `kind` is known."""
+        ...
+
     def list(
         self, kind: Kind, namespace: str = "", selector: Selector | None = None, *, not_of: str = ""
     ) -> list[Object]:
         """`not_of` leaves out what the owner with this uid has."""
+        ...
+
+
+class Inquiry(Protocol):
+    """Asks the server itself, where a decision on old news could not be undone."""
+
+    async def catch_up(self, kind: Kind, namespace: str, labels: str, known: Iterable[Key]) -> None:
+        """Returns when the cache is no older than this call in all that has `labels` (a selector), and in `known`."""
         ...
 
 
@@ -91,6 +103,7 @@ class Context(msgspec.Struct, frozen=True):
 
     client: Client
     cache: Cache
+    inquiry: Inquiry
     clock: Clock
     random: random.Random
     events: Recorder

@@ -13,7 +13,7 @@ from umiak.api.kind import Kind
 from umiak.client.contract import Client, Unreachable
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
-from umiak.reconcile.cache import Tables, identity
+from umiak.reconcile.cache import Tables, identity, read_row
 
 DOUBTFUL = (500, 502, 504)
 """Statuses that leave open whether the request was carried out; 503 and 429 are answered before."""
@@ -54,15 +54,26 @@ class Doubts:
         for doubt, (kind, number) in list(self._open.items()):
             if doubt.plural not in concerned:
                 continue
-            await (self._look_up(kind, doubt.key) if doubt.key.name else self._look_through(kind, doubt))
+            if doubt.key.name:
+                await self._look_up(kind, doubt.key)
+            else:
+                await self._look_through(kind, doubt.key.namespace, doubt.labels)
             if self._open.get(doubt, (kind, 0))[1] == number:  # else it has come up again meanwhile
                 self._open.pop(doubt, None)
 
-    async def _look_through(self, kind: Kind, doubt: Doubt) -> None:
-        listed = await self._client.raw_list(kind, doubt.key.namespace, labels=doubt.labels)
+    async def catch_up(self, kind: Kind, namespace: str, labels: str, known: Iterable[Key]) -> None:
+        """Returns when the cache is no older than this call in all that has `labels` (a selector), and in `known`."""
+        listed = await self._look_through(kind, namespace, labels)
+        for key in known:
+            if key not in listed:
+                await self._look_up(kind, key)
+
+    async def _look_through(self, kind: Kind, namespace: str, labels: str) -> set[Key]:
+        listed = await self._client.raw_list(kind, namespace, labels=labels)
         table = self._tables.ensure(kind)
         for body in listed.items:
             table.wrote(body)
+        return {read_row(body)[0] for body in listed.items}
 
     async def _look_up(self, kind: Kind, key: Key) -> None:
         before = self._tables.table(kind).row(key)
