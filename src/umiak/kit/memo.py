@@ -25,7 +25,8 @@ class Memo(Generic[V]):
 
     def keep(self, key: tuple[object, ...], value: V, size: int) -> None:
         """`size` in bytes. What is larger than all room is not kept."""
+        _, before = self._known.pop(key, (None, 0))
         self._known[key] = value, size
-        self._room -= size
+        self._room += before - size
         while self._room < 0:
             self._room += self._known.pop(next(iter(self._known)))[1]

@@ -57,6 +57,7 @@ from umiak.store.contract import Entry, Store, Unreadable, Unsealable, Unwritabl
 if TYPE_CHECKING:
     from umiak.server.aggregation.extensions import Extensions
     from umiak.server.aggregation.follow import Services
+    from umiak.server.alike import Mold as Cast
     from umiak.server.audit.auditing import Auditing
     from umiak.server.audit.record import Record
     from umiak.server.express import Express
@@ -124,6 +125,8 @@ class ApiServer:
         """Warnings of new objects that were found to be valid lately."""
         self.molds: Memo[Mold] = Memo(REMEMBERED)
         """What new objects were made from lately."""
+        self.alike: Memo[Cast] = Memo(REMEMBERED)
+        """What came of changes lately."""
         self.custom: dict[tuple[str, str, str], Kind] = {}
         """Kinds that custom resource definitions brought, by group, version and plural."""
         self.on_start: list[Step] = []

@@ -12,6 +12,7 @@ from umiak.objects.errors import MODIFIED, StatusError, conflict, invalid, inval
 from umiak.objects.go_text import whole
 from umiak.objects.types import Object
 from umiak.server import metadata, stored
+from umiak.server.alike import Likeness, Mold, Wish
 from umiak.server.answer import unknown_failure
 from umiak.server.call import Call, undo
 from umiak.server.contract import Phase
@@ -43,6 +44,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool = False
     uid: str = ""
     allows_create: bool = False
+    likeness: Likeness | None = None
     manager: str | None = None
     """Who is to be remembered for what changes, as the options name it; None when `make` sees to that."""
 
@@ -52,15 +54,28 @@ async def change(call: Call, wanted: Change) -> Changed:
     key = call.kind.store_key(call.namespace, call.name)
     while True:
         entry = await call.store.latest(key)
+        wish = wanted.likeness.wish(entry) if wanted.likeness is not None else None
         try:
+            if wish is not None and (mold := wish.mold()) is not None:
+                return await _cast(call, wish, mold, entry)
             if entry is None:
-                return await _create(call, wanted)
-            return await _replace(call, wanted, entry)
+                return await _create(call, wanted, wish)
+            return await _replace(call, wanted, entry, wish)
         except Mismatch:
             continue
 
 
-async def _create(call: Call, wanted: Change) -> Changed:
+async def _cast(call: Call, wish: Wish, mold: Mold, entry: Entry | None) -> Changed:
+    """What `_create` or `_replace` would come to."""
+    if entry is None:
+        await call.app.authorize_create(call)
+    key = call.kind.store_key(call.namespace, call.name)
+    done = await call.store.put(key, wish.cast(mold), expect=entry.modified if entry is not None else 0)
+    call.warn(mold.warnings)
+    return Changed(done.value, entry is None)
+
+
+async def _create(call: Call, wanted: Change, wish: Wish | None) -> Changed:
     kind = call.kind
     if not wanted.allows_create:
         raise not_found(kind.group, kind.plural, call.name)
@@ -74,14 +89,14 @@ async def _create(call: Call, wanted: Change) -> Changed:
     metadata.wipe(about)
     await call.app.authorize_create(call)
     try:
-        return Changed(await create.create_object(call, obj, wanted.create_options, wanted.dry_run), True)
+        return Changed(await create.create_object(call, obj, wanted.create_options, wanted.dry_run, wish), True)
     except StatusError as error:
         if error.reason == "AlreadyExists":  # somebody was faster: now it is an update
             raise Mismatch("", None) from None
         raise
 
 
-async def _replace(call: Call, wanted: Change, entry: Entry) -> Changed:
+async def _replace(call: Call, wanted: Change, entry: Entry, wish: Wish | None) -> Changed:
     kind, part = call.kind, wanted.part
     old = stored.read(kind, entry.value)
     if wanted.uid and wanted.uid != old["metadata"]["uid"]:
@@ -102,10 +117,13 @@ async def _replace(call: Call, wanted: Change, entry: Entry) -> Changed:
             if part.view is not itself:
                 admitted.new = part.view(kind, new)
             await call.app.gate.pass_through(admitted, Phase.VALIDATE)
-            return await _store(call, wanted, entry, new, old)
+            changed, is_stored = await _store(call, wanted, entry, new, old)
     except BaseException:
         await undo(admitted)
         raise
+    if wish is not None and is_stored:
+        wish.learn(admitted, changed.value)
+    return changed
 
 
 def _check_version(call: Call, kind: Kind, sent: Object, current: int) -> None:
@@ -170,23 +188,24 @@ def is_finished(new: Object, old: Object) -> bool:
     return waits and not about.get("finalizers")
 
 
-async def _store(call: Call, wanted: Change, entry: Entry, new: Object, old: Object) -> Changed:
+async def _store(call: Call, wanted: Change, entry: Entry, new: Object, old: Object) -> tuple[Changed, bool]:
+    """(what came of it, whether that is stored now)"""
     kind, part = call.kind, wanted.part
     if is_finished(new, old) and call.app.special(kind).may_vanish(new):
         if not wanted.dry_run:
             await call.app.vanish(kind, entry, old)
-        return Changed(_viewed(kind, part, new))
+        return Changed(_viewed(kind, part, new)), False
     is_fresh = manager.are_same(new, old) and not call.store.is_stale(entry.key)
     if is_fresh and await call.app.objects.is_settled(kind, entry, new):
-        return Changed(_viewed(kind, part, old))
+        return Changed(_viewed(kind, part, old)), False
     if wanted.dry_run:
         if part.view is itself:
-            return Changed(await call.app.objects.rehearsed(kind, new))
-        return Changed(_viewed(kind, part, new))
+            return Changed(await call.app.objects.rehearsed(kind, new)), False
+        return Changed(_viewed(kind, part, new)), False
     entry = await call.store.put(entry.key, stored.render(kind, new), expect=entry.modified)
     if part.view is itself:
-        return Changed(stored.shown(kind, entry.value))
-    return Changed(_viewed(kind, part, new))
+        return Changed(stored.shown(kind, entry.value)), True
+    return Changed(_viewed(kind, part, new)), True
 
 
 def _viewed(kind: Kind, part: Part, obj: Object) -> bytes:

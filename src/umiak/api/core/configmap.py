@@ -49,5 +49,6 @@ KIND = builtin(
     "ConfigMap",
     validate=validate,
     validate_update=validate_update,
+    carries=("data",),
     columns=(NAME, column("Data", entries, "ConfigMap.data"), AGE),
 )

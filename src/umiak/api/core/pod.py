@@ -270,6 +270,7 @@ KIND = builtin(
     warnings=warnings,
     early_warnings=early_warnings,
     judged_by=judged_by,
+    carries=(),
     status_warnings=status_warnings,
     columns=(
         NAME,

@@ -10,6 +10,7 @@ from umiak.objects.errors import StatusError, bad_request, conflict
 from umiak.objects.meta import format_time
 from umiak.objects.types import Object
 from umiak.server import bodies, metadata, representation
+from umiak.server.alike import likeness
 from umiak.server.answer import Answer
 from umiak.server.call import Call
 from umiak.server.change import Change, change
@@ -27,6 +28,7 @@ async def apply(call: Call, part: Part) -> Answer:
     if call.request.audit is not None:
         call.request.audit.sent_patch(encoding.to_json(config))
     scope = tracking.scope(call, kind, part.name)
+    is_client_side = options.manager == manager.CLIENT_SIDE  # looks into an annotation
 
     async def make(current: Callable[[], Object] | None) -> Object:
         told = f"{kind.group}/{kind.version}, Kind={kind.kind}"
@@ -49,6 +51,7 @@ async def apply(call: Call, part: Part) -> Answer:
             options=options.as_object("UpdateOptions"),
             create_options=options.as_object("CreateOptions"),
             dry_run=options.dry_run,
+            likeness=None if repeated or is_client_side else likeness(call, part, options, config),
             allows_create=part.creates,
         ),
     )

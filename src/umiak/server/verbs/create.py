@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Protocol
 
 from umiak.api.kind import Kind
 from umiak.objects import encoding
@@ -49,7 +50,15 @@ async def _cast(call: Call, order: Order, mold: Mold) -> bytes:
     raise AssertionError("unreachable")
 
 
-async def create_object(call: Call, obj: Object, options: Object, dry_run: bool, order: Order | None = None) -> bytes:
+class Learner(Protocol):
+    """Remembers what came of a creation; `value` is what was stored."""
+
+    def learn(self, admitted: Admitted, value: bytes) -> None: ...
+
+
+async def create_object(
+    call: Call, obj: Object, options: Object, dry_run: bool, learner: Learner | None = None
+) -> bytes:
     """Everything after the body is read; used by updates that create, too. Returns the object's bytes."""
     name = metadata.of(obj).get("name") or ""
     admitted = call.admitted("CREATE", obj, None, options, dry_run, name)
@@ -62,8 +71,8 @@ async def create_object(call: Call, obj: Object, options: Object, dry_run: bool,
     except BaseException:
         await undo(admitted)
         raise
-    if order is not None:
-        order.learn(admitted, value)
+    if learner is not None:
+        learner.learn(admitted, value)
     return value
 
 
