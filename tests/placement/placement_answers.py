@@ -49,7 +49,7 @@ class World:
         if each["kind"] == "Node":
             self.state.node_changed(None, each, meta.name(each))
         elif each["kind"] == "Pod" and each["spec"].get("nodeName"):
-            self.state.pod_changed(each, meta.uid(each))
+            self.state.pod_changed(view(each), meta.uid(each))
         elif each["kind"] == "Pod":
             self.waiting.append(view(each))
             if self.waiting[-1].nominated:

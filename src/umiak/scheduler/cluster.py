@@ -13,7 +13,7 @@ from umiak.scheduler.census import Census
 from umiak.scheduler.contract import Event
 from umiak.scheduler.news import News
 from umiak.scheduler.nodes import NodeView
-from umiak.scheduler.pods import PodView, view
+from umiak.scheduler.pods import PodView
 
 Tell = Callable[[News], None]
 
@@ -85,9 +85,8 @@ class ClusterState:
             del self._ghosts[name]
         return pod
 
-    def pod_changed(self, new: Object | None, uid: str) -> None:
+    def pod_changed(self, pod: PodView | None, uid: str) -> None:
         """A pod that is on a node: appeared, changed, or ended."""
-        pod = view(new) if new is not None else None
         if pod is None or pod.finished or not pod.node:
             gone = self.forget(uid)
             if gone is not None:

@@ -34,9 +34,10 @@ from umiak.scheduler.news import News
 from umiak.scheduler.nominations import Nominations
 from umiak.scheduler.plugins.default_binder import NAME as BINDER
 from umiak.scheduler.plugins.default_preemption import NAME as PREEMPTION
-from umiak.scheduler.pods import PodView, view
+from umiak.scheduler.pods import PodView
 from umiak.scheduler.profile import Profile, default_profile
 from umiak.scheduler.queue import BACKOFF, Queue, Waiting
+from umiak.scheduler.reader import PodReader
 
 log = logging.getLogger(__name__)
 BINDERS = 64
@@ -148,6 +149,7 @@ class Scheduler:
         self._extenders = extenders
         self._cluster = ClusterState(self._happened)
         self._nominations = Nominations()
+        self._reader = PodReader()
         self._pending: dict[str, Object] = {}
         self._work = asyncio.Event()
         self._slots = asyncio.Semaphore(BINDERS)
@@ -205,17 +207,17 @@ class Scheduler:
         self._cluster.node_changed(change.old, change.new, change.key.name)
 
     def _pod_changed(self, change: Change) -> None:
-        new, row = change.new, change.new_row or change.old_row
+        row = change.new_row or change.old_row
         uid = row.uid if row is not None else ""
-        if new is not None and not (new.get("spec") or {}).get("nodeName"):
+        new = self._reader.read(change.new_row.body) if change.new_row is not None else None
+        if new is not None and not new.node:
             self._pod_waits(new)
             return
         self._queue.remove(change.key)
         self._nominations.remove(uid)
         self._cluster.pod_changed(new, uid)
 
-    def _pod_waits(self, obj: Object) -> None:
-        waiting = view(obj)
+    def _pod_waits(self, waiting: PodView) -> None:
         way = self._ways.get(waiting.scheduler)
         ours = way is not None and not waiting.finished and not waiting.being_deleted
         if not ours:
