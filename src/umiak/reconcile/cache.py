@@ -56,6 +56,7 @@ _decode_labels = msgspec.json.Decoder(_LabelsHead).decode
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 NO_LABELS: dict[str, str] = {}
+MANAGED = b',"managedFields":'
 
 
 class Row:
@@ -87,7 +88,11 @@ def without_managed_fields(body: bytes, managed: bytes) -> bytes:
     """Cuts the field out without decoding; a body spaced or ordered unusually is left whole."""
     if not managed:
         return body
-    return body.replace(b',"managedFields":' + managed, b"", 1)
+    start = body.find(MANAGED)
+    end = start + len(MANAGED) + len(managed)
+    if start >= 0 and body[start + len(MANAGED) : end] == managed:  # a search for the whole would take longer
+        return body[:start] + body[end:]
+    return body.replace(MANAGED + managed, b"", 1)
 
 
 def read_row(body: bytes) -> tuple[Key, Row]:

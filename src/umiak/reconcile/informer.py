@@ -8,7 +8,7 @@ when the server has forgotten that place (410) is everything listed anew, and th
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 from umiak.api.kind import Kind
@@ -101,11 +101,12 @@ class Informer:
         self.failing = ""
 
     def _take(self, event: RawEvent) -> None:
-        steps: dict[str, Callable[[bytes], None]] = {
-            "DELETED": self.table.saw_deleted,
-            "BOOKMARK": self.table.saw_bookmark,
-        }
-        steps.get(event.type, self.table.saw)(event.object)
+        if event.type == "DELETED":
+            self.table.saw_deleted(event.object)
+        elif event.type == "BOOKMARK":
+            self.table.saw_bookmark(event.object)
+        else:
+            self.table.saw(event.object)
         self._version = str(self.table.position)
 
     async def _recover(self, error: StatusError | Unreachable) -> None:
