@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -242,3 +242,85 @@ async def test_no_injection(make: Callable[[HttpClient], object]) -> None:
     client = HttpClient("http://127.0.0.1:1")
     with pytest.raises(ValueError, match="line break"):
         await make(client)  # type: ignore[misc]
+
+
+@asynccontextmanager
+async def wired(*pieces: bytes, later: tuple[bytes, ...] = ()) -> AsyncIterator[HttpClient]:
+    """A server that answers every request with `pieces`, each sent by itself, and after the first of a connection with
+    `later` instead when that is given."""
+
+    over: list[asyncio.Event] = []
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        now, done = pieces, asyncio.Event()
+        over.append(done)
+        try:
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                for piece in now:
+                    writer.write(piece)
+                    await writer.drain()
+                    await asyncio.sleep(0.001)
+                now = later or now
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+        done.set()
+
+    server = await asyncio.start_server(serve_one, "127.0.0.1", 0)
+    client = HttpClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    try:
+        yield client
+    finally:
+        await client.close()
+        for done in over:
+            await done.wait()
+        server.close()
+        await asyncio.sleep(0)
+
+
+async def outcome(client: HttpClient) -> tuple[object, ...]:
+    """Of two requests, so that the second finds an idle connection; or that it went wrong."""
+    try:
+        return (await client.request("GET", "/"), await client.request("GET", "/"))
+    except HttpError:
+        return ("failed",)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: b:c\r\nx-a:  d \r\n\r\nhi", id="plain"),
+        pytest.param(b"HTTP/1.1 201 Created\r\ncontent-length:0\r\n\r\n", id="no body"),
+        pytest.param(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", id="no content"),
+        pytest.param(b"HTTP/1.1 409 Conflict\r\nContent-Length: 2\r\n\r\nno", id="a refusal"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", id="chunks"),
+        pytest.param(
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", id="continue first"
+        ),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi", id="two lengths"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 2\r\n\r\nhi", id="no header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nhi", id="a list of lengths"),
+        pytest.param(b"HTTP/1.1 2x0 OK\r\nContent-Length: 2\r\n\r\nhi", id="no status"),
+    ],
+)
+async def test_an_answer_in_one_piece_is_what_it_is_in_many(answer) -> None:
+    async with wired(answer) as whole, wired(*(answer[i : i + 7] for i in range(0, len(answer), 7))) as pieces:
+        assert await outcome(whole) == await outcome(pieces)
+
+
+async def test_an_answer_that_is_late_on_a_connection_that_was_idle() -> None:
+    async with wired(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", later=(b"HTTP/1.1 200 OK\r\n",)) as client:
+        assert (await client.request("GET", "/"))[0] == 200
+        with pytest.raises(HttpError, match=r"no answer within 0\.05 s"):
+            await client.request("GET", "/", timeout=0.05)
+        assert (await client.request("GET", "/"))[0] == 200  # on a new connection
+
+
+async def test_more_than_the_answer_ends_the_connection() -> None:
+    plain = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    async with wired(plain, b"and more") as client:
+        assert (await client.request("GET", "/"))[0] == 200
+        await asyncio.sleep(0.05)
+        assert (await client.request("GET", "/"))[0] == 200

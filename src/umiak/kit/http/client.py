@@ -1,11 +1,13 @@
 """An HTTP/1.1 client for one server: keep-alive connections, streams and upgrades.
 
-A request that meets a connection the server has just closed is sent again, once, when doing it twice does no harm.
+A request that meets a connection the server has just closed is sent again, once, when doing it twice does no harm. Most
+requests find an idle connection, and most answers come in one piece: those need neither a timer nor the parser.
 """
 
 import asyncio
 import ssl as tls
 from collections.abc import AsyncIterator, Mapping, Sequence
+from math import inf
 from types import TracebackType
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -20,6 +22,9 @@ HIGH_WATER = 1024 * 1024
 MAX_IDLE = 50.0
 """Seconds after which an idle connection is not used again, as the server may be closing it just then."""
 MAX_HEAD = 1024 * 1024
+LENGTH = b"\r\ncontent-length:"
+UNUSUAL = (b"\r\ntransfer-encoding", b"\r\nconnection", b"\r\nupgrade", b"\r\n ", b"\r\n\t", b"\0")
+"""What the heads of answers have that only the parser understands; obsolete folding, for one."""
 Sent = Mapping[str, str] | Sequence[tuple[str, str]]
 """Headers of a request; pairs where one comes more than once."""
 Headers = dict[str, str]
@@ -43,7 +48,7 @@ class _Connection(asyncio.BufferedProtocol):
         self.idle_since = 0.0
         self._inbox = inbox()
         self._parser: Any = None
-        self._answer: _Answer | None = None
+        self.answer: _Answer | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -52,11 +57,15 @@ class _Connection(asyncio.BufferedProtocol):
         return self._inbox
 
     def buffer_updated(self, nbytes: int) -> None:
-        answer = self._answer
-        if answer is None:  # nothing was asked
+        answer = self.answer
+        if answer is None or (answer.complete and self._parser is None):  # nothing was asked
             break_off(self.transport)
             return
         data = self._inbox[:nbytes]
+        if self._parser is None:
+            if answer.take_whole(bytes(data)):
+                return
+            self._parser = answer.parser = httptools.HttpResponseParser(answer)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -71,8 +80,8 @@ class _Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         self.lost = True
         self.gate.open()
-        if self._answer is not None:
-            self._answer.connection_lost(exc)
+        if self.answer is not None:
+            self.answer.connection_lost(exc)
 
     def pause_writing(self) -> None:
         self.gate.close()
@@ -81,13 +90,12 @@ class _Connection(asyncio.BufferedProtocol):
         self.gate.open()
 
     def ask(self, method: str, data: bytes, streamed: bool) -> "_Answer":
-        self._answer = answer = _Answer(self, method, streamed)
-        self._parser = answer.parser
+        self.answer = answer = _Answer(self, method, streamed)
         self.transport.write(data)
         return answer
 
     def free(self) -> None:
-        self._answer = self._parser = None
+        self.answer = self._parser = None
 
 
 class _Answer:
@@ -100,7 +108,10 @@ class _Answer:
         self.complete = False
         self.reusable = False
         self.unread = b""
-        self.parser: Any = httptools.HttpResponseParser(self)
+        self.parser: Any = None
+        self.deadline = inf
+        """When it is late, by the event loop's clock; it is allowed `timeout` seconds."""
+        self.timeout = inf
         self._method = method
         self._streamed = streamed
         self._begun = False
@@ -110,6 +121,31 @@ class _Answer:
         self._held = False
         self._error: HttpError | None = None
         self._waiter: asyncio.Future[None] | None = None
+
+    def take_whole(self, data: bytes) -> bool:
+        """Takes an answer that has come in one piece and says so plainly; False when it has to be parsed."""
+        head, end, body = data.partition(b"\r\n\r\n")
+        lowered = head.lower()
+        plain = end and head.startswith(b"HTTP/1.1 2") and self._method != "HEAD" and not self._streamed
+        if not plain or not head.isascii() or len(head) > MAX_HEAD or any(word in lowered for word in UNUSUAL):
+            return False
+        named, after = lowered.partition(LENGTH)[1:]
+        length = after.partition(b"\r\n")[0].strip()
+        if not named or LENGTH in after or not length.isdigit() or int(length) != len(body):
+            return False
+        status, *lines = head.split(b"\r\n")
+        if not status[9:12].isdigit() or (int(length) and status[9:12] == b"204"):
+            return False
+        self.status = int(status[9:12])
+        for line in lines:
+            name, colon, value = line.partition(b":")
+            if not name or not colon:
+                return False
+            self._add_header(name, value.lstrip(b" \t"))
+        self._pieces = [body]
+        self._begun = self._head_done = self.complete = self.reusable = True
+        self._wake()
+        return True
 
     # Parser callbacks
 
@@ -121,8 +157,10 @@ class _Answer:
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > MAX_HEAD:
             raise ValueError("too many response headers")
-        if self._head_done:  # a trailer
-            return
+        if not self._head_done:  # else it is a trailer
+            self._add_header(name, value)
+
+    def _add_header(self, name: bytes, value: bytes) -> None:
         key, text = name.decode("ascii").lower(), value.decode("latin-1")
         self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
 
@@ -243,6 +281,10 @@ class Streamed:
         self._client.release(self._answer)
 
 
+def _late(timeout: float) -> HttpError:
+    return HttpError(f"no answer within {timeout:g} s")
+
+
 def _pairs(headers: Sent | None) -> list[tuple[str, str]]:
     return list(headers.items() if isinstance(headers, Mapping) else headers or ())
 
@@ -276,19 +318,62 @@ class HttpClient:
         self._busy: set[_Connection] = set()
         self._turns = asyncio.Semaphore(max_connections)
         self._closed = False
+        self._next_look = inf
+        self._timer: asyncio.TimerHandle | None = None
 
     async def request(
         self, method: str, target: str, headers: Sent | None = None, body: bytes = b"", timeout: float = 60
     ) -> tuple[int, Headers, bytes]:
         """Status, headers and the whole body."""
+        data = self._head(method, target, headers, body) + body
+        idle = None if self._turns.locked() else self._reuse()
+        if idle is not None:
+            async with self._turns:
+                try:
+                    return await self._request_on(idle, method, data, timeout)
+                except Stale:
+                    if method not in IDEMPOTENT:
+                        raise
         try:
             async with asyncio.timeout(timeout), self._turns:
-                return await self._request(method, self._head(method, target, headers, body), body)
+                return await self._request(method, data)
         except TimeoutError as error:
-            raise HttpError(f"no answer within {timeout:g} s") from error
+            raise _late(timeout) from error
 
-    async def _request(self, method: str, head: bytes, body: bytes) -> tuple[int, Headers, bytes]:
-        answer = await self._ask(method, head + body, streamed=False)
+    async def _request_on(
+        self, connection: _Connection, method: str, data: bytes, timeout: float
+    ) -> tuple[int, Headers, bytes]:
+        self._busy.add(connection)
+        answer = connection.ask(method, data, streamed=False)
+        self._heed(answer, timeout)
+        try:
+            body = await answer.body()
+        finally:
+            self.release(answer)
+        return answer.status, answer.headers, body
+
+    def _heed(self, answer: _Answer, timeout: float) -> None:
+        """One timer goes for all: it looks for late answers when the first of them would be late."""
+        loop = asyncio.get_running_loop()
+        answer.timeout, answer.deadline = timeout, loop.time() + timeout
+        if answer.deadline < self._next_look:
+            self._look_at(answer.deadline, loop)
+
+    def _look_at(self, when: float, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next_look, self._timer = when, loop.call_at(when, self._look, loop) if when < inf else None
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        asked = [connection.answer for connection in self._busy if connection.answer is not None]
+        now = loop.time()
+        for answer in asked:
+            if answer.deadline <= now:
+                answer.fail(_late(answer.timeout))
+        self._look_at(min((answer.deadline for answer in asked if answer.deadline > now), default=inf), loop)
+
+    async def _request(self, method: str, data: bytes) -> tuple[int, Headers, bytes]:
+        answer = await self._ask(method, data, streamed=False)
         try:
             data = await answer.body()
         finally:
@@ -304,7 +389,7 @@ class HttpClient:
                 data = self._head(method, target, headers, body) + body
                 return Streamed(self, await self._ask(method, data, streamed=True))
         except TimeoutError as error:
-            raise HttpError(f"no answer within {timeout:g} s") from error
+            raise _late(timeout) from error
 
     async def upgrade(
         self, method: str, target: str, headers: Sent, body: bytes = b"", timeout: float = 60
@@ -323,7 +408,7 @@ class HttpClient:
                 ended.connection_lost(None)
                 return answer.status, answer.headers, ended
         except TimeoutError as error:
-            raise HttpError(f"no answer within {timeout:g} s") from error
+            raise _late(timeout) from error
 
     def _take_over(self, answer: _Answer) -> Duplex:
         connection = answer.connection
@@ -338,6 +423,8 @@ class HttpClient:
     async def close(self) -> None:
         """Breaks everything that is still going on."""
         self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
         connections = [*self._idle, *self._busy]
         self._idle.clear()
         for connection in connections:
