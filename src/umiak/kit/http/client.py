@@ -5,8 +5,9 @@ requests find an idle connection, and most answers come in one piece: those need
 """
 
 import asyncio
+import re
 import ssl as tls
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from math import inf
 from types import TracebackType
 from typing import Any, cast
@@ -22,12 +23,16 @@ HIGH_WATER = 1024 * 1024
 MAX_IDLE = 50.0
 """Seconds after which an idle connection is not used again, as the server may be closing it just then."""
 MAX_HEAD = 1024 * 1024
-LENGTH = b"\r\ncontent-length:"
-UNUSUAL = (b"\r\ntransfer-encoding", b"\r\nconnection", b"\r\nupgrade", b"\r\n ", b"\r\n\t", b"\0")
-"""What the heads of answers have that only the parser understands; obsolete folding, for one."""
+PLAIN = re.compile(rb"HTTP/1\.1 2\d\d [ -~]*(?:\r\n[!#-'*+.0-9A-Z^_`a-z|~-]+:[\t -~]*)*")
+"""A head that means what it seems to."""
+LENGTH = re.compile(rb"\r\ncontent-length:[\t ]*(\d{1,18})(?=[\t ]*(?:\r|\Z))", re.IGNORECASE)
+UNUSUAL = re.compile(rb"\r\n(?:transfer-encoding|connection|upgrade):", re.IGNORECASE)
+"""Headers that the parser has to heed."""
+MAX_SENT = 16
+"""So many sets of headers are remembered as they are sent."""
 Sent = Mapping[str, str] | Sequence[tuple[str, str]]
 """Headers of a request; pairs where one comes more than once."""
-Headers = dict[str, str]
+Headers = Mapping[str, str]
 """Names in lower case; the values of a repeated header are joined by commas."""
 
 
@@ -98,13 +103,46 @@ class _Connection(asyncio.BufferedProtocol):
         self.answer = self._parser = None
 
 
+class Head(Mapping[str, str]):
+    """The headers of a head that is PLAIN, read when somebody wants to know."""
+
+    __slots__ = ("_head", "_read")
+
+    def __init__(self, head: bytes) -> None:
+        self._head = head
+        self._read: dict[str, str] | None = None
+
+    def _headers(self) -> dict[str, str]:
+        if self._read is None:
+            self._read = {}
+            for line in self._head.decode("ascii").split("\r\n")[1:]:
+                name, _, value = line.partition(":")
+                _add(self._read, name, value.lstrip(" \t"))
+        return self._read
+
+    def __getitem__(self, name: str) -> str:
+        return self._headers()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._headers())
+
+    def __len__(self) -> int:
+        return len(self._headers())
+
+
+def _add(headers: dict[str, str], name: str, value: str) -> None:
+    key = name.lower()
+    headers[key] = f"{headers[key]}, {value}" if key in headers else value
+
+
 class _Answer:
     """What is known of an answer so far; the parser calls the `on_` methods."""
 
     def __init__(self, connection: _Connection, method: str, streamed: bool) -> None:
         self.connection = connection
         self.status = 0
-        self.headers: Headers = {}
+        self._parsed: dict[str, str] = {}
+        self.headers: Headers = self._parsed
         self.complete = False
         self.reusable = False
         self.unread = b""
@@ -124,25 +162,14 @@ class _Answer:
 
     def take_whole(self, data: bytes) -> bool:
         """Takes an answer that has come in one piece and says so plainly; False when it has to be parsed."""
-        head, end, body = data.partition(b"\r\n\r\n")
-        lowered = head.lower()
-        plain = end and head.startswith(b"HTTP/1.1 2") and self._method != "HEAD" and not self._streamed
-        if not plain or not head.isascii() or len(head) > MAX_HEAD or any(word in lowered for word in UNUSUAL):
+        head, _, body = data.partition(b"\r\n\r\n")
+        if self._streamed or self._method == "HEAD" or len(head) > MAX_HEAD or not PLAIN.fullmatch(head):
             return False
-        named, after = lowered.partition(LENGTH)[1:]
-        length = after.partition(b"\r\n")[0].strip()
-        if not named or LENGTH in after or not length.isdigit() or int(length) != len(body):
+        lengths = LENGTH.findall(head)
+        status = int(head[9:12])
+        if UNUSUAL.search(head) or len(lengths) != 1 or int(lengths[0]) != len(body) or (body and status == 204):
             return False
-        status, *lines = head.split(b"\r\n")
-        if not status[9:12].isdigit() or (int(length) and status[9:12] == b"204"):
-            return False
-        self.status = int(status[9:12])
-        for line in lines:
-            name, colon, value = line.partition(b":")
-            if not name or not colon:
-                return False
-            self._add_header(name, value.lstrip(b" \t"))
-        self._pieces = [body]
+        self.status, self.headers, self._pieces = status, Head(head), [body]
         self._begun = self._head_done = self.complete = self.reusable = True
         self._wake()
         return True
@@ -151,18 +178,14 @@ class _Answer:
 
     def on_message_begin(self) -> None:
         self._begun = True
-        self.headers = {}
+        self.headers = self._parsed = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > MAX_HEAD:
             raise ValueError("too many response headers")
         if not self._head_done:  # else it is a trailer
-            self._add_header(name, value)
-
-    def _add_header(self, name: bytes, value: bytes) -> None:
-        key, text = name.decode("ascii").lower(), value.decode("latin-1")
-        self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
+            _add(self._parsed, name.decode("ascii"), value.decode("latin-1"))
 
     def on_headers_complete(self) -> None:
         status = self.parser.get_status_code()
@@ -318,6 +341,7 @@ class HttpClient:
         self._busy: set[_Connection] = set()
         self._turns = asyncio.Semaphore(max_connections)
         self._closed = False
+        self._sent: dict[tuple[tuple[str, str], ...], str] = {}
         self._next_look = inf
         self._timer: asyncio.TimerHandle | None = None
 
@@ -432,12 +456,23 @@ class HttpClient:
         await asyncio.sleep(0)
 
     def _head(self, method: str, target: str, headers: Sent | None, body: bytes) -> bytes:
-        pairs = _pairs(headers)
-        lines = "".join([f"{name}: {value}\r\n" for name, value in pairs])
-        if lines.count("\n") != len(pairs) or any(c in target for c in "\r\n "):
-            raise ValueError("a line break in a header or in the target")
+        lines = self._lines(tuple(_pairs(headers)))
+        if "\n" in target or "\r" in target or " " in target:
+            raise ValueError("a line break in the target")
         length = f"Content-Length: {len(body)}\r\n" if body or method in ("POST", "PUT", "PATCH") else ""
         return f"{method} {self._prefix}{target} HTTP/1.1\r\nHost: {self._host}\r\n{length}{lines}\r\n".encode()
+
+    def _lines(self, pairs: tuple[tuple[str, str], ...]) -> str:
+        """Headers as they are sent. Most requests of one client have the same."""
+        found = self._sent.get(pairs)
+        if found is None:
+            found = "".join([f"{name}: {value}\r\n" for name, value in pairs])
+            if found.count("\n") != len(pairs):
+                raise ValueError("a line break in a header")
+            if len(self._sent) >= MAX_SENT:
+                self._sent.clear()
+            self._sent[pairs] = found
+        return found
 
     async def _ask(self, method: str, data: bytes, streamed: bool) -> _Answer:
         """Sends on an idle connection, else on a new one; waits for the head. A stale connection earns a second try."""

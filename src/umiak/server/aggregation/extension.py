@@ -3,6 +3,7 @@
 import asyncio
 import random
 import socket
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -158,7 +159,7 @@ class Extension:
         if not 200 <= status < 300:
             raise Unanswered(f"failing or missing response from {url}: bad status from {url}: {status}")
 
-    async def _get(self, place: Place, path: str, accept: str) -> tuple[int, dict[str, str], bytes]:
+    async def _get(self, place: Place, path: str, accept: str) -> tuple[int, Mapping[str, str], bytes]:
         from umiak.kit.http.client import HttpError
 
         headers = [("accept", accept)] if accept else []

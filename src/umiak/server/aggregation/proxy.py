@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from umiak.server.aggregation.extension import Extension, dialled
@@ -114,7 +114,7 @@ async def _forwarded(
     return None
 
 
-def _kept(headers: dict[str, str]) -> list[tuple[str, str]]:
+def _kept(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(name.title(), value) for name, value in headers.items() if name not in HOP_BY_HOP]
 
 

@@ -7,6 +7,7 @@ import asyncio
 import re
 import ssl
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -31,7 +32,7 @@ class Unreachable(Exception):
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
 
 
