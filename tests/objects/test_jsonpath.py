@@ -17,6 +17,13 @@ OBJ = {
         (".spec.ports[-1].n", [2]),
         (".spec.ports[*].n", [1, 2]),
         (".spec.ports[0:1].n", [1]),
+        (".spec.ports[0:2:2].n", [1]),
+        (".spec.ports[-1:].n", [2]),
+        (".spec.ports[:-1].n", [1]),
+        (".spec.ports[2:].n", []),
+        (".spec.ports[7:7].n", []),
+        (".spec.ports[1:1:0].n", []),
+        (".spec.none[0:1]", []),
         (".spec.ports[0,1].name", ["a", "b"]),
         (".spec['a.b']", [3]),
         (r".spec.a\.b", [3]),
@@ -33,9 +40,22 @@ def test_find(path, found):
     assert Path(path).find(OBJ) == found
 
 
-@pytest.mark.parametrize("path", [".spec.ports[5]", ".spec[0]"])
-def test_an_index_needs_its_element(path):
-    with pytest.raises(NotFound):
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        (".spec.ports[5]", "array index out of bounds: index 5, length 2"),
+        (".spec[0]", "is not array or slice"),
+        (".spec[0:1]", "is not array or slice"),
+        (".spec.ports[3:]", "array index out of bounds: index 3, length 2"),
+        (".spec.ports[0:3]", "array index out of bounds: index 2, length 2"),
+        (".spec.ports[1:0]", "starting index 1 is greater than ending index 0"),
+        (".spec.ports[0:2:0]", "step must be > 0"),
+        (".spec.ports[0:2:-1]", "step must be > 0"),
+    ],
+)
+def test_what_is_not_in_a_list(path, why):
+    """`evalArray` of client-go's jsonpath."""
+    with pytest.raises(NotFound, match=why):
         Path(path).find(OBJ)
 
 

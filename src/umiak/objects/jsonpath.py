@@ -59,7 +59,7 @@ def _parse(text: str) -> Iterable[Step]:
             yield _everything
             if at < len(text) and text[at] not in ".[":
                 at, name = _name(text, at)
-                yield _field_where_there(name)
+                yield _field(name)
         elif text[at] == ".":
             at += 1
             if at == len(text):
@@ -141,16 +141,11 @@ def _part(text: str) -> Step:
         raise InvalidPath(f"invalid array index {text}")
     if ":" not in text:
         return _index(whole(match[1]))
-    numbers = [whole(n) if n else None for n in match.groups()]
-    return _slice(slice(*numbers))
+    return _slice(*(whole(n) if n else None for n in match.groups()))
 
 
 def _field(name: str) -> Step:
     return lambda found: [value[name] for value in found if isinstance(value, dict) and name in value]
-
-
-def _field_where_there(name: str) -> Step:
-    return _field(name)
 
 
 def _index(number: int) -> Step:
@@ -169,13 +164,35 @@ def _index(number: int) -> Step:
     return step
 
 
-def _slice(part: slice) -> Step:
+def _slice(first: int | None, last: int | None, stride: int | None) -> Step:
     def step(found: list[Any]) -> list[Any]:
-        if any(not isinstance(value, list) for value in found if value is not None):
-            raise NotFound("is not array or slice")
-        return [item for value in found if value is not None for item in value[part]]
+        reached: list[Any] = []
+        for value in found:
+            if value is None:
+                continue
+            if not isinstance(value, list):
+                raise NotFound(f"{plain(value)} is not array or slice")
+            begin, end = _bounds(first or 0, len(value) if last is None else last, len(value))
+            if begin != end and stride is not None and stride <= 0:
+                raise NotFound("step must be > 0")
+            reached += value[begin : end : stride or 1]
+        return reached
 
     return step
+
+
+def _bounds(begin: int, end: int, length: int) -> tuple[int, int]:
+    """Both counted from the start. Unlike Python's, they must lie in the list, but for none of it. Raises NotFound."""
+    begin, end = (at + length if at < 0 else at for at in (begin, end))
+    if begin == end:
+        return 0, 0
+    if not 0 <= begin < length:
+        raise NotFound(f"array index out of bounds: index {begin}, length {length}")
+    if not 0 <= end <= length:
+        raise NotFound(f"array index out of bounds: index {end - 1}, length {length}")
+    if begin > end:
+        raise NotFound(f"starting index {begin} is greater than ending index {end}")
+    return begin, end
 
 
 def _elements(found: list[Any]) -> list[Any]:
