@@ -175,3 +175,13 @@ def test_a_pod_that_still_has_time_to_stop_stays():
     gone = {"deletionTimestamp": "2026-03-01T12:00:00Z", "deletionGracePeriodSeconds": 30}
     tables.wrote(POD, {"kind": "Pod", "metadata": {"name": "a", "namespace": "shop", "resourceVersion": "5", **gone}})
     assert tables.keys(POD) == [Key("shop", "a")]
+
+
+def test_selectors_of_a_namespace():
+    tables = Tables()
+    table = tables.ensure(POD)
+    table.saw(body("a", 1, spec={"selector": {"app": "x"}}))
+    table.saw(body("b", 2, spec={}))
+    table.saw(body("a", 3, spec={"selector": {"app": "y"}}))
+    assert tables.selectors(POD, "shop") == [{"app": "y"}, {}]
+    assert tables.selectors(POD, "other") == []

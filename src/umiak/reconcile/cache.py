@@ -51,8 +51,17 @@ class _LabelsHead(msgspec.Struct):
     metadata: _LabelsMeta
 
 
+class _SelectorSpec(msgspec.Struct):
+    selector: Object | None = None
+
+
+class _SelectorHead(msgspec.Struct):
+    spec: _SelectorSpec = msgspec.field(default_factory=_SelectorSpec)
+
+
 _decode_head = msgspec.json.Decoder(_Head).decode
 _decode_labels = msgspec.json.Decoder(_LabelsHead).decode
+_decode_selector = msgspec.json.Decoder(_SelectorHead).decode
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 NO_LABELS: dict[str, str] = {}
@@ -62,7 +71,7 @@ MANAGED = b',"managedFields":'
 class Row:
     """One object: its bytes and what is asked of it most."""
 
-    __slots__ = ("_labels", "body", "owners", "uid", "version")
+    __slots__ = ("_labels", "_selector", "body", "owners", "uid", "version")
 
     def __init__(self, body: bytes, uid: str, version: int, owners: tuple[str, ...]) -> None:
         self.body = body
@@ -70,6 +79,7 @@ class Row:
         self.version = version
         self.owners = owners
         self._labels: dict[str, str] | None = None
+        self._selector: Object | None = None
 
     @property
     def labels(self) -> dict[str, str]:
@@ -77,6 +87,13 @@ class Row:
         if self._labels is None:
             self._labels = _decode_labels(self.body).metadata.labels or NO_LABELS
         return self._labels
+
+    @property
+    def selector(self) -> Object:
+        """What the spec calls so; empty when there is none. Shared: not to be changed."""
+        if self._selector is None:
+            self._selector = _decode_selector(self.body).spec.selector or {}
+        return self._selector
 
 
 def parse_version(text: str) -> int:
@@ -405,6 +422,10 @@ class Tables:
             table.wrote(_encode(answer))
         else:
             table.deleted(key, about.get("uid") or (answer.get("details") or {}).get("uid") or "")
+
+    def selectors(self, kind: Kind, namespace: str) -> "list[Object]":
+        table = self.table(kind)
+        return [row.selector for _, row in table.rows(namespace)] if table.has_any(namespace) else []
 
     def list(
         self, kind: Kind, namespace: str = "", selector: Selector | None = None, *, not_of: str = ""

@@ -63,6 +63,10 @@ class Cache(Protocol):
         """The resourceVersion up to which all that happened to objects of `kind` is known."""
         ...
 
+    def selectors(self, kind: Kind, namespace: str) -> "list[Object]":
+        """What the specs of all in the namespace call `selector`; decoded once, hence not to be changed."""
+        ...
+
     def list(
         self, kind: Kind, namespace: str = "", selector: Selector | None = None, *, not_of: str = ""
     ) -> list[Object]:

@@ -5,7 +5,7 @@ noted in one journal, which a column catches up with before it is used: a change
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -25,6 +25,13 @@ def picker(places: Sequence[int]) -> Pick:
     if len(places) > 1:
         return itemgetter(*places)
     return lambda column: [column[place] for place in places]
+
+
+def unknown(states: Sequence[int]) -> Iterator[int]:
+    """Where among `states`, of which few are so, one is UNKNOWN."""
+    found, at = bytes(states), -1
+    while (at := found.find(UNKNOWN, at + 1)) >= 0:
+        yield at
 
 
 class Column(msgspec.Struct, eq=False):

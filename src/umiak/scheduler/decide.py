@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from umiak.scheduler.alike import Marks
-from umiak.scheduler.columns import BAD, GOOD, UNKNOWN, Pick, picker
+from umiak.scheduler.columns import BAD, GOOD, Pick, picker, unknown
 from umiak.scheduler.contract import FITS, SKIP, Cycle, OnlyNodes, Plugin, Reject, RejectAll, Verdict
 from umiak.scheduler.nodes import HOSTNAME, NodeView
 from umiak.scheduler.pods import PodView
@@ -209,10 +209,8 @@ class Judges:
         if self._cycle.nominated or not all(_has_labels(self._cycle, plugin) for plugin, _ in self._rest):
             return False
         pick, known = picker(places), self._column.known
-        if UNKNOWN in pick(known):
-            for place in places:
-                if known[place] == UNKNOWN:
-                    self._local_verdict(place)
+        for index in unknown(pick(known)):
+            self._local_verdict(places[index])
         if BAD in pick(known):
             return False
         nodes = pick(self._everyone)
@@ -347,14 +345,12 @@ def _rate_locally(
     plain, scaled = [p for p in plugins if not p.normalize], [p for p in plugins if p.normalize]
     column = cycle.census.columns.of(mark, size, 1 + len(scaled))
     totals, raws = column.entries[0], column.entries[1:]
-    if UNKNOWN in pick(column.known):
-        for node in nodes:
-            place = node.place
-            if column.known[place] == UNKNOWN:
-                totals[place] = sum(p.weight * p.score(cycle, node) for p in plain if p.score)
-                for plugin, raw in zip(scaled, raws, strict=True):
-                    raw[place] = plugin.score(cycle, node) if plugin.score else 0
-                column.known[place] = GOOD
+    for index in unknown(pick(column.known)):
+        node = nodes[index]
+        totals[node.place] = sum(p.weight * p.score(cycle, node) for p in plain if p.score)
+        for plugin, raw in zip(scaled, raws, strict=True):
+            raw[node.place] = plugin.score(cycle, node) if plugin.score else 0
+        column.known[node.place] = GOOD
     base, found = 0, Ratings(nodes, pick(totals))
     for plugin, scores in zip(scaled, map(pick, raws), strict=True):
         if min(scores) == max(scores):  # then they stay alike, and one is enough to know what becomes of all

@@ -129,8 +129,7 @@ def _is_hard(raw: Object) -> bool:
 def workload_selector(cycle: Cycle) -> Selector | None:
     """What the Services and the owner of the pod select, all together; None when there is nothing."""
     labels: dict[str, str] = {}
-    for each in cycle.cache.list(service.KIND, cycle.pod.namespace):
-        wanted = (each.get("spec") or {}).get("selector") or {}
+    for wanted in cycle.cache.selectors(service.KIND, cycle.pod.namespace):
         if wanted and wanted.items() <= cycle.pod.labels.items():
             labels |= wanted
     owner = _owner_selector(cycle)
