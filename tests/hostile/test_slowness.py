@@ -36,7 +36,7 @@ SHORT = http.Limits(header_timeout=1, body_timeout=1, idle_timeout=1)
 )
 def test_many_slow_clients(server: Attacked, sent: bytes) -> None:
     """A hundred of them at once, each with a connection of its own."""
-    with server.bounded(cpu=6, memory=64):
+    with server.bounded(cpu=15, memory=64):
         connections = [server.connect() for _ in range(100)]
         for connection in connections:
             connection.sendall(sent)
@@ -49,7 +49,7 @@ def test_many_slow_clients(server: Attacked, sent: bytes) -> None:
 
 def test_pipelined_requests_wait(server: Attacked) -> None:
     """More than one at a time is read, but not without bound; all are answered in order."""
-    with server.bounded(cpu=6):
+    with server.bounded(cpu=15):
         answer = server.say(
             (b"GET /livez HTTP/1.1\r\n" + HEAD + b"\r\n") * 999
             + b"GET /livez HTTP/1.1\r\n"

@@ -34,10 +34,10 @@ def test_finds_the_same_place(pattern, text):
 
 @pytest.mark.parametrize("pattern", ["^(a+)+$", "(a|aa)+$", "(a*)*b", "a*a*a*a*b", "(x+x+)+y", "a*b"])
 def test_is_quick(pattern):
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert matcher(pattern).matches("a" * 20_000 + "!") is False
     assert matcher(pattern).find("a" * 200 + "!") is None
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < 0.5
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import re
 import ssl
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPSConnection
 from pathlib import Path
@@ -25,6 +25,10 @@ VARYING = re.compile(
 )
 MONOTONIC = re.compile(r" m=[+-][\d.]+")
 """Go's own clock, which it prints after the time of day."""
+
+
+LAG = 20.0
+"""Seconds that the reference's copies of what it looks at may be behind what has just been written."""
 
 
 @dataclass
@@ -134,3 +138,15 @@ class Both:
             if process is not None:
                 process.kill()
                 process.wait()
+
+
+def agree(ask: Callable[[], Sequence[Answer]], seconds: float = LAG) -> None:
+    """What changes nothing is asked until both answer the same."""
+
+    def equal() -> bool:
+        theirs, ours = ask()
+        assert ours.comparable() == theirs.comparable()
+        assert ours.headers.get("Warning") == theirs.headers.get("Warning")
+        return True
+
+    until(equal, seconds)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from beside import Beside
-from side_by_side import ISSUER, Both
+from side_by_side import ISSUER, Both, agree
 
 from umiak.testing import reference
 from umiak.testing.patience import until
@@ -146,8 +146,7 @@ def wait_for_issuers(both: Both, beside: Beside) -> None:
 
 
 def check_equal(both: Both, *question: Any, **more: Any) -> None:
-    theirs, ours = both.ask(*question, **more)
-    assert ours.comparable() == theirs.comparable()
+    agree(lambda: both.ask(*question, **more))
 
 
 HOUR = 3600

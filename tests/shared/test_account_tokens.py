@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey
-from side_by_side import ISSUER, Both
+from side_by_side import ISSUER, Both, agree
 
 from umiak.testing import reference
+from umiak.testing.patience import until
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
@@ -62,14 +63,15 @@ def compare(answers: list[Any]) -> None:
 
 
 def ask_each(both: Both, tokens: list[str], method: str, path: str, body: Any = None) -> None:
-    compare([server.ask(method, path, token, body) for server, token in zip(both.servers, tokens, strict=True)])
+    asked = list(zip(both.servers, tokens, strict=True))
+    agree(lambda: [server.ask(method, path, token, body) for server, token in asked])
 
 
 def review(both: Both, tokens: list[str], *audiences: str) -> None:
     more = {"audiences": list(audiences)} if audiences else {}
     bodies = [{"spec": {"token": token, **more}} for token in tokens]
-    asked = zip(both.servers, bodies, strict=True)
-    compare([server.ask("POST", f"{REVIEWS}/tokenreviews", body=body) for server, body in asked])
+    asked = list(zip(both.servers, bodies, strict=True))
+    agree(lambda: [server.ask("POST", f"{REVIEWS}/tokenreviews", body=body) for server, body in asked])
 
 
 @pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/openid/v1/jwks"])
@@ -186,13 +188,19 @@ def labels_of(both: Both, secret: str) -> list[Any]:
     return [answer.body["metadata"].get("labels") for answer in both.ask("GET", f"{NAMESPACE}/secrets/{secret}")]
 
 
+def same_labels(both: Both, secret: str) -> bool:
+    theirs, ours = labels_of(both, secret)
+    assert ours == theirs
+    return True
+
+
 def test_everlasting(both: Both) -> None:
     tokens = everlasting(both, "kept")
     review(both, tokens)
     review(both, tokens, "other")
     ask_each(both, tokens, "POST", f"{REVIEWS}/selfsubjectreviews", {})
-    theirs, ours = labels_of(both, "kept")
-    assert ours == theirs and "kubernetes.io/legacy-token-last-used" in ours
+    until(lambda: same_labels(both, "kept"))
+    assert "kubernetes.io/legacy-token-last-used" in labels_of(both, "kept")[0]
 
 
 def test_everlasting_and_generated(both: Both) -> None:
@@ -206,8 +214,7 @@ def test_everlasting_and_generated(both: Both) -> None:
 
 def test_everlasting_and_invalid(both: Both) -> None:
     review(both, everlasting(both, "invalid", {"kubernetes.io/legacy-token-invalid-since": "2024-01-01"}))
-    theirs, ours = labels_of(both, "invalid")
-    assert ours == theirs
+    until(lambda: same_labels(both, "invalid"))
 
 
 LACKING = ("sub", *(KEPT + name for name in ("namespace", "secret.name", "service-account.name")))

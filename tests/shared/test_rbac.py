@@ -10,6 +10,7 @@ import pytest
 from side_by_side import TOKEN, Answer, Both
 
 from umiak.testing import reference
+from umiak.testing.patience import until
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
@@ -139,10 +140,23 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         found.start()
         for path, body in PREPARED:
             assert [answer.status for answer in found.ask("POST", path, body=body)] == [201, 201], body
-        time.sleep(1)  # the reference looks at copies
+        catch_up(found)
         yield found
     finally:
         found.stop()
+
+
+def catch_up(both: Both) -> None:
+    """Until both look at what was written last, and the other copies have had their time, too."""
+    asked = {"verb": "impersonate", "resource": "users", "name": "bob"}
+    body = {"spec": {"user": "imp", "resourceAttributes": asked}}
+
+    def may() -> bool:
+        answers = both.ask("POST", f"{ACCESS}/subjectaccessreviews", body=body)
+        return all(answer.body["status"]["allowed"] for answer in answers)
+
+    until(may)
+    time.sleep(1)
 
 
 RULES = {

@@ -7,7 +7,6 @@ made equal; everything else has to be.
 import json
 import re
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from umiak.kit.ports import free_port
 from umiak.testing import reference
+from umiak.testing.patience import until
 
 from .beside import call, original, ready, running
 
@@ -100,6 +100,9 @@ REQUESTS = [
     ("long agent", "GET", "/version", None, {"User-Agent": "x" * 2000}),
     ("nobody's method", "POST", f"{MAPS}/m", {}, {}),
 ]
+UNTOLD = ("left-out",)
+LATEST, LAST = "ResponseComplete", {"unknown": "ResponseStarted"}
+"""The stage of the last event of a request."""
 UNKNOWN_HERE = {
     "as table": "columns' descriptions and ages differ in their own test",
 }
@@ -109,9 +112,14 @@ def events(port, file):
     """By name of request, what was told of it."""
     for name, method, path, body, headers in REQUESTS:
         call(port, method, path, body, {**headers, "Audit-ID": name.replace(" ", "-")})
-    time.sleep(1.5)
-    found = {name.replace(" ", "-"): [] for name, *_ in REQUESTS}
-    for line in Path(file).read_text().splitlines():
+    until(lambda: all(found and found[-1]["stage"] == LAST.get(name, LATEST) for name, found in told(file).items()))
+    return told(file) | {name: [] for name in UNTOLD}
+
+
+def told(file):
+    """As far as the lines are whole."""
+    found = {name.replace(" ", "-"): [] for name, *_ in REQUESTS if name.replace(" ", "-") not in UNTOLD}
+    for line in Path(file).read_text().rpartition("\n")[0].splitlines():
         event = json.loads(line)
         if event["auditID"] in found:
             found[event["auditID"]].append(plain(event))

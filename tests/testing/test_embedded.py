@@ -16,6 +16,7 @@ import pytest
 from umiak.objects.errors import StatusError
 from umiak.testing import Cluster, NotInTime
 from umiak.testing.embedded.client import UnknownKind
+from umiak.testing.patience import LONG
 
 CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"x": "1"}}
 DEFINITION = """
@@ -222,18 +223,18 @@ def test_slow_answers_are_answers(server: Cluster) -> None:
 @pytest.fixture(scope="module")
 def living() -> Iterator[Cluster]:
     with Cluster(nodes=2) as cluster:
-        cluster.settle(60)
+        cluster.settle(LONG)
         yield cluster
 
 
 def test_deployments_run(living: Cluster) -> None:
     with living.isolated() as cluster:
         cluster.client.create(deployment())
-        found = cluster.wait_for("deploy", "web", "condition=Available", timeout=30)
+        found = cluster.wait_for("deploy", "web", "condition=Available", timeout=LONG)
         assert found["status"]["readyReplicas"] == 2
         cluster.drop_watches()
         cluster.client.patch("deploy", "web", {"spec": {"replicas": 3}})
-        cluster.wait_for("deploy", "web", lambda d: d["status"].get("readyReplicas") == 3, timeout=30)
+        cluster.wait_for("deploy", "web", lambda d: d["status"].get("readyReplicas") == 3, timeout=LONG)
     assert living.client.list("pods") == []
 
 
@@ -241,7 +242,7 @@ def test_a_failed_wait_shows_object_and_events(living: Cluster) -> None:
     with living.isolated() as cluster:
         pod = deployment()["spec"]["template"]["spec"] | {"nodeSelector": {"no": "such"}}
         cluster.client.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "lost"}, "spec": pod})
-        cluster.wait_for("pod", "lost", "condition=PodScheduled=False", timeout=30)
+        cluster.wait_for("pod", "lost", "condition=PodScheduled=False", timeout=LONG)
         with pytest.raises(
             NotInTime, match=r"(?s)Pod default/lost was not as wanted.*phase: Pending.*FailedScheduling"
         ):
@@ -252,7 +253,7 @@ def test_virtual_time_runs_a_cron_job() -> None:
     job = {"spec": {"template": {"spec": deployment()["spec"]["template"]["spec"] | {"restartPolicy": "Never"}}}}
     cron = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "hourly"}}
     with Cluster(virtual_time=True) as cluster:
-        cluster.settle(60)
+        cluster.settle(LONG)
         cluster.client.create({**cron, "spec": {"schedule": "0 * * * *", "jobTemplate": job}})
         began = cluster.now()
         cluster.advance(3 * 3600 + 60)

@@ -22,7 +22,7 @@ def test_a_machine_of_its_own(tmp_path: Path) -> None:
         assert "198.51.100.7" in machine.run("ip", "-brief", "address", "show", "net0")
         machine.run("sh", "-c", "echo here > /var/lib/umiak/file; mkdir /run/made /var/log/made")
         machine.start("stays", ["sleep", "1000"])
-        machine.wait_until("pgrep", "sleep", seconds=2, pause=0.01)
+        machine.wait_until("pgrep", "sleep", pause=0.01)
         held = Path(f"/proc/{machine.programs['stays'].pid}")
         assert held.exists()
     assert not held.exists()
@@ -40,6 +40,6 @@ def test_a_program_that_fails_tells_why(tmp_path: Path) -> None:
 def test_stopping_one_program(tmp_path: Path) -> None:
     with Machine(tmp_path) as machine:
         machine.start("one", ["sh", "-c", "echo started; exec sleep 1000"])
-        machine.wait_until("pgrep", "sleep", seconds=2, pause=0.01)
+        machine.wait_until("pgrep", "sleep", pause=0.01)
         machine.stop("one")
         assert machine.log("one").read_text() == "started\n"

@@ -133,7 +133,7 @@ class Machine:
         names = [f"--{kind}={self.namespace(file)}" for kind, file in NAMESPACES.items()]
         return ["nsenter", *names, "--", "setpriv", "--pdeathsig", "TERM", *command]
 
-    def run(self, *command: str, seconds: float = 60.0, check: bool = True, **more: str) -> str:
+    def run(self, *command: str, seconds: float = 120.0, check: bool = True, **more: str) -> str:
         """What a command prints, both streams. `more` are environment variables. Raises AssertionError if it fails."""
         done = subprocess.run(
             self.inside(*command),
@@ -172,7 +172,7 @@ class Machine:
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
 
-    def wait_until(self, *command: str, seconds: float = 30.0, pause: float = 0.1) -> str:
+    def wait_until(self, *command: str, seconds: float = 120.0, pause: float = 0.1) -> str:
         """Repeats a command until it succeeds; what it printed. Raises AssertionError with its last words."""
         deadline = time.monotonic() + seconds
         while True:

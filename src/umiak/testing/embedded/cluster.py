@@ -144,7 +144,7 @@ class Cluster:
         until: str | Callable[[Object], bool] = "create",
         *,
         namespace: str = "default",
-        timeout: float = 10.0,
+        timeout: float = 30.0,
     ) -> Object:
         """The object once `until` holds: a function of it, or "condition=Ready", "create", "delete" as `kubectl wait`
         has them. Virtual time is turned meanwhile. Raises NotInTime with the object and its events."""
@@ -153,7 +153,7 @@ class Cluster:
         waiting = wait(running.client, running.clock, found, name, where, judge_of(until), timeout)
         return self._run(waiting) or {}
 
-    def settle(self, timeout: float = 10.0) -> None:
+    def settle(self, timeout: float = 30.0) -> None:
         """Returns when all nodes take pods; pods created earlier just wait. Raises TimeoutError."""
         self._run(self._running.settle(), timeout)
 
