@@ -40,12 +40,8 @@ _PLACES = re.compile(f"{_SECRET}([nurtso][0-9]*);".encode())
 else can know them, so they are found nowhere else."""
 _PLACE = "\0"
 """Stands for a value in what is left of a body."""
-_HEAD = re.compile(
-    rb'(\{"kind":"[^"]*","apiVersion":"[^"]*","metadata":\{"name":)"[^"]*"(.*?"uid":)"[^"]*"(,"resourceVersion":)"[^"]*"'
-    rb'(.*?"creationTimestamp":)"[^"]*"'
-)
-"""How stored objects begin. Names and namespaces come first and can not contain quotes."""
-_TIME = re.compile(rb'"time":"([^"]*)"')
+_TIME = b'"time":"'
+"""Where the time of a manager is. Quotes in texts are escaped, so that this is nothing else."""
 _LENGTH_OF_TIME = 20
 """Of what is in whole seconds and UTC, so that the order of texts is that of times."""
 _SENDABLE = frozenset({"name", "namespace", "uid", "labels", "annotations", "ownerReferences", "finalizers"})
@@ -93,6 +89,7 @@ NOTHING = Mold((), (), (), "")
 class _About(msgspec.Struct):
     name: str
     uid: str
+    resourceVersion: str
     creationTimestamp: str
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     managedFields: msgspec.Raw = msgspec.Raw(b"")
@@ -106,37 +103,68 @@ def _decoder(carried: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
 
 def own_of(kind: Kind, value: bytes) -> Own | None:
     """What is a stored object's own; None for one that is not as usual."""
-    begin = _HEAD.match(value)
-    if begin is None or kind.carries is None or len(value) > LONGEST:
+    if kind.carries is None or len(value) > LONGEST:
         return None
     try:
         outline = _decoder(kind.carries).decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     about = outline.metadata
-    maps: Maps = {"labels": about.labels, **{name: getattr(outline, name) for name in kind.carries}}
-    at, shape = begin.end(), [b"\0".join(begin.groups())]
-    managers = bytes(about.managedFields)
-    for name, text in (("labels", b""), ("managedFields", managers), *((name, b"") for name in kind.carries)):
-        if not (text or maps.get(name)):
-            continue
-        text = text or to_json(maps[name])
-        found = value.find(b'"%b":%b' % (name.encode(), text), at)
-        if found < 0:
-            return None
-        shape += (value[at:found], _shape_of(name, text, maps))
-        at = found + len(name) + 3 + len(text)
-    times = (about.creationTimestamp, *(time.decode() for time in _TIME.findall(managers)))
-    if any(len(time) != _LENGTH_OF_TIME for time in times):
+    maps: Maps = {"labels": about.labels}
+    managers = _Managers(bytes(about.managedFields))
+    cut = _Cut(value)
+    for name in ("name", "uid", "resourceVersion", "creationTimestamp"):
+        cut.out(name, b'"%b"' % getattr(about, name).encode(), b"")
+    if about.labels:
+        cut.out("labels", to_json(about.labels), _shape_of(about.labels))
+    if managers.text:
+        cut.out("managedFields", managers.text, managers.shape)
+    for name in kind.carries:
+        given = maps[name] = getattr(outline, name)
+        if given:
+            cut.out(name, to_json(given), _shape_of(given))
+    times = (about.creationTimestamp, *managers.times)
+    if cut.failed or any(len(time) != _LENGTH_OF_TIME for time in times):
         return None
-    return Own(b"".join((*shape, value[at:])), about.name, about.uid, times, maps)
+    return Own(cut.rest(), about.name, about.uid, times, maps)
 
 
-def _shape_of(name: str, text: bytes, maps: Maps) -> bytes:
-    """Something that stands in no JSON, and what is left of a map or of managers."""
-    if name == "managedFields":
-        return b"\0%b\0" % _TIME.sub(b"\0", text)
-    return b"\0%b\0" % to_json([key if value else [key] for key, value in maps[name].items()])
+class _Cut:
+    """Bytes of an object of which some are taken out, in their order. Names and what else comes before a field can not
+    contain quotes that are not escaped: so the first match is the field."""
+
+    def __init__(self, value: bytes) -> None:
+        self.value = value
+        self.failed = False
+        self._at = 0
+        self._parts: list[bytes] = []
+
+    def out(self, name: str, text: bytes, shape: bytes) -> None:
+        """`shape` is left in the place of `text`, between zero bytes, which no JSON contains."""
+        field = b'"%b":' % name.encode()
+        begin = self.value.find(field, self._at) + len(field)
+        if not self.value.startswith(text, begin):
+            self.failed = True
+            return
+        self._parts += (self.value[self._at : begin], shape)
+        self._at = begin + len(text)
+
+    def rest(self) -> bytes:
+        return b"\0".join((*self._parts, self.value[self._at :]))
+
+
+class _Managers:
+    """The text of managed fields, their times, and the text without these."""
+
+    def __init__(self, text: bytes) -> None:
+        before, *parts = text.split(_TIME)
+        self.text = text
+        self.times = [part[:_LENGTH_OF_TIME].decode() for part in parts]
+        self.shape = _TIME.join((before, *(part[_LENGTH_OF_TIME:] for part in parts)))
+
+
+def _shape_of(given: dict[str, str]) -> bytes:
+    return to_json([key if value else [key] for key, value in given.items()])
 
 
 def sent_of(call: Call, body: Any) -> Sent | None:
