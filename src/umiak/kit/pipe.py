@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 HEAD = 4
 """Bytes of a frame's length, which comes first."""
 _READ = 256 * 1024
+"""Bytes that are read at once, to memory that is kept: 256 KiB anew for each reading would come from the kernel."""
 
 
 class Pipe:
@@ -26,7 +27,8 @@ class Pipe:
         self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._unsent = bytearray()
-        self._rest = bytearray()
+        self._buffer = bytearray(_READ)
+        self._filled = 0
         self._open = True
         self._loop.add_reader(sock.fileno(), self._readable)
 
@@ -62,20 +64,19 @@ class Pipe:
             self._loop.remove_writer(self._sock.fileno())
 
     def _readable(self) -> None:
+        """What comes is read to behind what is left of the last frame."""
         try:
-            data = self._sock.recv(_READ)
+            count = self._sock.recv_into(memoryview(self._buffer)[self._filled :])
         except BlockingIOError:
             return
         except OSError:
-            data = b""
-        if not data:
+            count = 0
+        if not count:
             self._end()
             return
-        if self._rest:
-            self._rest += data
-            data = bytes(self._rest)
+        self._filled += count
         try:
-            self._rest = bytearray(data[self._take(data) :])
+            self._keep(self._take())
         except Exception:
             log.exception("a frame could not be dealt with")
             self._end()
@@ -85,16 +86,28 @@ class Pipe:
             self.close()
             self._lost()
 
-    def _take(self, data: bytes) -> int:
-        """Hands on all frames that are there; returns how many bytes they were."""
-        view, at = memoryview(data), 0
-        while at + HEAD <= len(data):
+    def _take(self) -> int:
+        """Hands on all frames that are there; returns where they end."""
+        view, at = memoryview(self._buffer)[: self._filled], 0
+        while at + HEAD <= self._filled:
             end = at + HEAD + int.from_bytes(view[at : at + HEAD], "little")
-            if end > len(data):
+            if end > self._filled:
                 break
             self._received(view[at + HEAD : end])
             at = end
         return at
+
+    def _keep(self, at: int) -> None:
+        """Makes room for more than the frame that has begun at `at`."""
+        rest = self._buffer[at : self._filled]
+        self._filled = len(rest)
+        if self._filled >= HEAD:
+            wanted = HEAD + int.from_bytes(rest[:HEAD], "little")
+            if wanted > len(self._buffer):
+                self._buffer = bytearray(wanted + _READ)
+        elif len(self._buffer) > _READ:
+            self._buffer = bytearray(_READ)
+        self._buffer[: self._filled] = rest
 
     def close(self) -> None:
         """Does not call `lost`."""

@@ -6,7 +6,7 @@ it happened. So who was told of a write finds every replica either past it or kn
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from umiak.kit.board import Board
 from umiak.kit.pipe import Pipe
@@ -22,6 +22,10 @@ BACKLOG = 64 * 1024 * 1024
 """Bytes; a replica that lets more pile up does not work any more, and is dropped."""
 
 
+NOBODY: "tuple[Link | None, int]" = (None, 0)
+"""Wished for what the owner itself writes."""
+
+
 class Hub:
     """All replicas of `store`. Make it before the first replica is forked."""
 
@@ -29,6 +33,8 @@ class Hub:
         self.store = store
         self.board = board
         self.links: list[Link] = []
+        self.wished: dict[int, tuple[Link | None, int]] = {}
+        """Who wished for a revision that is on its way to the disk, and under which number."""
         board.words[REVISION], board.words[OLDEST] = store.revision, store.oldest
         store.relay = self
 
@@ -39,12 +45,19 @@ class Hub:
         return link
 
     def committed(self, events: Sequence[Event]) -> None:
-        frames = [ENCODER.encode(Commit(part)) for part in _parts(events)]
+        wished = [self.wished.pop(event.revision, NOBODY) for event in events]
+        askers = {asker for asker, _ in wished}
+        shared: list[bytes] = []
         for link in list(self.links):
-            link.tell(frames)
+            if link in askers:
+                link.tell(_frames(events, [number if asker is link else 0 for asker, number in wished]))
+                continue
+            shared = shared or _frames(events, [0] * len(events))
+            link.tell(shared)
         self.board.words[REVISION] = events[-1].revision
 
     def failed(self) -> None:
+        self.wished.clear()
         for link in list(self.links):
             link.tell([])
 
@@ -52,19 +65,23 @@ class Hub:
         self.board.words[OLDEST] = oldest
 
 
-def _parts(events: Sequence[Event]) -> Iterator[list[Change]]:
-    """Bounded in size, so that neither side has to hold a whole large commit twice."""
+def _frames(events: Sequence[Event], numbers: Sequence[int]) -> list[bytes]:
+    """Bounded in size, so that neither side has to hold a whole large commit twice. `numbers` are those of the wishes
+    of who is told, 0 for what others wrote."""
+    frames: list[bytes] = []
     part: list[Change] = []
     size = 0
-    for event in events:
+    for event, number in zip(events, numbers, strict=True):
         entry = event.entry
-        part.append(Change(entry.key, entry.value, entry.created, entry.modified, event.deleted))
-        size += len(entry.value)
+        value = b"" if number else entry.value
+        part.append(Change(entry.key, value, entry.created, entry.modified, event.deleted, number))
+        size += len(value)
         if size > LARGEST_FRAME:
-            yield part
+            frames.append(ENCODER.encode(Commit(part)))
             part, size = [], 0
     if part:
-        yield part
+        frames.append(ENCODER.encode(Commit(part)))
+    return frames
 
 
 class Link:
@@ -102,34 +119,38 @@ class Link:
         try:
             self._submit(wish)
         except Mismatch:
-            refusal = Outcome(wish.number, 0)
+            refusal = Outcome(wish.number)
             if self._hub.store.is_pending(wish.key):  # the replica has to see that first, to do better next time
                 self._refused.append((wish.key, refusal))
             else:
                 self._outcome(refusal)
         except (Unwritable, Unreadable) as error:
-            self._outcome(Outcome(wish.number, 0, 0, str(error)))
+            self._outcome(Outcome(wish.number, fault=str(error)))
 
     def _submit(self, wish: Put | Delete) -> None:
         """Raises Mismatch and Unwritable."""
         store, reply = self._hub.store, _Reply(self, wish.number)
         render = None if wish.head is None else _rendering(wish.head, wish.tail)
+        mine = self, wish.number
         if isinstance(wish, Delete):
-            store.submit_delete(wish.key, render, wish.expect, reply, wish.parting)
+            revision = store.submit_delete(wish.key, render, wish.expect, reply, wish.parting)
+            if wish.parting and render is not None:
+                self._hub.wished[revision - 1] = mine
         else:
             assert render is not None
-            store.submit_put(wish.key, render, wish.expect, reply)
+            revision = store.submit_put(wish.key, render, wish.expect, reply)
+        self._hub.wished[revision] = mine
 
     async def _compact(self, wish: Compact) -> None:
         try:
             await self._hub.store.compact(wish.revision)
             self._outcome(Outcome(wish.number, wish.revision))
         except Compacted as error:
-            self._outcome(Outcome(wish.number, 0, oldest=error.oldest))
+            self._outcome(Outcome(wish.number, oldest=error.oldest))
         except FutureRevision:
-            self._outcome(Outcome(wish.number, 0))
+            self._outcome(Outcome(wish.number))
         except StoreError as error:
-            self._outcome(Outcome(wish.number, 0, 0, str(error)))
+            self._outcome(Outcome(wish.number, fault=str(error)))
 
     def _outcome(self, outcome: Outcome) -> None:
         """Goes out soon, together with others of the same commit, and after it."""
@@ -156,7 +177,7 @@ def _rendering(head: bytes, tail: bytes | None) -> Callable[[int], bytes]:
 
 
 class _Reply:
-    """Tells a replica what became of its write; does what a future does, without a turn of the loop for each."""
+    """Tells a replica that its write failed; the commit tells that it did not."""
 
     __slots__ = ("_link", "_number")
 
@@ -167,8 +188,7 @@ class _Reply:
     def done(self) -> bool:
         return False
 
-    def set_result(self, entry: Entry) -> None:
-        self._link._outcome(Outcome(self._number, entry.modified, entry.created))
+    def set_result(self, entry: Entry) -> None: ...
 
     def set_exception(self, exception: Exception) -> None:
-        self._link._outcome(Outcome(self._number, 0, 0, str(exception) or type(exception).__name__))
+        self._link._outcome(Outcome(self._number, fault=str(exception) or type(exception).__name__))

@@ -98,8 +98,8 @@ class LoggedStore(View):
         self.submit_put(key, render, expect, done)
         return await done
 
-    def submit_put(self, key: str, render: Render, expect: int | None, done: Done) -> None:
-        """As `put`, for who does not wait. Raises Mismatch."""
+    def submit_put(self, key: str, render: Render, expect: int | None, done: Done) -> int:
+        """As `put`, for who does not wait: the revision that it gets if nothing fails. Raises Mismatch."""
         if expect == 0 and self._seals is not None and key in self._seals.unreadable:
             raise Mismatch(key, None)  # it is there, whatever it is
         current = self._judged(key)
@@ -109,6 +109,7 @@ class LoggedStore(View):
         value = render(revision)
         entry = Entry(key, value, current.created if current else revision, revision)
         self._submit((Event(entry, current, deleted=False),), done)
+        return revision
 
     async def delete(
         self, key: str, *, expect: int | None = None, render: Render | None = None, parting: bool = False
@@ -119,8 +120,8 @@ class LoggedStore(View):
 
     def submit_delete(
         self, key: str, render: Render | None, expect: int | None, done: Done, parting: bool = False
-    ) -> None:
-        """As `delete`, for who does not wait. Raises Mismatch."""
+    ) -> int:
+        """As `delete`, for who does not wait: the last revision that it gets if nothing fails. Raises Mismatch."""
         current = self._judged(key)
         if current is None or (expect is not None and expect != current.modified):
             raise Mismatch(key, current)
@@ -133,6 +134,7 @@ class LoggedStore(View):
         value = render(revision) if render else current.value
         events.append(Event(Entry(key, value, current.created, revision), current, deleted=True))
         self._submit(events, done)
+        return revision
 
     def _submit(self, events: Sequence[Event], done: Done) -> None:
         """All in one commit; `done` learns of the last, which is about the same key."""

@@ -10,6 +10,8 @@ import random
 import socket
 from collections.abc import Callable
 
+import msgspec
+
 from umiak.kit.board import Board
 from umiak.kit.pipe import Pipe
 from umiak.store.contract import Compacted, Entry, Event, FutureRevision, Mismatch, Render, Unwritable
@@ -17,6 +19,17 @@ from umiak.store.hub import OLDEST, REVISION
 from umiak.store.index import Index
 from umiak.store.view import History, Seals, View
 from umiak.store.wire import ENCODER, NEWS, Change, Commit, Compact, Delete, Outcome, Put, Wish, stamped
+
+
+class _Asked(msgspec.Struct):
+    """A wish, and who waits for what becomes of it."""
+
+    wish: Put | Delete
+    answer: "asyncio.Future[Entry | Outcome]"
+
+
+NO_WISH = Delete(0, "", None, None, None)
+"""In the place of what is no write."""
 
 
 class Replica(View):
@@ -40,7 +53,8 @@ class Replica(View):
         self._pipe = Pipe(sock, self._received, self._gone)
         self._closed = ""
         self._numbers = 0
-        self._asked: dict[int, asyncio.Future[Outcome]] = {}
+        self._asked: dict[int, _Asked] = {}
+        self._wishes: list[bytes] = []
         self._late: list[tuple[int, asyncio.Future[None]]] = []
         self._place = chance.getrandbits(61) | 1 << 61
         """The revision that values are rendered with to see where it goes; nobody else can know it."""
@@ -67,8 +81,8 @@ class Replica(View):
         news = NEWS.decode(frame)
         if isinstance(news, Commit):
             self._learn(news.changes)
-        elif (asked := self._asked.pop(news.number, None)) is not None and not asked.done():
-            asked.set_result(news)
+        elif (asked := self._asked.pop(news.number, None)) is not None and not asked.answer.done():
+            asked.answer.set_result(news)
 
     def _learn(self, changes: list[Change]) -> None:
         present = self._index.entries
@@ -76,14 +90,30 @@ class Replica(View):
         for change in changes:
             if change.modified <= self._revision:
                 continue  # it was in what the copy was made from
-            entry = Entry(change.key, change.value, change.created, change.modified)
-            event = Event(entry, present.get(change.key), change.deleted)
+            before = present.get(change.key)
+            if change.number:
+                entry = self._own(change, before)
+            else:
+                entry = Entry(change.key, change.value, change.created, change.modified)
+            event = Event(entry, before, change.deleted)
             self._apply((event,))  # one by one: the next may be of the same key
             events.append(event)
         if events:
             self._tell(events)
         if self._late:
             self._wake()
+
+    def _own(self, change: Change, before: Entry | None) -> Entry:
+        """What this replica wished for, and answers who waits for it."""
+        asked = self._asked[change.number]
+        wish = asked.wish
+        head = wish.head if wish.head is not None else before.value if before is not None else b""
+        entry = Entry(change.key, stamped(head, wish.tail, change.modified), change.created, change.modified)
+        if change.deleted or isinstance(wish, Put):
+            del self._asked[change.number]
+            if not asked.answer.done():
+                asked.answer.set_result(entry)
+        return entry
 
     def _wake(self) -> None:
         waiting, self._late = self._late, []
@@ -102,18 +132,15 @@ class Replica(View):
 
     async def put(self, key: str, render: Render, *, expect: int | None = None) -> Entry:
         head, tail = self._split(render(self._place))
-        outcome = await self._ask(Put(self._number(), key, expect, head, tail))
-        render(outcome.revision)
-        return self._entry(key, head, tail, outcome)
+        entry = await self._ask(Put(self._number(), key, expect, head, tail))
+        render(entry.modified)
+        return entry
 
     async def delete(
         self, key: str, *, expect: int | None = None, render: Render | None = None, parting: bool = False
     ) -> Entry:
-        before = self._index.entries.get(key)
         head, tail = self._split(render(self._place)) if render else (None, None)
-        outcome = await self._ask(Delete(self._number(), key, expect, head, tail, parting))
-        kept = before.value if before is not None else b""
-        return self._entry(key, kept if head is None else head, tail, outcome)
+        return await self._ask(Delete(self._number(), key, expect, head, tail, parting))
 
     def _split(self, value: bytes) -> tuple[bytes, bytes | None]:
         """What comes before and after the revision in a value."""
@@ -124,37 +151,41 @@ class Replica(View):
         self._numbers += 1
         return self._numbers
 
-    def _entry(self, key: str, head: bytes, tail: bytes | None, outcome: Outcome) -> Entry:
-        """What was written, shared with what is read where it is still the newest."""
-        present = self._index.entries.get(key)
-        if present is not None and present.modified == outcome.revision:
-            return present
-        return Entry(key, stamped(head, tail, outcome.revision), outcome.created, outcome.revision)
-
-    async def _ask(self, wish: Put | Delete) -> Outcome:
+    async def _ask(self, wish: Put | Delete) -> Entry:
         """Raises Mismatch or Unwritable."""
-        outcome = await self._answered(wish)
-        if not outcome.revision:
-            raise Mismatch(wish.key, self._index.entries.get(wish.key))
-        return outcome
+        answer: asyncio.Future[Entry | Outcome] = asyncio.get_running_loop().create_future()
+        self._send(wish, _Asked(wish, answer))
+        found = await answer
+        if isinstance(found, Entry):
+            return found
+        if found.fault:
+            raise Unwritable(found.fault)
+        raise Mismatch(wish.key, self._index.entries.get(wish.key))
 
-    async def _answered(self, wish: Wish) -> Outcome:
+    def _send(self, wish: Wish, asked: "_Asked") -> None:
         """Raises Unwritable."""
         if self._closed:
             raise Unwritable(self._closed)
-        asked: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._asked[wish.number] = asked
-        self._pipe.send(ENCODER.encode(wish))
-        outcome = await asked
-        if outcome.fault:
-            raise Unwritable(outcome.fault)
-        return outcome
+        if not self._wishes:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._wishes.append(ENCODER.encode(wish))
+
+    def _flush(self) -> None:
+        """Sends the wishes of one turn of the loop together: each message that the owner gets wakes it up."""
+        wishes, self._wishes = self._wishes, []
+        self._pipe.send(*wishes)
 
     async def compact(self, revision: int) -> None:
-        outcome = await self._answered(Compact(self._number(), revision))
-        if outcome.oldest:
-            raise Compacted(outcome.oldest)
-        if not outcome.revision:
+        answer: asyncio.Future[Entry | Outcome] = asyncio.get_running_loop().create_future()
+        self._send(Compact(self._number(), revision), _Asked(NO_WISH, answer))
+        found = await answer
+        assert isinstance(found, Outcome)
+        if found.fault:
+            raise Unwritable(found.fault)
+        if found.oldest:
+            raise Compacted(found.oldest)
+        if not found.revision:
             raise FutureRevision(f"revision {revision} is newer than {self._revision}")
 
     # The end
@@ -168,8 +199,8 @@ class Replica(View):
         self._closed = self._closed or why
         asked, self._asked = self._asked, {}
         for number, waiting in asked.items():
-            if not waiting.done():
-                waiting.set_result(Outcome(number, 0, 0, why))
+            if not waiting.answer.done():
+                waiting.answer.set_result(Outcome(number, fault=why))
         self._wake()
 
     async def close(self) -> None:

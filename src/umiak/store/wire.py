@@ -32,14 +32,16 @@ class Compact(msgspec.Struct, array_like=True, tag=3, gc=False):
     revision: int
 
 
-class Change(msgspec.Struct, array_like=True, gc=False):
-    """A committed change. What was there before, the replica knows."""
+class Change(msgspec.Struct, array_like=True, gc=False, omit_defaults=True):
+    """A committed change. What was there before, the replica knows. `number` is that of its own wish, if it was one;
+    then it knows the value, too, but for the revision, and `value` is empty."""
 
     key: str
     value: bytes
     created: int
     modified: int
     deleted: bool
+    number: int = 0
 
 
 class Commit(msgspec.Struct, array_like=True, tag=1, gc=False):
@@ -49,12 +51,12 @@ class Commit(msgspec.Struct, array_like=True, tag=1, gc=False):
 
 
 class Outcome(msgspec.Struct, array_like=True, tag=2, gc=False):
-    """What became of a wish. Told after the commit that has it, or after the one that the write conflicted with."""
+    """What became of a compaction, or of a write that failed; of one that did not the commit tells. Told after the
+    commit that the write conflicted with."""
 
     number: int
-    revision: int
+    revision: int = 0
     """0 when it failed."""
-    created: int = 0
     fault: str = ""
     """Why it could not be made durable; empty for a mismatch."""
     oldest: int = 0
