@@ -7,8 +7,9 @@ these header lines. What is left is to look up the object, under the same condit
 
 - Nothing a lane was made from has changed. Roles, bindings, authorizers, flow schemas, levels, kinds and API services
   tell when they change, which is the end of all lanes; whether the credentials still hold is asked each time.
-- The flow has room, so nobody would have to wait; and the store is not behind what others were told.
-- The object is there, in the clear, and small enough to be sent in one piece.
+- The flow has room, so nobody would have to wait.
+- The store can tell at once what the newest state is that anybody was told of; and the object is there, in the clear,
+  and small enough to be sent in one piece.
 
 Otherwise the request goes the usual way, and so does every other: with other header lines, with a query, of users whose
 leave depends on the object's name or on somebody else's word, and all requests of servers that keep an audit log.
@@ -63,7 +64,7 @@ class Express:
 
     def __init__(self, app: "ApiServer", authorization: Authorization) -> None:
         self._app = app
-        self._store = app.store
+        self._peek = app.store.peek
         self._monotonic = app.clock.monotonic
         self._authorization = authorization
         self._epoch = 0
@@ -86,8 +87,7 @@ class Express:
         if lane.epoch != self._epoch or (lane.lasts is not None and not lane.lasts()):
             del lanes[path]
             return None
-        store = self._store
-        entry = None if store.behind else store.peek(lane.root + name)
+        entry = self._peek(lane.root + name)
         if entry is None or len(entry.value) > SMALL or not lane.passage.is_open:
             return None
         body = entry.value + b"\n" if lane.form is None else lane.form(entry.value)

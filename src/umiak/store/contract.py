@@ -127,7 +127,7 @@ class Store(Protocol):
     async def get(self, key: str) -> Entry | None: ...
 
     def peek(self, key: str) -> Entry | None:
-        """As `get`, where that can be told at once; None says nothing."""
+        """As `get`, where that can be told at once and is not `behind`; None says nothing."""
         ...
 
     async def latest(self, key: str) -> Entry | None:

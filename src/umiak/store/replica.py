@@ -70,6 +70,10 @@ class Replica(View):
     def behind(self) -> bool:
         return self._revision < self._words[REVISION]
 
+    def peek(self, key: str) -> Entry | None:
+        """As `contract.Store`."""
+        return super().peek(key) if self._revision >= self._words[REVISION] else None
+
     async def caught_up(self) -> None:
         wanted = self._words[REVISION]
         if self._revision < wanted and not self._closed:

@@ -96,24 +96,20 @@ class Connection(asyncio.BufferedProtocol):
         """Takes a request that needs no parsing."""
         if not (target := usual.target(bytes(data))):
             return False
-        if usual.notes and self._is_free and self._cut_short(target, usual.notes):
+        if usual.notes and self._current is None and not self._waiting and self._cut_short(target, usual.notes):
             return True
         who = self._certificate, self._address, "1.1", self._anchor
         self._waiting.append((HttpRequest("GET", target, usual.headers, b"", *who, usual.notes), True, False))
         self._advance()
         return True
 
-    @property
-    def _is_free(self) -> bool:
-        """Whether an answer could go out now, and another request may follow it."""
-        return self._current is None and not (
-            self._waiting or self.gate.paused or self.leaving or self.server.closing or self._refusal or self.lost
-        )
-
     def _cut_short(self, target: str, notes: dict[str, Any]) -> bool:
-        """Answers without asking the handler, where that is known to be the same."""
+        """Answers without asking the handler, where that is known to be the same, the answer can go out now, and
+        another request may follow it."""
         server = self.server
-        if server.shortcut is None or (found := server.shortcut(target, notes)) is None:
+        if self.gate.paused or self.leaving or server.closing or server.shortcut is None:
+            return False
+        if (found := server.shortcut(target, notes)) is None:
             return False
         head, body = found
         framing = server.date().encode(), len(body)

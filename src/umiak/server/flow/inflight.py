@@ -25,8 +25,9 @@ class Passage(msgspec.Struct, frozen=True):
         return not self.limit or self.running.now[False] < self.limit
 
     def passed(self, seconds: float) -> None:
-        if self.limit:
-            self.running.passed(False)
+        running = self.running
+        if self.limit and running.now[False] >= running.most[False]:
+            running.most[False] = running.now[False] + 1
 
 
 class MaxInFlight:

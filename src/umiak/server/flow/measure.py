@@ -5,6 +5,8 @@ from umiak.kit.metrics import Histogram
 SECONDS = (0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30)
 LENGTHS = (0, 10, 25, 50, 100, 250, 500, 1000)
 SEATS = (1, 2, 4, 8, 16, 32, 64, 100)
+REGULAR = "regular"
+"""The type of all requests but watches."""
 WATCHERS = (0, 1, 10, 100, 1000, 10000)
 
 
@@ -26,16 +28,11 @@ class Stats:
         self.seats = Histogram(SEATS)
         self.watchers = Histogram(WATCHERS)
 
-    def ended(self, type_: str, seconds: float) -> None:
+    def ran_of(self, type_: str) -> Histogram:
         found = self.ran.get(type_)
         if found is None:
             found = self.ran[type_] = Histogram(SECONDS)
-        found.observe(seconds)
-
-    def passed(self, seconds: float) -> None:
-        """A request of one seat ran at once and has ended."""
-        self.at_once += 1
-        self.ended("regular", seconds)
+        return found
 
     def reject(self, reason: str, waited: float, seats: int) -> None:
         self.rejected[reason] = self.rejected.get(reason, 0) + 1

@@ -221,19 +221,6 @@ class QueueSet:
         self.seats += ticket.width.seats
         self.demand.change(ticket.width.seats)
 
-    # Passing
-
-    @property
-    def has_room(self) -> bool:
-        """Whether a request of one seat would run at once."""
-        return not self.waiting and (self.seats < self.limit or self.is_exempt)
-
-    def passed(self, seconds: float) -> None:
-        """A request of one seat ran and ended while nobody else could come or go. Its few microseconds do not count in
-        the reckoning of who is next, which takes requests to run 3 ms."""
-        self.dispatched += 1
-        self.demand.pulse(seconds)
-
     # Departure
 
     def finish(self, ticket: Ticket, now: float) -> Sequence[Ticket]:
