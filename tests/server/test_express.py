@@ -93,8 +93,13 @@ class Line:
         self.connection.connection_made(self.wire)  # type: ignore[arg-type]
 
     async def get(self, target: str) -> Said:
+        return await self.send("GET", target)
+
+    async def send(self, method: str, target: str, body: Any = None) -> Said:
         self.wire.sent, handled = b"", self._handled
-        data = f"GET {target} HTTP/1.1\r\nHost: a\r\n{self._lines}\r\n".encode()
+        sent = msgspec.json.encode(body) if body is not None else b""
+        lines = f"{self._lines}Content-Length: {len(sent)}\r\n" if sent else self._lines
+        data = f"{method} {target} HTTP/1.1\r\nHost: a\r\n{lines}\r\n".encode() + sent
         self.connection.get_buffer(-1)[: len(data)] = data
         self.connection.buffer_updated(len(data))
         if not self.wire.sent:
@@ -319,6 +324,26 @@ async def test_a_token_that_ends_is_refused_at_once(world, change: Callable[[Wor
     assert (await line.warm(f"{MAPS}/a")).short
     await change(world)
     assert (await line.get(f"{MAPS}/a")).status == 401
+
+
+@pytest.mark.parametrize("change", [no_account, too_late])
+async def test_writes_are_refused_as_soon_too(world, change: Callable[[World], Awaitable[None]]):
+    """Who sends them is remembered with the header lines, as for reads."""
+    line = Line(world.app, await world.token())
+    said = [await line.send("POST", MAPS, {"metadata": {"name": f"c{i}"}}) for i in range(3)]
+    assert [answer.status for answer in said] == [201] * 3
+    await change(world)
+    assert (await line.send("POST", MAPS, {"metadata": {"name": "c3"}})).status == 401
+    assert (await line.send("DELETE", f"{MAPS}/c2")).status == 401
+
+
+async def test_leave_to_write_that_is_taken_is_gone_at_once(world):
+    await world.allow(verbs=["create"])
+    line = Line(world.app, "ines")
+    said = [await line.send("POST", MAPS, {"metadata": {"name": f"c{i}"}}) for i in range(3)]
+    assert [answer.status for answer in said] == [201] * 3
+    await no_rule(world)
+    assert (await line.send("POST", MAPS, {"metadata": {"name": "c3"}})).status == 403
 
 
 async def test_an_account_that_is_only_changed_keeps_its_tokens(world):

@@ -33,8 +33,10 @@ from umiak.server.contract import (
     Attributes,
     Authenticator,
     Authorizer,
+    Decision,
     Request,
     RuleBook,
+    Sender,
     Surroundings,
     User,
 )
@@ -62,7 +64,6 @@ if TYPE_CHECKING:
     from umiak.server.audit.record import Record
     from umiak.server.express import Express
     from umiak.server.flow.control import Gate as FlowGate
-    from umiak.server.flow.queues import Ticket
     from umiak.server.impersonation import Impersonation
     from umiak.server.intake import Known
     from umiak.server.molds import Mold
@@ -75,6 +76,8 @@ MOST_KEPT = 512
 """Characters of a query whose parameters are remembered."""
 REMEMBERED = 1024 * 1024
 """Bytes that are kept at most of what was found out about new objects, of each sort."""
+SENDER = "sender"
+"""The note of a connection on who sends requests."""
 SELECTIVE = ("list", "watch", "deletecollection")
 Step = Callable[[], Awaitable[None]]
 
@@ -220,7 +223,11 @@ class ApiServer:
 
     async def authorize(self, asked: Attributes, record: "Record | None" = None) -> None:
         """Raises 403, or Unjudged; the `record` tells how it was decided."""
-        decision = await self.authorizer.authorize(asked)
+        self._judge(await self.authorizer.authorize(asked), asked, record)
+
+    @staticmethod
+    def _judge(decision: Decision, asked: Attributes, record: "Record | None") -> None:
+        """As `authorize`."""
         if record is not None:
             record.decided(decision)
         if not decision.allowed:
@@ -250,7 +257,7 @@ class ApiServer:
         if self.store.behind:
             return self._serve_when_caught_up(incoming, exchange)
         request = request_of(incoming)
-        work = self._serve(request, exchange)
+        work = self._guarded(request, exchange, self._authenticated)
         if incoming.method != "GET":
             return work
         rest = begin(work)
@@ -261,15 +268,12 @@ class ApiServer:
     async def _serve_when_caught_up(self, incoming: Any, exchange: Exchange) -> None:
         """Somebody may have been told of a write that this process has not seen yet, and send this because of it."""
         await self.store.caught_up()
-        await self._serve(request_of(incoming), exchange)
+        await self._guarded(request_of(incoming), exchange, self._authenticated)
 
     async def serve_as(self, user: User, request: Request, exchange: Exchange) -> None:
         """Answers a request whose sender is known, e.g. because it comes from this very process."""
         request.user = user
         await self._guarded(request, exchange, self._known)
-
-    async def _serve(self, request: Request, exchange: Exchange) -> None:
-        await self._guarded(request, exchange, self._authenticated)
 
     async def _guarded(
         self, request: Request, exchange: Exchange, step: Callable[[Request, Exchange], Awaitable[Answer | None]]
@@ -328,12 +332,17 @@ class ApiServer:
         raise unauthorized()
 
     async def _authenticated(self, request: Request, exchange: Exchange) -> Answer | None:
-        try:
-            request.user = await self.authenticate(request)
-        except StatusError as error:
-            if self.auditing is not None:
-                await self.auditing.unknown(request, error)
-            raise
+        if not is_known(request):
+            try:
+                request.user = await self.authenticate(request)
+            except StatusError as error:
+                if self.auditing is not None:
+                    await self.auditing.unknown(request, error)
+                raise
+            if request.notes is not None and request.lasts is not None:
+                request.notes[SENDER] = Sender(request.user, request.lasts)
+        if self.auditing is None:
+            return await self._authorized(request, exchange)
         return await self._known(request, exchange)
 
     async def _known(self, request: Request, exchange: Exchange) -> Answer | None:
@@ -352,27 +361,22 @@ class ApiServer:
             if request.audit is not None and request.user is not asked.user:
                 request.audit.impersonates(request.user, constraint)
             asked = replace(asked, user=request.user)
-        ticket = self.flow.enter(request, found) if self.flow is not None else None
-        if ticket is None:
+        if self.flow is None or (ticket := self.flow.enter(request, found)) is None:
             return await self._permitted(request, found, asked, exchange)
-        return await self._in_turn(ticket, request, found, asked, exchange)
-
-    async def _in_turn(
-        self, ticket: "Ticket", request: Request, found: Route, asked: Attributes, exchange: Exchange
-    ) -> Answer | None:
-        """Answers when its turn comes, or tells the client to come back later."""
-        assert self.flow is not None
         if ticket.started is None and not await self.flow.turn(ticket):
-            answer = self.flow.refusal(ticket)
-            self.metrics.terminated(found, request.option("dryRun"), answer.status)
-            return answer
+            return self._turned_away(self.flow.refusal(ticket), request, found)
         try:
             return await self._permitted(request, found, asked, exchange)
         finally:
             self.flow.leave(ticket)
 
+    def _turned_away(self, answer: Answer, request: Request, found: Route) -> Answer:
+        """The client is to come back later."""
+        self.metrics.terminated(found, request.option("dryRun"), answer.status)
+        return answer
+
     async def _permitted(self, request: Request, found: Route, asked: Attributes, exchange: Exchange) -> Answer | None:
-        await self.authorize(asked, request.audit)
+        self._judge(await self.authorizer.authorize(asked), asked, request.audit)
         if (elsewhere := self.extensions) is not None and (extension := elsewhere.behind(found.path)) is not None:
             return await elsewhere.hand_on(request, found, exchange, extension)
         if not found.is_resource:
@@ -413,6 +417,16 @@ def is_far(request: Request) -> bool:
     return not request.peer_address.startswith(("127.", "::1", "::ffff:127."))
 
 
+def is_known(request: Request) -> bool:
+    """Whether the same header lines came on its connection before, and what was found out of who sent them still holds;
+    its user is the same then."""
+    sender: Sender | None = request.notes.get(SENDER) if request.notes else None
+    if sender is None or not sender.lasts():
+        return False
+    request.user, request.lasts = sender.user, sender.lasts
+    return True
+
+
 def request_of(incoming: Any) -> Request:
     """The request as the server's parts see it."""
     path, _, query = incoming.target.partition("?")
@@ -427,6 +441,7 @@ def request_of(incoming: Any) -> Request:
         incoming.peer_anchor,
         ANONYMOUS,
         incoming.target,
+        notes=incoming.notes,
     )
 
 

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -53,6 +53,8 @@ class Request(msgspec.Struct):
     """Path and query as they were sent."""
     answer_headers: Sequence[tuple[str, str]] = ()
     """What its answer carries, whatever it is."""
+    notes: dict[str, Any] | None = None
+    """As `kit.http.exchange.HttpRequest.notes`."""
     identity: str = ""
     """What its answer and its audit events are known by."""
     lasts: "Callable[[], bool] | None" = None
@@ -76,6 +78,13 @@ class Request(msgspec.Struct):
     def option(self, name: str) -> str:
         """The first value of a query parameter, or empty."""
         return (self.query.get(name) or ("",))[0]
+
+
+class Sender(msgspec.Struct, frozen=True):
+    """Whom credentials stand for, as long as they last."""
+
+    user: User
+    lasts: Callable[[], bool]
 
 
 class Attributes(msgspec.Struct, frozen=True):

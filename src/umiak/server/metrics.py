@@ -21,6 +21,8 @@ BOUNDS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 
 VERBS = {"create": "POST", "update": "PUT", "deletecollection": "DELETECOLLECTION"}
 ALIKE = ("umiak_store_revision", "apiserver_resource_objects", "aggregator_unavailable_apiservice")
 """What all processes of a server know, instead of a share each."""
+MOST_SERIES = 4096
+"""Sorts of requests whose place is remembered."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -33,7 +35,7 @@ def _resident() -> float:
 
 
 class Metrics:
-    """Per request one tuple, one dict lookup and two additions."""
+    """Per request one tuple, one dict look-up and two additions."""
 
     def __init__(self, app: "ApiServer") -> None:
         self.registry = Registry()
@@ -47,6 +49,7 @@ class Metrics:
         self._durations = self.registry.histograms(
             "apiserver_request_duration_seconds", "How long requests took.", *DURATION_LABELS, bounds=BOUNDS
         )
+        self._known: dict[tuple[object, ...], tuple[Counter, Histogram]] = {}
         self._terminations = self.registry.counters(
             "apiserver_request_terminations_total",
             "Requests that the server turned away to protect itself.",
@@ -66,15 +69,24 @@ class Metrics:
 
     def observe(self, found: Route, dry_run: str, code: int, seconds: float) -> None:
         """Counts one request that was answered."""
+        scope = bool(found.name), bool(found.namespace)
+        key = found.verb, found.group, found.version, found.resource, found.subresource, scope, dry_run, code
+        known = self._known.get(key)
+        if known is None:
+            known = self._series(found, dry_run, code)
+            if len(self._known) < MOST_SERIES:
+                self._known[key] = known
+        known[0].value += 1
+        if found.verb != "watch":
+            known[1].observe(seconds)
+
+    def _series(self, found: Route, dry_run: str, code: int) -> tuple[Counter, Histogram]:
         about = _about(found, dry_run)
-        self._requests.at(*about, str(code)).inc()
-        if about[0] != "WATCH":
-            self._durations.at(*about).observe(seconds)
+        return self._requests.at(*about, str(code)), self._durations.at(*about)
 
     def of_gets(self, found: Route) -> tuple[Counter, Histogram]:
         """Where plain gets like this one are counted, and how long they took."""
-        about = _about(found, "")
-        return self._requests.at(*about, "200"), self._durations.at(*about)
+        return self._series(found, "", 200)
 
     def terminated(self, found: Route, dry_run: str, code: int) -> None:
         """Counts one request that the server turned away to protect itself."""

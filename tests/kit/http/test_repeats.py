@@ -45,7 +45,44 @@ def get(target: str, lines: bytes = LINES) -> bytes:
     ],
 )
 def test_target_of_a_request_with_the_usual_lines(data, target):
-    assert Usual(LINES, HEADERS).target(data) == target
+    assert Usual("GET", LINES, b"", HEADERS).target(data) == target
+
+
+def post(target: str, body: bytes, length: str = "", method: str = "POST") -> bytes:
+    lines = b"%b\r\nContent-Length: %b\r\n\r\n" % (LINES[:-4], (length or str(len(body))).encode())
+    return b"%b %b HTTP/1.1\r\n%b%b" % (method.encode(), target.encode(), lines, body)
+
+
+BODIED = {**HEADERS, "content-length": ["2"]}
+
+
+@pytest.mark.parametrize(
+    "data, found",
+    [
+        (post("/a?b=c", b"hi"), ("/a?b=c", b"hi")),
+        (post("/a", b"x" * 1234), ("/a", b"x" * 1234)),
+        (post("/a", b"hi", "3"), None),
+        (post("/a", b"hi", "1"), None),
+        (post("/a", b"hi", "02"), None),
+        (post("/a", b"hi", "+2"), None),
+        (post("/a", b"hi", " 2"), None),
+        (post("/a", b"hi", "2 "), None),
+        (post("/a", b"hi", "2, 2"), None),
+        (post("/a", b"", "0"), None),
+        (post("/a", b"hi", "2\r\nX: y"), None),
+        (post("/a", b"hi", "99999999999"), None),
+        (post("/a", b"hi") + get("/b"), None),
+        (post("/a", b"hi", method="PATCH"), None),
+        (post("/a b", b"hi"), None),
+        (post("/a", b"hi").replace(b"Bearer t", b"Bearer u"), None),
+        (post("/a", b"hi")[:-3], None),
+        (get("/a"), None),
+        (b"", None),
+    ],
+)
+def test_body_of_a_request_with_the_usual_lines(data, found):
+    known = usual(post("/", b"hi"), "POST", BODIED)
+    assert known is not None and known.with_body(data) == found and not known.target(data)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +97,24 @@ def test_target_of_a_request_with_the_usual_lines(data, target):
     ],
 )
 def test_only_one_whole_request_teaches(data, learns):
-    assert (usual(data, HEADERS) is not None) is learns
+    assert (usual(data, "GET", HEADERS) is not None) is learns
+
+
+@pytest.mark.parametrize(
+    "data, headers, learns",
+    [
+        (post("/a", b"hi"), BODIED, True),
+        (post("/a", b"hi").replace(b"Content-Length", b"content-LENGTH"), BODIED, True),
+        (post("/a", b"hi").replace(b"Length: ", b"Length:"), BODIED, False),
+        (post("/a", b"hi").replace(b"Host: a", b"X-Content-Length: 2"), BODIED, True),
+        (post("/a", b"hi", "2\r\nContent-Length: 2"), {**HEADERS, "content-length": ["2", "2"]}, False),
+        (post("/a", b"hi\r\n\r\nContent-Length: 2\r\n"), {**HEADERS, "content-length": ["25"]}, True),
+        (post("/a", b"hi", "1"), {**HEADERS, "content-length": ["1"]}, False),
+        (post("/a", b"hi", "2", "OPTIONS"), BODIED, False),
+    ],
+)
+def test_bodies_teach_too(data, headers, learns):
+    assert (usual(data, "POST", headers) is not None) is learns
 
 
 class Wire:
@@ -114,6 +168,19 @@ PIECES = [
     get("/j").replace(b"GET", b"DELETE"),
     get("/k", b"Host: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     get("/l", b"\r\n"),
+    get("/m").replace(b"GET", b"HEAD"),
+    get("/n").replace(b"GET", b"DELETE"),
+    post("/o", b"hi"),
+    post("/p", b"more than that"),
+    post("/q", b"hi") + post("/r", b"ho"),
+    post("/s", b"hi", "02"),
+    post("/t", b"hi", "9"),
+    post("/u", b"h" * 11, "9"),
+    post("/v", b"hi", method="PATCH"),
+    post("/w", b"ho", method="PUT"),
+    post("/x", b"", "0"),
+    post("/y", b"hi", "2\r\nExpect: 100-continue"),
+    post("/z", b"hi", method="DELETE"),
 ]
 
 

@@ -15,7 +15,7 @@ import httptools
 
 from umiak.kit.http.duplex import Duplex, Gate, anchor_of, break_off, certificate_of, inbox, peer_of
 from umiak.kit.http.exchange import SMALL, Exchange, HttpRequest, Stream
-from umiak.kit.http.repeats import Usual, usual
+from umiak.kit.http.repeats import KEY, Usual, usual
 
 if TYPE_CHECKING:
     from umiak.kit.http.server import Server
@@ -48,8 +48,8 @@ class Connection(asyncio.BufferedProtocol):
         self._held_back: bytearray | None = None
         self._paused_reading = False
         self._pouring: tuple[Iterator[bytes], bool] | None = None
-        self._usual: Usual | None = None
-        self._plain: dict[str, list[str]] | None = None
+        self._usual: dict[bytes, Usual] = {}
+        self._plain: HttpRequest | None = None
 
     # Transport callbacks
 
@@ -77,7 +77,7 @@ class Connection(asyncio.BufferedProtocol):
         parser = self._parser
         if parser is None:  # nothing more is wanted; what still comes is thrown away
             return
-        if self._usual is not None and not self._reading and self._is_usual(self._usual, data):
+        if self._usual and not self._reading and self._is_usual(bytes(data)):
             return
         self._plain, is_first = None, not self._reading
         try:
@@ -89,17 +89,31 @@ class Connection(asyncio.BufferedProtocol):
         if self._reading and not self._head_done:
             self._bound_unfinished_head(len(data))
         if self._plain is not None and is_first and not self._reading:
-            self._usual = usual(bytes(data), self._plain)
+            self._learn(bytes(data), self._plain)
         self._advance()
 
-    def _is_usual(self, usual: Usual, data: memoryview) -> bool:
+    def _learn(self, data: bytes, request: HttpRequest) -> None:
+        found = usual(data, request.method, request.headers)
+        if found is not None:
+            self._usual[data[:KEY]] = found
+
+    def _is_usual(self, data: bytes) -> bool:
         """Takes a request that needs no parsing."""
-        if not (target := usual.target(bytes(data))):
+        usual = self._usual.get(data[:KEY])
+        if usual is None:
             return False
-        if usual.notes and self._current is None and not self._waiting and self._cut_short(target, usual.notes):
+        headers, body = usual.headers, b""
+        if usual.rest:
+            if (found := usual.with_body(data)) is None or len(found[1]) > self.server.limits.max_body:
+                return False
+            target, body = found
+            headers = {**headers, "content-length": [str(len(body))]}
+        elif not (target := usual.target(data)):
+            return False
+        elif usual.method == "GET" and usual.notes and self._cut_short(target, usual.notes):
             return True
         who = self._certificate, self._address, "1.1", self._anchor
-        self._waiting.append((HttpRequest("GET", target, usual.headers, b"", *who, usual.notes), True, False))
+        self._waiting.append((HttpRequest(usual.method, target, headers, body, *who, usual.notes), True, False))
         self._advance()
         return True
 
@@ -107,9 +121,9 @@ class Connection(asyncio.BufferedProtocol):
         """Answers without asking the handler, where that is known to be the same, the answer can go out now, and
         another request may follow it."""
         server = self.server
-        if self.gate.paused or self.leaving or server.closing or server.shortcut is None:
+        if self._current is not None or self._waiting or self.gate.paused or self.leaving or server.closing:
             return False
-        if (found := server.shortcut(target, notes)) is None:
+        if server.shortcut is None or (found := server.shortcut(target, notes)) is None:
             return False
         head, body = found
         framing = server.date().encode(), len(body)
@@ -244,9 +258,8 @@ class Connection(asyncio.BufferedProtocol):
         if not keep and not upgrade:
             self._parser = None
         self._waiting.append((request, keep, upgrade))
-        is_plain = method == "GET" and keep and not upgrade and self._version == "1.1"
-        if is_plain and not body and not self._headers.keys() & _UNUSUAL:
-            self._plain = self._headers
+        if keep and not upgrade and self._version == "1.1" and not self._headers.keys() & _UNUSUAL:
+            self._plain = request
         self._reading = self._owes_continue = False
 
     def _path(self, method: str) -> str:
@@ -471,8 +484,8 @@ class Connection(asyncio.BufferedProtocol):
             self.transport.close()
 
 
-_UNUSUAL = frozenset({"content-length", "transfer-encoding", "expect", "upgrade", "connection"})
-"""Headers that say how to read a request."""
+_UNUSUAL = frozenset({"transfer-encoding", "expect", "upgrade", "connection"})
+"""Headers that say how to read a request in another way than most."""
 _METHODS = {m.encode(): m for m in ("GET", "PUT", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS")}
 _NAMES: dict[bytes, str] = {}
 _MAX_NAMES = 1024
