@@ -1,6 +1,6 @@
 """Scheduler and controllers at scale, ours beside the reference's on the same API servers and simulated nodes.
 
-usage: bench/scale.py [--rows basic-500,...] [--sides umiak,mixed,reference]
+usage: bench/scale.py [--rows basic-500,...] [--sides umiak,mixed,reference] [--pods N]
 
 A side is an API server with a scheduler and controllers: `umiak` has ours, `mixed` the reference's kube-scheduler and
 kube-controller-manager on our API server, `reference` them on kube-apiserver with etcd. Nodes are those of `umiak
@@ -12,6 +12,7 @@ Besides rates, which depend on what else the machine does, CPU time per pod is t
 
 import argparse
 import json
+import resource
 import ssl
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,14 @@ class Row:
     """Whether nodes, services and pods that fit nowhere come and go meanwhile, once a second."""
     kind: str = "place"
     """`place` creates single pods, `rollout` a Deployment, `idle` nothing."""
+    bare: bool = False
+    """Whether nodes are objects that nobody runs, and nothing but a scheduler is at work, as in upstream's harness."""
 
 
 ROWS = (
     Row("basic-500", 500, 3000, "apiload", cpu="8"),
     Row("basic-5000", 5000, 10000, first=1000, gate=680),
+    Row("bare-5000", 5000, 10000, first=1000, gate=680, bare=True),
     Row("affinity-500", 500, 1000, "affinity", 500, "affinity", zones="zone1"),
     Row("affinity-5000", 5000, 1000, "affinity", 1000, "affinity", zones="zone1", gate=70),
     Row("anti-affinity-500", 500, 400, "anti-affinity", 100, "anti-affinity"),
@@ -98,7 +102,7 @@ class Found:
     rate: float
     p99: float
     cpu: dict[str, float]
-    """Microseconds per pod, by part; of an idle cluster per second."""
+    """Microseconds per pod, by part; of an idle cluster per second. Read when all is quiet again."""
     memory: dict[str, float] = field(default_factory=dict)
     """MiB per 1,000 pods, by part; of an idle cluster all."""
 
@@ -165,10 +169,15 @@ def cluster(side: str, nodes: int, *more: str) -> Iterator[Cluster]:
         for part, command in {**parts_of(side, config), "nodes": simulate}.items():
             log = stack.enter_context((folder / f"{part}.log").open("wb"))
             process = subprocess.Popen(command, stdout=log, stderr=log)
-            stack.callback(run.end, [process])
+            stack.callback(end, process)
             found.parts[part] = [process]
         wait_for_nodes(found, nodes)
         yield found
+
+
+def end(process: Process) -> None:
+    if process.poll() is None:
+        run.end([process])
 
 
 def until(check: Callable[[], bool], what: str, pause: float = 0.5) -> None:
@@ -245,18 +254,28 @@ def churning(url: str) -> Iterator[None]:
 def measure(row: Row, side: str) -> Found:
     more = [f"--zones={row.zones}"] if row.zones else []
     with cluster(side, row.nodes, f"--cpu={row.cpu}", *more) as found:
+        if row.bare:
+            run.end([process for part in ("nodes", "controllers") for process in found.parts.pop(part)])
         for about in scale_pods.PRIORITY_CLASSES:
             ask(found.url, "/apis/scheduling.k8s.io/v1/priorityclasses", about)
         if row.first:
             place(found, row.first_template, row.first, "first")
             time.sleep(SETTLE_SECONDS)
-        before, small = found.cpu(), found.memory()
+        before, small, generated = found.cpu(), found.memory(), generator_time()
         if row.kind == "idle":
             time.sleep(IDLE_SECONDS)
             return Found(0, 0, difference(found.cpu(), before, IDLE_SECONDS), found.memory())
         rate, p99 = act(row, found)
+        load = (generator_time() - generated) / row.measured
+        time.sleep(SETTLE_SECONDS)
         grown = difference(found.memory(), small, row.measured / 1000)
-        return Found(rate, p99, difference(found.cpu(), before, row.measured), grown)
+        return Found(rate, p99, {**difference(found.cpu(), before, row.measured), "load": load}, grown)
+
+
+def generator_time() -> float:
+    """Microseconds of CPU that load generators have taken: no other child ends while pods are placed."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return 1e6 * (used.ru_utime + used.ru_stime)
 
 
 def act(row: Row, found: Cluster) -> tuple[float, float]:
@@ -280,10 +299,10 @@ def title(row: Row) -> str:
 
 
 def columns(figures: dict[str, float]) -> list[float]:
-    """Server with its store, scheduler, controllers, nodes, all."""
+    """Server with its store, scheduler, controllers, nodes, all of these; the load generator."""
     found = [figures.get("server", 0.0) + figures.get("store", 0.0)]
     found += [figures.get(part, 0.0) for part in ("scheduler", "controllers", "nodes")]
-    return [*found, sum(found)]
+    return [*found, sum(found), figures.get("load", 0.0)]
 
 
 def table(row: Row, results: dict[str, Found]) -> Iterator[str]:
@@ -291,7 +310,13 @@ def table(row: Row, results: dict[str, Found]) -> Iterator[str]:
     yield f"{title(row)}"
     yield ""
     parts = ["server", "scheduler", "controllers"]
-    heads = ["side", "pods/s", "p99 ms", *(f"CPU {p}" for p in (*parts, "nodes", "all")), *(f"MiB {p}" for p in parts)]
+    heads = [
+        "side",
+        "pods/s",
+        "p99 ms",
+        *(f"CPU {p}" for p in (*parts, "nodes", "all", "load")),
+        *(f"MiB {p}" for p in parts),
+    ]
     yield "| " + " | ".join(heads) + " |"
     yield "|---" * len(heads) + "|"
     for side, found in results.items():
@@ -305,13 +330,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default="basic-500", help="of " + ", ".join(row.name for row in ROWS))
     parser.add_argument("--sides", default=",".join(SIDES))
+    parser.add_argument("--pods", type=int, default=0, help="that are measured; without, as many as the row says")
     options = parser.parse_args()
     known = {row.name: row for row in ROWS}
     for name in options.rows.split(","):
-        results = {}
+        results, row = {}, known[name]
+        if options.pods:
+            row = replace(row, measured=options.pods)
         for side in options.sides.split(","):
-            results[side] = measure(known[name], side)
-        print("\n".join(table(known[name], results)), flush=True)
+            results[side] = measure(row, side)
+        print("\n".join(table(row, results)), flush=True)
 
 
 if __name__ == "__main__":
