@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from umiak.objects.selectors import Selector
-from umiak.scheduler.columns import Columns
+from umiak.scheduler.columns import Columns, Pick, picker
 
 if TYPE_CHECKING:
     from umiak.scheduler.nodes import NodeView
@@ -60,6 +60,15 @@ class Question(msgspec.Struct, frozen=True):
         return node.name if self.key == EACH_NODE else node.labels.get(self.key)
 
 
+class Window(msgspec.Struct, frozen=True, eq=False):
+    """Nodes that stand side by side. Not to be changed."""
+
+    places: list[int]
+    nodes: "list[NodeView]"
+    pick: Pick
+    """Reads what is said of them."""
+
+
 class Census:
     """Of one set of nodes, each of which tells it of pods that come and go (`NodeView.census`). One that nobody tells
     is right for as long as nothing changes."""
@@ -71,6 +80,8 @@ class Census:
         self._images: dict[str, Image] | None = None
         self._everyone: list[NodeView] | None = None
         self._order: list[int] = []
+        self._windows: dict[tuple[int, int], Window] = {}
+        self._latest: Window | None = None
         self._labels: dict[tuple[str, ...], list[object]] = {}
         self.columns = Columns()
 
@@ -79,6 +90,8 @@ class Census:
         self._counts.clear()
         self._refusals = self._leanings = self._images = self._everyone = None
         self._labels.clear()
+        self._windows.clear()
+        self._latest = None
         self.columns.forget()
 
     def everyone(self, nodes: Mapping[str, "NodeView"]) -> list["NodeView"]:
@@ -94,6 +107,26 @@ class Census:
         """The places of all nodes, once round from `start`."""
         count = len(self.everyone(nodes))
         return self._order[start : start + count]
+
+    def window(self, start: int, count: int, nodes: Mapping[str, "NodeView"]) -> "Window":
+        """`count` nodes from `start` on, around the end. Which they are repeats itself while all of them are taken."""
+        everyone = self.everyone(nodes)
+        found = self._windows.get((start, count))
+        if found is None:
+            if len(self._windows) >= MOST:
+                self._windows.clear()
+            places = self._order[start : start + count]
+            pick = picker(places)
+            found = self._windows[start, count] = Window(places, list(pick(everyone)), pick)
+        self._latest = found
+        return found
+
+    def picker(self, chosen: Sequence["NodeView"]) -> Pick:
+        """Reads what is said of the `chosen` nodes."""
+        latest = self._latest
+        if latest is not None and latest.nodes is chosen:
+            return latest.pick
+        return picker([node.place for node in chosen])
 
     def labels(self, keys: Sequence[str], nodes: Mapping[str, "NodeView"]) -> list[object]:
         """By place, something that is the same for nodes with the same values of labels `keys`. Not to be changed."""

@@ -27,10 +27,10 @@ def picker(places: Sequence[int]) -> Pick:
     return lambda column: [column[place] for place in places]
 
 
-def unknown(states: Sequence[int]) -> Iterator[int]:
+def unknown(states: bytes) -> Iterator[int]:
     """Where among `states`, of which few are so, one is UNKNOWN."""
-    found, at = bytes(states), -1
-    while (at := found.find(UNKNOWN, at + 1)) >= 0:
+    at = -1
+    while (at := states.find(UNKNOWN, at + 1)) >= 0:
         yield at
 
 

@@ -9,7 +9,8 @@ from typing import TypeVar
 import msgspec
 
 from umiak.scheduler.alike import Marks
-from umiak.scheduler.columns import BAD, GOOD, Pick, picker, unknown
+from umiak.scheduler.census import Window
+from umiak.scheduler.columns import BAD, GOOD, Pick, unknown
 from umiak.scheduler.contract import FITS, SKIP, Cycle, OnlyNodes, Plugin, Reject, RejectAll, Verdict
 from umiak.scheduler.nodes import HOSTNAME, NodeView
 from umiak.scheduler.pods import PodView
@@ -204,21 +205,21 @@ class Judges:
         self._rest = [(plugin, _asking(cycle, plugin)) for plugin in others if plugin.filter]
         self._column = cycle.census.columns.of(filters.mark, len(everyone))
 
-    def all_fit(self, places: Sequence[int]) -> bool:
+    def all_fit(self, window: Window) -> bool:
         """Whether it is certain, and soon found out, that the pod fits on every node there."""
         if self._cycle.nominated or not all(_has_labels(self._cycle, plugin) for plugin, _ in self._rest):
             return False
-        pick, known = picker(places), self._column.known
-        for index in unknown(pick(known)):
-            self._local_verdict(places[index])
-        if BAD in pick(known):
+        states = bytes(window.pick(self._column.known))
+        for index in unknown(states):
+            if self._local_verdict(window.places[index]) is not WELCOME:
+                return False
+        if BAD in states:
             return False
-        nodes = pick(self._everyone)
-        return all(ask(node) is None for plugin, ask in self._rest for node in self._samples(plugin, pick, nodes))
+        return all(ask(node) is None for plugin, ask in self._rest for node in self._samples(plugin, window))
 
-    def _samples(self, plugin: Plugin, pick: Pick, nodes: Sequence[NodeView]) -> Iterable[NodeView]:
+    def _samples(self, plugin: Plugin, window: Window) -> Iterable[NodeView]:
         assert plugin.filter_labels is not None
-        return samples(self._cycle, plugin.filter_labels(self._cycle), pick, nodes)[1].values()
+        return samples(self._cycle, plugin.filter_labels(self._cycle), window.pick, window.nodes)[1].values()
 
     def judge(self, place: int) -> tuple[Verdict, str]:
         node = self._everyone[place]
@@ -281,17 +282,19 @@ def find_feasible(
     cycle: Cycle, filters: Filters, start: int, percentage: int = 0
 ) -> tuple[list[NodeView], Refusal, int]:
     """Feasible nodes, what was said of the others, and how many were looked at. Begins at the `start`th node."""
-    everyone = cycle.census.everyone(cycle.nodes)
+    census, everyone = cycle.census, cycle.census.everyone(cycle.nodes)
+    judges, refusal = Judges(cycle, filters, everyone), Refusal(len(everyone))
     if filters.only is not None:
         places = sorted(cycle.nodes[name].place for name in filters.only if name in cycle.nodes)
-        refusal = Refusal(len(everyone), plugins=set(filters.named_by), unnamed=_unnamed(filters.named_by))
+        enough = wanted_count(len(places), percentage)
+        refusal.plugins, refusal.unnamed = set(filters.named_by), _unnamed(filters.named_by)
     else:
-        places = cycle.census.places(start % len(everyone), cycle.nodes)
-        refusal = Refusal(len(everyone))
-    enough, feasible, seen = wanted_count(len(places), percentage), [], 0
-    judges, first = Judges(cycle, filters, everyone), places[:enough]
-    if judges.all_fit(first):
-        return list(picker(first)(everyone)), refusal, len(first)
+        enough, begin = wanted_count(len(everyone), percentage), start % len(everyone)
+        window = census.window(begin, enough, cycle.nodes)
+        if judges.all_fit(window):
+            return window.nodes, refusal, enough
+        places = census.places(begin, cycle.nodes)
+    feasible, seen = list[NodeView](), 0
     for place in places:
         seen += 1
         verdict, who = judges.judge(place)
@@ -328,7 +331,7 @@ class Ratings(msgspec.Struct, frozen=True):
 def rate(cycle: Cycle, plugins: Sequence[Plugin], nodes: Sequence[NodeView], marks: Marks) -> Ratings:
     asked = [p for p in plugins if p.score and not (p.prescore and p.prescore(cycle, nodes) is SKIP)]
     size = len(cycle.census.everyone(cycle.nodes))
-    pick = picker([node.place for node in nodes])
+    pick = cycle.census.picker(nodes)
     found = _rate_locally(cycle, [p for p in asked if p.local], nodes, pick, marks, size)
     for plugin in asked:
         if not plugin.local:
@@ -345,7 +348,7 @@ def _rate_locally(
     plain, scaled = [p for p in plugins if not p.normalize], [p for p in plugins if p.normalize]
     column = cycle.census.columns.of(mark, size, 1 + len(scaled))
     totals, raws = column.entries[0], column.entries[1:]
-    for index in unknown(pick(column.known)):
+    for index in unknown(bytes(pick(column.known))):
         node = nodes[index]
         totals[node.place] = sum(p.weight * p.score(cycle, node) for p in plain if p.score)
         for plugin, raw in zip(scaled, raws, strict=True):
@@ -353,7 +356,7 @@ def _rate_locally(
         column.known[node.place] = GOOD
     base, found = 0, Ratings(nodes, pick(totals))
     for plugin, scores in zip(scaled, map(pick, raws), strict=True):
-        if min(scores) == max(scores):  # then they stay alike, and one is enough to know what becomes of all
+        if scores.count(scores[0]) == len(scores):  # then they stay alike: one is enough to know what becomes of all
             base += plugin.weight * _normalized(cycle, plugin, nodes[:1], scores[:1])[0]
         else:
             found = found.plus(plugin.weight, _normalized(cycle, plugin, nodes, scores))
