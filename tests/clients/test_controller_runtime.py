@@ -18,6 +18,12 @@ from umiak.kit import pki
 from umiak.testing import patience
 
 SECONDS = 900
+PATIENT = {
+    "GOMEGA_DEFAULT_EVENTUALLY_TIMEOUT": f"{patience.LONG:g}s",
+    "KUBEBUILDER_CONTROLPLANE_START_TIMEOUT": f"{patience.LONG:g}s",
+    "KUBEBUILDER_CONTROLPLANE_STOP_TIMEOUT": f"{patience.LONG:g}s",
+}
+"""Its suites wait for a second where nothing else is said."""
 METRICS, WEBHOOKS = 8080, 9443
 """Where the examples listen; they take no flags."""
 SUITES = {
@@ -67,8 +73,8 @@ def test_its_own_suites(assets: Path, tmp_path: Path, name: str, specs: int) -> 
     asked = ["go", "list", "-f", "{{.Dir}}", suite(name)]
     folder = subprocess.run(asked, cwd=MODULE, capture_output=True, text=True, check=True).stdout.strip()
     given = os.environ.get("CLIENTS_KUBEBUILDER_ASSETS", str(assets))
-    environment = {**os.environ, "KUBEBUILDER_ASSETS": given, "TMPDIR": str(tmp_path)}
-    words = [program, "-ginkgo.no-color"]
+    environment = {**os.environ, **PATIENT, "KUBEBUILDER_ASSETS": given, "TMPDIR": str(tmp_path)}
+    words = [program, "-ginkgo.no-color", "-ginkgo.flake-attempts=3"]
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS)
     assert f"{specs} Passed | 0 Failed" in done.stdout, done.stdout[-10000:]
 

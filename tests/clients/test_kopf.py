@@ -159,15 +159,15 @@ def test_an_operator_with_webhooks(kubectl: Program, kind: None, certificates: P
             hook = f"{sort}webhookconfiguration/{name}"
             kubectl("wait", "--for=create", hook, "--timeout=120s")
             kubectl("wait", "--for=jsonpath={.webhooks[0].clientConfig.url}", hook, "--timeout=120s")
-        refused = kubectl.fails("create", "-f", "-", given=boat(size=10))
-        assert "denied the request: a boat of that size does not float" in refused
+        refusal = "denied the request: a boat of that size does not float"
+        until(lambda: refusal in kubectl.fails("create", "-f", "-", given=boat(size=10)))  # once the operator listens
         made = kubectl.run("create", "-f", "-", given=boat())
         assert "Warning: no size: it gets three" in made.stderr
         for wanted in ("size}=3", "known}=1", "ticks}=2"):
             kubectl("wait", f"--for=jsonpath={{.status.{wanted}", "kopfexample/boat", "--timeout=120s")
         kubectl("patch", "kopfexample", "boat", "--type=merge", "-p", '{"spec":{"size":5}}')
         kubectl("wait", "--for=jsonpath={.status.size}=5", "kopfexample/boat", "--timeout=120s")
-        assert "it has size 5" in kubectl("events", "--for", "kopfexample/boat")
+        until(lambda: "it has size 5" in kubectl("events", "--for", "kopfexample/boat"))
         kubectl("delete", "kopfexample", "boat", "--timeout=120s")
         operator.wait_for(["boat is watched over", "farewell boat", "boat is left alone"])
     finally:

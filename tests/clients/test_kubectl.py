@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from go_programs import Program
 
+from umiak.testing.patience import until
+
 RBAC = "rbac.authorization.k8s.io"
 CONFIG = """\
 apiVersion: v1
@@ -91,7 +93,7 @@ def test_run_expose_and_logs_of_a_pod(kubectl: Program) -> None:
     assert kubectl("get", "service", "box", "-o", "jsonpath={.spec.selector.app}") == "box"
     kubectl("wait", "--for=jsonpath={.subsets[0].addresses[0].ip}", "endpoints/box", "--timeout=120s")
     assert "box" in kubectl("describe", "pod", "box")
-    assert "Scheduled" in kubectl("events", "--for", "pod/box")
+    until(lambda: "Scheduled" in kubectl("events", "--for", "pod/box"))
     assert "Scheduled" in kubectl("get", "events", "--field-selector=involvedObject.name=box")
 
 
@@ -264,8 +266,8 @@ def test_outputs(kubectl: Program) -> None:
     assert kubectl("get", "cm", "settings", "-o", "jsonpath={.data['size']}") == "big"
     columns = kubectl("get", "cm", "settings", "--no-headers", "-o", "custom-columns=N:.metadata.name,C:.data.colour")
     assert columns.split() == ["settings", "red"]
-    assert re.fullmatch(r"NAME +DATA +AGE\nsettings +2 +\d+s\n", kubectl("get", "cm", "settings"))
-    assert re.search(r"settings +2 +\d+s +<none>", kubectl("get", "cm", "--show-labels"))
+    assert re.fullmatch(r"NAME +DATA +AGE\nsettings +2 +\w+\n", kubectl("get", "cm", "settings"))
+    assert re.search(r"settings +2 +\w+ +<none>", kubectl("get", "cm", "--show-labels"))
     assert "colour: red" in kubectl("get", "cm", "settings", "-o", "yaml")
     assert json.loads(kubectl("get", "cm", "-o", "json"))["kind"] == "List"
     assert "No resources found" in kubectl.run("get", "pods").stderr

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +97,24 @@ def containerd() -> Iterator[Containerd]:
         process.wait(LONG)
         subprocess.run(["ip", "link", "delete", bridge], capture_output=True, check=False)
         shutil.rmtree(root, ignore_errors=True)
+
+
+class AtOnce(ThreadPoolExecutor):
+    """Does what is meant for threads on the spot."""
+
+    def submit(self, work, /, *args, **kwargs):
+        done = Future()
+        try:
+            done.set_result(work(*args, **kwargs))
+        except BaseException as error:
+            done.set_exception(error)
+        return done
+
+
+@pytest.fixture
+async def no_threads() -> None:
+    """Turning the loop is enough to have everything done: nothing depends on how fast threads are."""
+    asyncio.get_running_loop().set_default_executor(AtOnce())
 
 
 async def empty(endpoint: str) -> None:

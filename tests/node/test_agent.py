@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -26,18 +25,6 @@ class Api(FakeApi):
         return await super().raw_list(kind, namespace, **wanted)
 
 
-class AtOnce(ThreadPoolExecutor):
-    """Does what is meant for threads on the spot, so that turning the loop is enough to have it done."""
-
-    def submit(self, work, /, *args, **kwargs):
-        done = Future()
-        try:
-            done.set_result(work(*args, **kwargs))
-        except Exception as error:
-            done.set_exception(error)
-        return done
-
-
 class House:
     def __init__(self, tmp_path):
         self.clock = VirtualClock()
@@ -49,7 +36,6 @@ class House:
         self.task = None
 
     async def start(self):
-        asyncio.get_running_loop().set_default_executor(AtOnce())
         settings = Settings(
             name="n1",
             root=self.folder / "root",
@@ -90,7 +76,7 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path):
+async def house(tmp_path, no_threads):
     found = House(tmp_path)
     yield found
     await found.stop()

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -101,21 +100,8 @@ class House:
         return self.status["containerStatuses"][0]
 
 
-class InlineExecutor(ThreadPoolExecutor):
-    """Runs work at once, where it was handed in: nothing depends on how fast threads are."""
-
-    def submit(self, fn, /, *args, **kwargs):
-        done = Future()
-        try:
-            done.set_result(fn(*args, **kwargs))
-        except BaseException as error:
-            done.set_exception(error)
-        return done
-
-
 @pytest.fixture
-async def house(tmp_path):
-    asyncio.get_running_loop().set_default_executor(InlineExecutor())
+async def house(tmp_path, no_threads):
     found = House(tmp_path)
     yield found
     if found.task:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MOST_LINES = 200
 """Of requests shown in the report of a failure."""
-READY_SECONDS = 120.0
+READY_SECONDS = 300.0
 FIXTURES = ("umiak_cluster", "umiak_apiserver", "umiak_session_cluster", "umiak_session_apiserver", "umiak_new_cluster")
 MakeCluster = Callable[..., "Cluster"]
 
