@@ -27,8 +27,8 @@ NAMESPACE = "default"
 HOST = "kubernetes.io/hostname"
 MUST = "requiredDuringSchedulingIgnoredDuringExecution"
 TRIES = 3
-LOOKS, PAUSE = 1200, 0.1
-"""How often, and how many seconds apart, it is looked whether a pod was judged."""
+LOOKS, PAUSE, SETTLE = 1200, 0.1, 0.2
+"""How often, and how many seconds apart, it is looked whether a pod was judged; for how long all may settle then."""
 
 
 def a_node(name: str, cpu: str = "4", labels: dict | None = None, **spec: Any) -> dict:
@@ -236,7 +236,7 @@ class Sandbox:
         for each in objects:
             kind = KINDS[each["kind"]]
             if kind is pod.KIND and told_before is not pod.KIND:
-                await asyncio.sleep(5 * PAUSE)  # the scheduler looks at copies
+                await asyncio.sleep(SETTLE)  # the scheduler looks at copies
             told_before = kind
             await self.client.create(kind, each, namespace=NAMESPACE if kind.namespaced else "")
             if kind is pod.KIND:
@@ -251,7 +251,7 @@ class Sandbox:
             if found.get("status", {}).get("conditions") or found["spec"].get("nodeName"):
                 break
             await asyncio.sleep(PAUSE)
-        await asyncio.sleep(5 * PAUSE)
+        await asyncio.sleep(SETTLE)
 
     async def _told(self) -> list[Any]:
         told: set[Any] = set()
@@ -285,7 +285,7 @@ class Sandbox:
                         about = {**each["metadata"], "finalizers": []}
                         await self.client.update(kind, {**each, "metadata": about})
                     await self.client.delete(kind, each["metadata"]["name"], where, grace_seconds=0)
-        await asyncio.sleep(5 * PAUSE)
+        await asyncio.sleep(SETTLE)
 
 
 def ours(path: Path) -> list[str]:
