@@ -83,6 +83,14 @@ class Reject(msgspec.Struct, frozen=True):
     hopeless: bool = False
 
 
+class Refusals(msgspec.Struct, frozen=True):
+    """A node is rejected when there is anything that counts against the value of its `label`: by value, in the order
+    in which it is spoken of."""
+
+    label: str
+    counts: Sequence[tuple[Mapping[Any, int], Reject]]
+
+
 class RejectAll(msgspec.Struct, frozen=True):
     """No node can fit, whatever it holds; `message` stands in place of reasons per node."""
 
@@ -212,6 +220,9 @@ class Plugin(msgspec.Struct, frozen=True, kw_only=True):
     """Acts before the pod is bound, and may wait; raises to give the attempt up."""
     filter_labels: "Callable[[Cycle], Sequence[str]] | None" = None
     """Keys of the only labels of a node, and the only thing of it, that `filter` looks at; asked after `prefilter`."""
+    refusals: Callable[[Cycle], Refusals | None] | None = None
+    """What `filter` would say, where it depends on nothing but the value of one label, known before any node is looked
+    at; None when it is not so simple. Asked after `prefilter`."""
     score_labels: "Callable[[Cycle], Sequence[str] | None] | None" = None
     """The same for `score`, asked after `prescore`; None when it looks at more."""
     local: bool = False

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ import msgspec
 from umiak.scheduler.alike import Marks
 from umiak.scheduler.census import Window
 from umiak.scheduler.columns import BAD, GOOD, Pick, unknown
-from umiak.scheduler.contract import FITS, SKIP, Cycle, OnlyNodes, Plugin, Reject, RejectAll, Verdict
+from umiak.scheduler.contract import FITS, SKIP, Cycle, OnlyNodes, Plugin, Refusals, Reject, RejectAll, Verdict
 from umiak.scheduler.nodes import HOSTNAME, NodeView
 from umiak.scheduler.pods import PodView
 from umiak.scheduler.watch import UNWATCHED, Watch
@@ -202,36 +202,29 @@ class Judges:
     def __init__(self, cycle: Cycle, filters: Filters, everyone: Sequence[NodeView]) -> None:
         self._cycle, self._plugins, self._everyone = cycle, filters.plugins, everyone
         self._local, others = filters.split()
-        self._rest = [(plugin, _asking(cycle, plugin)) for plugin in others if plugin.filter]
+        self._rest = [(plugin.name, _asker(cycle, plugin, everyone)) for plugin in others if plugin.filter]
         self._column = cycle.census.columns.of(filters.mark, len(everyone))
 
     def all_fit(self, window: Window) -> bool:
         """Whether it is certain, and soon found out, that the pod fits on every node there."""
-        if self._cycle.nominated or not all(_has_labels(self._cycle, plugin) for plugin, _ in self._rest):
+        if self._cycle.nominated or not all(asker.is_quick for _, asker in self._rest):
             return False
         states = bytes(window.pick(self._column.known))
         for index in unknown(states):
             if self._local_verdict(window.places[index]) is not WELCOME:
                 return False
-        if BAD in states:
-            return False
-        return all(ask(node) is None for plugin, ask in self._rest for node in self._samples(plugin, window))
-
-    def _samples(self, plugin: Plugin, window: Window) -> Iterable[NodeView]:
-        assert plugin.filter_labels is not None
-        return samples(self._cycle, plugin.filter_labels(self._cycle), window.pick, window.nodes)[1].values()
+        return BAD not in states and all(asker.fits_all(window) for _, asker in self._rest)
 
     def judge(self, place: int) -> tuple[Verdict, str]:
-        node = self._everyone[place]
-        if node.name in self._cycle.nominated:
-            return judge(self._cycle, self._plugins, node)
+        if self._cycle.nominated and self._everyone[place].name in self._cycle.nominated:
+            return judge(self._cycle, self._plugins, self._everyone[place])
         known = self._column.known[place]
         found = WELCOME if known == GOOD else self._column.entries[0][place] if known else self._local_verdict(place)
         if found is WELCOME:
-            for plugin, ask in self._rest:
-                verdict = ask(node)
+            for name, asker in self._rest:
+                verdict = asker.ask(place)
                 if verdict is not None:
-                    return verdict, plugin.name
+                    return verdict, name
         return found
 
     def _local_verdict(self, place: int) -> tuple[Verdict, str]:
@@ -241,41 +234,74 @@ class Judges:
         return found
 
 
-def _asking(cycle: Cycle, plugin: Plugin) -> Callable[[NodeView], Verdict]:
-    assert plugin.filter is not None
+class Asker:
+    """Asks one plugin about each node for itself."""
+
+    is_quick = False
+    """Whether `fits_all` takes much less than asking about each of many nodes."""
+
+    def __init__(self, cycle: Cycle, plugin: Plugin, everyone: Sequence[NodeView]) -> None:
+        assert plugin.filter is not None
+        self._filter, self._cycle, self._everyone = plugin.filter, cycle, everyone
+
+    def ask(self, place: int) -> Verdict:
+        return self._filter(self._cycle, self._everyone[place])
+
+    def fits_all(self, window: Window) -> bool:
+        return all(self.ask(place) is None for place in window.places)
+
+
+class AskerOfLabels(Asker):
+    """Asks once for all nodes with the same values of the labels that alone matter."""
+
+    is_quick = True
+
+    def __init__(self, cycle: Cycle, plugin: Plugin, everyone: Sequence[NodeView], keys: Sequence[str]) -> None:
+        super().__init__(cycle, plugin, everyone)
+        self._values = cycle.census.labels(keys, cycle.nodes)
+        self._known: dict[object, Verdict] = {}
+
+    def ask(self, place: int) -> Verdict:
+        value = self._values[place]
+        if value not in self._known:
+            self._known[value] = super().ask(place)
+        return self._known[value]
+
+    def fits_all(self, window: Window) -> bool:
+        samples = dict(zip(window.pick(self._values), window.places, strict=True))
+        return all(self.ask(place) is None for place in samples.values())
+
+
+class AskerOfCounts(Asker):
+    """Looks up whether anything speaks against the value that a node's label has."""
+
+    is_quick = True
+
+    def __init__(self, cycle: Cycle, plugin: Plugin, everyone: Sequence[NodeView], told: Refusals) -> None:
+        super().__init__(cycle, plugin, everyone)
+        self._values = cycle.census.labels([told.label], cycle.nodes)
+        self._told = told.counts
+
+    def ask(self, place: int) -> Verdict:
+        value = self._values[place]
+        for counts, reject in self._told:
+            if counts.get(value):
+                return reject
+        return FITS
+
+    def fits_all(self, window: Window) -> bool:
+        values = window.pick(self._values)
+        return not any(any(map(counts.get, values)) for counts, _ in self._told)
+
+
+def _asker(cycle: Cycle, plugin: Plugin, everyone: Sequence[NodeView]) -> Asker:
+    told = plugin.refusals(cycle) if plugin.refusals else None
+    if told is not None:
+        return AskerOfCounts(cycle, plugin, everyone, told)
     keys = plugin.filter_labels(cycle) if plugin.filter_labels else None
-    return by_labels(partial(plugin.filter, cycle), keys)
-
-
-def _has_labels(cycle: Cycle, plugin: Plugin) -> bool:
-    """Whether a plugin looks at nothing of a node but labels that many nodes share."""
-    return plugin.filter_labels is not None and HOSTNAME not in plugin.filter_labels(cycle)
-
-
-def samples(
-    cycle: Cycle, keys: Sequence[str], pick: Pick, nodes: Sequence[NodeView]
-) -> tuple[Sequence[object], dict[object, NodeView]]:
-    """What nodes have for the labels `keys`, and one node for each such thing."""
-    values = pick(cycle.census.labels(keys, cycle.nodes))
-    return values, dict(zip(values, nodes, strict=True))
-
-
-def by_labels(ask: Callable[[NodeView], V], keys: Sequence[str] | None) -> Callable[[NodeView], V]:
-    """Asks once for all nodes with the same values of the labels that alone matter; None: each node for itself."""
     if keys is None or HOSTNAME in keys:
-        return ask
-    known: dict[object, V] = {}
-    only = keys[0] if len(keys) == 1 else ""
-
-    def asked(node: NodeView) -> V:
-        labels = node.labels
-        values = labels.get(only) if only else tuple(map(labels.get, keys))
-        if values in known:
-            return known[values]
-        found = known[values] = ask(node)
-        return found
-
-    return asked
+        return Asker(cycle, plugin, everyone)
+    return AskerOfLabels(cycle, plugin, everyone, keys)
 
 
 def find_feasible(
@@ -370,7 +396,8 @@ def _scores(cycle: Cycle, plugin: Plugin, nodes: Sequence[NodeView], pick: Pick)
     keys = plugin.score_labels(cycle) if plugin.score_labels else None
     if keys is None or HOSTNAME in keys:
         return _normalized(cycle, plugin, nodes, list(map(partial(plugin.score, cycle), nodes)))
-    values, some = samples(cycle, keys, pick, nodes)
+    values = pick(cycle.census.labels(keys, cycle.nodes))
+    some = dict(zip(values, nodes, strict=True))
     raw = [plugin.score(cycle, node) for node in some.values()]
     by_value = dict(zip(some, _normalized(cycle, plugin, list(some.values()), raw), strict=True))
     return list(map(by_value.__getitem__, values))

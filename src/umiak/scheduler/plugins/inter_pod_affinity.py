@@ -9,7 +9,20 @@ from umiak.objects import meta
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
 from umiak.scheduler.census import REQUIRED, Question
-from umiak.scheduler.contract import FITS, MAX_SCORE, SKIP, Before, Cycle, Event, Plugin, Reject, Verdict, Word, always
+from umiak.scheduler.contract import (
+    FITS,
+    MAX_SCORE,
+    SKIP,
+    Before,
+    Cycle,
+    Event,
+    Plugin,
+    Refusals,
+    Reject,
+    Verdict,
+    Word,
+    always,
+)
 from umiak.scheduler.nodes import NodeView
 from umiak.scheduler.pods import AffinityTerm, PodView
 
@@ -167,6 +180,15 @@ def filter_node(cycle: Cycle, node: NodeView) -> Verdict:
     return FITS
 
 
+def refusals(cycle: Cycle) -> Refusals | None:
+    counts: Counts = cycle.notes[NAME]
+    keys = {*(term.topology_key for term in cycle.pod.anti_affinity), *counts.refusing}
+    if cycle.pod.affinity or len(keys) != 1:
+        return None
+    own = [(apart, Reject((NOT_APART,))) for apart in counts.apart]
+    return Refusals(keys.pop(), [*own, *((found, Reject((OTHERS_REFUSE,))) for found in counts.refusing.values())])
+
+
 def filter_labels(cycle: Cycle) -> list[str]:
     own = [term.topology_key for term in (*cycle.pod.affinity, *cycle.pod.anti_affinity)]
     return list(dict.fromkeys([*own, *cycle.notes[NAME].refusing]))
@@ -258,6 +280,7 @@ PLUGIN = Plugin(
     prefilter=prefilter,
     filter=filter_node,
     filter_labels=filter_labels,
+    refusals=refusals,
     moved=moved,
     prescore=prescore,
     score=score,

@@ -232,7 +232,7 @@ def prescore(cycle: Cycle, nodes: Sequence[NodeView]) -> Word | None:
         return SKIP
     own = bool(cycle.pod.spec.get("topologySpreadConstraints")) or not cycle.settings.get(NAME, DEFAULTS).system
     scoring = Scoring(constraints, [{} for _ in constraints], [])
-    for node in nodes:
+    for node in _one_of_each(cycle, nodes, constraints):
         if own and not has_all_keys(node, constraints):
             scoring.ignored.add(node.name)
             continue
@@ -249,6 +249,16 @@ def prescore(cycle: Cycle, nodes: Sequence[NodeView]) -> Word | None:
     scoring.parts = [(c.topology_key, pods, weight, c.max_skew - 1) for c, pods, weight in each]
     cycle.notes[SCORE_NOTE] = scoring
     return None
+
+
+def _one_of_each(cycle: Cycle, nodes: Sequence[NodeView], constraints: Sequence[Spread]) -> Iterable[NodeView]:
+    """One of the nodes with the same values of all labels that matter; all nodes, should any lack such a label."""
+    keys = [c.topology_key for c in constraints]
+    if HOSTNAME in keys:
+        return nodes
+    values = cycle.census.picker(nodes)(cycle.census.labels(keys, cycle.nodes))
+    some = dict(zip(values, nodes, strict=True)).values()
+    return some if all(has_all_keys(node, constraints) for node in some) else nodes
 
 
 def _counted(cycle: Cycle, constraint: Spread, values: Iterable[str], having: Sequence[Spread]) -> dict[str, int]:
