@@ -111,6 +111,9 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Of kinds whose hooks for updates look at no name, uid or time of the metadata, nor at what labels are set to: the
     fields that map texts to texts of which they only want to know whether two are the same, too (and that there is less
     than 64 KiB of them). So what was found out about one change then holds for all that are like it."""
+    own_texts: tuple[str, ...] | None = None
+    """Of kinds whose objects are written by the hundred in the same way: paths, of two steps at most, of names and
+    remarks from which nothing follows. Uids, times, addresses and the object's name are such without being listed."""
     validate_name: Callable[[str, bool], list[str]] | None = None
     """(name, is_a_prefix) to texts of what is wrong; None means a DNS subdomain."""
     to_storage: Callable[[Object], Object] | None = None

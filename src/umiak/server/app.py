@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from umiak.server.impersonation import Impersonation
     from umiak.server.intake import Known
     from umiak.server.molds import Mold
+    from umiak.server.repeats import Lesson
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +129,8 @@ class ApiServer:
         """Warnings of new objects that were found to be valid lately."""
         self.molds: Memo[Mold] = Memo(REMEMBERED)
         """What new objects were made from lately."""
+        self.lessons: Memo[Lesson] = Memo(REMEMBERED)
+        """What came of writes lately that many others are like."""
         self.alike: Memo[Cast] = Memo(REMEMBERED)
         """What came of changes lately."""
         self.custom: dict[tuple[str, str, str], Kind] = {}

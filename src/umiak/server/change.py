@@ -4,6 +4,7 @@ This is apiserver's `Store.Update` with `BeforeUpdate`, for updates and patches 
 """
 
 from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 import msgspec
 
@@ -12,15 +13,14 @@ from umiak.objects.errors import MODIFIED, StatusError, conflict, invalid, inval
 from umiak.objects.go_text import whole
 from umiak.objects.types import Object
 from umiak.server import metadata, stored
-from umiak.server.alike import Likeness, Mold, Wish
 from umiak.server.answer import unknown_failure
 from umiak.server.call import Call, undo
-from umiak.server.contract import Phase
+from umiak.server.contract import Admitted, Phase
 from umiak.server.managed_fields import manager, tracking
 from umiak.server.options import unsigned_fault
 from umiak.server.part import Part, itself, taken
 from umiak.server.verbs import create
-from umiak.store.contract import Entry, Mismatch
+from umiak.store.contract import Entry, Mismatch, Render
 
 Make = Callable[[Callable[[], Object] | None], Awaitable[Object]]
 """Makes the object as the client wants it. Gets a function that reads the stored one anew, in the part's view, or None
@@ -32,6 +32,26 @@ class Changed(msgspec.Struct, frozen=True):
 
     value: bytes
     created: bool = False
+
+
+class Wish(Protocol):
+    """A change of an object in the state that it was read in, which may be like one before."""
+
+    def mold(self) -> Any:
+        """What to make it from, with `warnings`; None when it has to be worked out."""
+        ...
+
+    def cast(self, mold: Any) -> Render: ...
+
+    def learn(self, admitted: Admitted, value: bytes) -> None:
+        """Takes in what came of the long way; `value` is what is stored now."""
+        ...
+
+
+class Likeness(Protocol):
+    """A change of some object, apart from the state of that. `alike` and `repeats` have them."""
+
+    def wish(self, entry: Entry | None) -> Wish | None: ...
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +85,7 @@ async def change(call: Call, wanted: Change) -> Changed:
             continue
 
 
-async def _cast(call: Call, wish: Wish, mold: Mold, entry: Entry | None) -> Changed:
+async def _cast(call: Call, wish: Wish, mold: Any, entry: Entry | None) -> Changed:
     """What `_create` or `_replace` would come to."""
     if entry is None:
         await call.app.authorize_create(call)

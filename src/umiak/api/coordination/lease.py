@@ -41,6 +41,7 @@ KIND = builtin(
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     validate=validate,
+    own_texts=("spec.holderIdentity",),
     columns=(NAME, column("Holder", reads("spec", "holderIdentity"), "LeaseSpec.holderIdentity"), AGE),
     creates_on_update=True,
     updates_unconditionally=False,

@@ -142,6 +142,7 @@ KIND = builtin(
     prepare_status=only_status,
     validate=validate,
     validate_update=validate_update,
+    own_texts=(),
     warnings=warnings,
     columns=(
         NAME,

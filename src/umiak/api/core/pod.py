@@ -271,6 +271,7 @@ KIND = builtin(
     early_warnings=early_warnings,
     judged_by=judged_by,
     carries=(),
+    own_texts=("spec.nodeName",),
     status_warnings=status_warnings,
     columns=(
         NAME,

@@ -27,6 +27,7 @@ KIND = builtin(
     validate=validate,
     validate_update=validate_update,
     validate_name=path_segment,
+    own_texts=("regarding.name", "regarding.resourceVersion", "note"),
     checks_metadata=True,
     judges_updates_alone=True,
     to_storage=to_core,

@@ -19,5 +19,11 @@ async def run(around: Surroundings, request: Admitted, phase: Phase) -> None:
 
 
 ADMISSION = Admission(
-    name="TaintNodesByCondition", order=8, phases=(Phase.MUTATE,), run=run, concerns=concerns, resources=("nodes",)
+    name="TaintNodesByCondition",
+    order=8,
+    phases=(Phase.MUTATE,),
+    run=run,
+    concerns=concerns,
+    resources=("nodes",),
+    looks_at=(),
 )

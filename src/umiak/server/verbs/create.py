@@ -8,7 +8,7 @@ from umiak.api.kind import Kind
 from umiak.objects import encoding
 from umiak.objects.errors import FieldError, StatusError, already_exists, invalid
 from umiak.objects.types import Object
-from umiak.server import metadata, molds, representation, stored
+from umiak.server import metadata, molds, repeats, representation, stored
 from umiak.server.answer import Answer, unknown_failure
 from umiak.server.call import Call, undo
 from umiak.server.contract import Admitted, Phase
@@ -27,12 +27,15 @@ async def create(call: Call) -> Answer:
     order = molds.order(call, options)
     if order is not None and (mold := order.mold()) is not None:
         return representation.of_object(call, await _cast(call, order, mold), 201)
+    repeat = repeats.creation(call, options)
+    if repeat is not None and (shown := await repeat.answer()) is not None:
+        return representation.of_object(call, shown, 201)
     sent = take_in(call, options.directive)
     about = metadata.of(sent.obj)
     metadata.ensure_namespace(about, call.namespace)
     call.warn(metadata.without_duplicate_owners(about, after_admission=False))
     await tracking.track_creation(call, sent.obj, options.manager, emptied=sent.emptied, fields=sent.fields)
-    value = await create_object(call, sent.obj, options.as_object("CreateOptions"), options.dry_run, order)
+    value = await create_object(call, sent.obj, options.as_object("CreateOptions"), options.dry_run, order or repeat)
     return representation.of_object(call, value, 201)
 
 

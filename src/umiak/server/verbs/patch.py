@@ -14,7 +14,7 @@ from umiak.api.kind import Kind
 from umiak.objects import encoding, go_text, json_patch, merge_patch, strategic_merge
 from umiak.objects.errors import StatusError, bad_request, invalid, invalid_value, not_found
 from umiak.objects.types import Object
-from umiak.server import bodies, metadata, representation, stored
+from umiak.server import bodies, metadata, repeats, representation, stored
 from umiak.server.alike import likeness
 from umiak.server.answer import Answer, unknown_failure, unprocessable
 from umiak.server.call import Call
@@ -103,7 +103,7 @@ async def patch(call: Call, part: Part = WHOLE) -> Answer:
             options=options.as_object("UpdateOptions"),
             create_options=options.as_object("CreateOptions"),
             dry_run=options.dry_run,
-            likeness=likeness(call, part, options, asked.body),
+            likeness=repeats.repetition(call, part, options) or likeness(call, part, options, asked.body),
             manager=options.manager,
         ),
     )
