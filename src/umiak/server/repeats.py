@@ -247,8 +247,8 @@ def repetition(call: Call, part: Part, options: WriteOptions) -> Repetition | No
 
 
 def _says_own(body: bytes) -> bool:
-    """Whether there are times, addresses and the like in it."""
-    return any(map(is_own, _CANDIDATE.findall(body)))
+    """Whether there are times or addresses in it."""
+    return any(is_own(part) and not _UID.fullmatch(part) for part in _CANDIDATE.findall(body))
 
 
 def creation(call: Call, options: WriteOptions) -> Repeat | None:
