@@ -83,7 +83,11 @@ async def _named(point: str, plugin: str, work: Awaitable[None]) -> None:
     try:
         await work
     except (StatusError, Unreachable, BindingFailed) as error:
-        raise PluginFailed(f'running {point} plugin "{plugin}": {error}') from error
+        raise _failed(point, plugin, error) from error
+
+
+def _failed(point: str, plugin: str, error: Exception) -> PluginFailed:
+    return PluginFailed(f'running {point} plugin "{plugin}": {error}')
 
 
 def why(refusal: Refusal, outcome: preemption.Outcome, reliefs: Sequence[Relief] = ()) -> str:
@@ -253,7 +257,7 @@ class Scheduler:
                 work = await self._consult(waiting, helpers) if helpers else self._decide(waiting)
             except Exception as error:  # one odd pod must not stop the scheduling of all others
                 work = _raising(error)
-            tasks.create_task(self._on_the_side(waiting, work), name=f"scheduling {waiting.pod.key}")
+            tasks.create_task(self._on_the_side(waiting, work))
             count += 1
             if count % DECISIONS_IN_A_ROW == 0:
                 await asyncio.sleep(0)
@@ -398,9 +402,12 @@ class Scheduler:
         began = way.watch.now()
         if binder is not None:
             await binder.bind(chosen, placement.node.name)
-        else:
-            await _named("Bind", BINDER, self._write_binding(chosen, placement.node.name))
-            way.watch.saw("Bind", began)
+            return
+        try:
+            await self._write_binding(chosen, placement.node.name)
+        except (StatusError, Unreachable) as error:
+            raise _failed("Bind", BINDER, error) from error
+        way.watch.saw("Bind", began)
 
     async def _write_binding(self, chosen: PodView, name: str) -> None:
         target = {"apiVersion": "v1", "kind": "Node", "name": name}

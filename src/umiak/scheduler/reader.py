@@ -53,10 +53,14 @@ class _Status(msgspec.Struct):
     @property
     def says_of_amounts(self) -> bool:
         """Whether it tells anything of what the pod takes up, which else its spec does."""
-        own = (self.resources, self.allocatedResources, self.resourceClaimStatuses, self.extendedResourceClaimStatus)
-        every = (*(self.initContainerStatuses or ()), *(self.containerStatuses or ()))
-        told = any(c.resources is not UNSET or c.allocatedResources is not UNSET for c in every)
-        return told or any(part is not UNSET for part in own) or b'"PodResizePending"' in bytes(self.conditions)
+        if self.resources is not UNSET or self.allocatedResources is not UNSET:
+            return True
+        if self.resourceClaimStatuses is not UNSET or self.extendedResourceClaimStatus is not UNSET:
+            return True
+        for container in (*(self.initContainerStatuses or ()), *(self.containerStatuses or ())):
+            if container.resources is not UNSET or container.allocatedResources is not UNSET:
+                return True
+        return b'"PodResizePending"' in bytes(self.conditions)
 
 
 class _Pod(msgspec.Struct):
@@ -89,7 +93,7 @@ class PodReader:
         if about.deletionTimestamp or status.says_of_amounts:
             return view(_decode(body))
         raw = bytes(found.spec)
-        node = _decode_spec(raw).nodeName
+        node = _decode_spec(raw).nodeName if b'"nodeName"' in raw else ""
         before, _, after = TOKEN.sub(b"", raw).partition(f'"nodeName":"{node}"'.encode())
         key = (about.namespace, bytes(about.labels), bytes(about.ownerReferences), bool(node), before, after)
         known = self._known.get(key)
