@@ -17,7 +17,7 @@ from umiak.objects.types import Object
 
 OVER_AFTER = timedelta(minutes=6)
 REMEMBERED = 4096
-Parts = tuple[str, ...]
+Parts = tuple[object, ...]
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -46,8 +46,7 @@ class Told(msgspec.Struct, frozen=True):
         return (self.component, self.instance, self.type, self.reason, self.action, *self._objects())
 
     def _objects(self) -> Parts:
-        related = sorted((self.related or {}).items())
-        return tuple(f"{field}={value}" for field, value in (*sorted(self.about.items()), *related))
+        return tuple(sorted(self.about.items())), tuple(sorted((self.related or {}).items()))
 
     @property
     def namespace(self) -> str:
@@ -84,10 +83,10 @@ class Series:
 
     def judge(self, event: Told, now: datetime) -> list[Told]:
         """What to write: series that are over, and this one if it is new or told for the second time."""
-        due = self._ended(now)
-        known = self._known.pop(event.key, None)
+        due, key = self._ended(now), event.key
+        known = self._known.pop(key, None)
         current = event if known is None else replace(known, count=known.count + 1, at=event.at)
-        self._known[event.key] = current
+        self._known[key] = current
         return [*due, current] if current.count <= 2 else due
 
     def _ended(self, now: datetime) -> list[Told]:
