@@ -7,8 +7,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +19,9 @@ from umiak.client import kubeconfig
 from umiak.kit import pki
 from umiak.kit.ports import free_ports
 from umiak.testing import reference
+from umiak.testing.patience import LONG, until
 
-pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(1800)]
 GROUP = "wardle.example.com"
 TOKENS = "wardletoken,wardle,w\nines,ines,i\n"
 RIGHTS = """
@@ -95,7 +95,7 @@ class Served:
     def kubectl(self, *words: str, stdin: str = "", token: str = "", check: bool = True) -> str:
         told = {**os.environ, "HOME": str(self.folder)}
         done = subprocess.run(
-            self.command(*words, token=token), input=stdin, capture_output=True, text=True, timeout=30, env=told
+            self.command(*words, token=token), input=stdin, capture_output=True, text=True, timeout=LONG, env=told
         )
         assert not check or done.returncode == 0, done.stderr
         return done.stdout if check else done.stderr
@@ -119,6 +119,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     url = f"https://127.0.0.1:{port}"
     running: list[subprocess.Popen[bytes]] = []
 
+    def come(look: Callable[[], bool]) -> None:
+        until(look, 3 * LONG, programs=running, logs=[folder / f"{name}.log" for name in ("umiak", "etcd", "sample")])
+
     def start(name: str, command: list[str]) -> None:
         with (folder / f"{name}.log").open("wb") as log:
             running.append(subprocess.Popen(command, stdout=log, stderr=log, cwd=folder))
@@ -127,21 +130,21 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         start("umiak", [*ours, f"--token-file={folder}/tokens.csv"])
         start("etcd", reference.etcd(folder / "etcd", etcd))
         found = Served(folder, url)
-        _until(lambda: found.kubectl("get", "--raw=/readyz") == "ok", running)
+        come(lambda: found.kubectl("get", "--raw=/readyz") == "ok")
         found.kubectl("apply", "-f", "-", stdin=RIGHTS)
         start("sample", _sample(folder, url, behind, etcd))
         for version, priority in (("v1alpha1", 10), ("v1beta1", 20)):
             manifest = REGISTRATION.format(version=version, priority=priority, port=behind)
             found.kubectl("apply", "-f", "-", stdin=manifest)
         for version in ("v1alpha1", "v1beta1"):
-            _until(lambda version=version: _is_available(found, f"{version}.{GROUP}"), running)
+            come(lambda version=version: _is_available(found, f"{version}.{GROUP}"))
         yield found
     finally:
         for process in running:
             process.terminate()
         for process in running:
             with suppress(subprocess.TimeoutExpired):
-                process.wait(5)
+                process.wait(10)
             process.kill()
             process.wait()
 
@@ -168,22 +171,6 @@ def _sample(folder: Path, url: str, port: int, etcd: int) -> list[str]:
 def _is_available(served: Served, name: str) -> bool:
     (condition,) = served.get("apiservice", name)["status"]["conditions"]
     return bool(condition["reason"] == "Passed")
-
-
-def _until(holds: Callable[[], bool], running: "Sequence[subprocess.Popen[bytes]]", seconds: float = 90) -> None:
-    """Waits as long as all of them run; one that has ended is named with its command."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            if holds():
-                return
-        except (AssertionError, KeyError):
-            if time.monotonic() > end:
-                raise
-        ended = [str(process.args) for process in running if process.poll() is not None]
-        assert not ended, "\n".join(ended)
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.2)
 
 
 def test_flunders_come_change_and_go(served):
@@ -231,4 +218,4 @@ def test_its_own_plugins_judge(served):
     about = "apiVersion: wardle.example.com/v1alpha1\nkind: Fischer\nmetadata: {name: f}\n"
     served.kubectl("create", "-f", "-", stdin=f"{about}disallowedFlunders: [banned]")
     banned = FLUNDER.replace("one", "banned")
-    _until(lambda: "this name may not be used" in served.kubectl("create", "-f", "-", stdin=banned, check=False), ())
+    until(lambda: "this name may not be used" in served.kubectl("create", "-f", "-", stdin=banned, check=False))

@@ -12,7 +12,7 @@ from umiak.server.encryption.messages import message
 from umiak.store.contract import Unsealable
 from umiak.testing.clock import VirtualClock
 from umiak.testing.kms_plugin import Plugin
-from umiak.testing.patience import until_so
+from umiak.testing.patience import LONG, until_so
 
 PLACE = b"/core/secrets/default/s"
 
@@ -31,7 +31,7 @@ class Kit:
         self.uids = (f"uid-{n}" for n in itertools.count())
 
     async def __call__(self):
-        kms = Kms(Configured("p", f"unix://{self.path}", 1.0), self.clock, lambda: next(self.uids))
+        kms = Kms(Configured("p", f"unix://{self.path}", LONG), self.clock, lambda: next(self.uids))
         self.made.append(kms)
         await kms.check()
         return kms
