@@ -6,8 +6,8 @@ how, and from a few objects that admission looks at (`molds` says how those are 
 it (`Own`): of these matters which are equal, and in which order times are, but not what they are. So with these left
 out of what is sent and of what is stored, both decide what will be stored, with the same left out: a mold.
 
-What is sent is noted the first time and learnt from the second; before a mold is used, it has to make of another object
-what the long way makes of it. For kinds that say what they carry without looking at it (`Kind.carries`).
+What is sent, and what it meets, is noted the first time and learnt from the second; before a mold is used, the long way
+has to make another object like it. For kinds that say what they carry without looking at it (`Kind.carries`).
 """
 
 import re
@@ -42,6 +42,10 @@ _PLACE = "\0"
 """Stands for a value in what is left of a body."""
 _TIME = b'"time":"'
 """Where the time of a manager is. Quotes in texts are escaped, so that this is nothing else."""
+MOST_MISSES, RARELY = 16, 64
+"""After so many misses in a row a body is tried on every 64th object only: looking costs a tenth of working it out."""
+SMALL = 100
+"""Bytes of a note."""
 _LENGTH_OF_TIME = 20
 """Of what is in whole seconds and UTC, so that the order of texts is that of times."""
 _SENDABLE = frozenset({"name", "namespace", "uid", "labels", "annotations", "ownerReferences", "finalizers"})
@@ -70,7 +74,7 @@ class Sent(msgspec.Struct, frozen=True):
     uid: str
 
 
-class Mold(msgspec.Struct, frozen=True):
+class Mold(msgspec.Struct):
     """`parts` are the stored bytes, cut where something of an object's own belongs, and every second one says what.
     Empty when it did not come out right."""
 
@@ -81,9 +85,13 @@ class Mold(msgspec.Struct, frozen=True):
     first: str
     """The name of the object that it was made from."""
     is_proven: bool = False
+    misses: int = 0
+    """Of what only notes that a body was seen: to how many objects in a row nothing known was like the one it met."""
 
 
-NOTHING = Mold((), (), (), "")
+def nothing() -> Mold:
+    """Notes that something was seen, or came out wrong."""
+    return Mold((), (), (), "")
 
 
 class _About(msgspec.Struct):
@@ -211,11 +219,15 @@ class Wish(msgspec.Struct):
     ranks: list[str]
     """All times, in order."""
     changes: tuple[int, ...]
+    note: Mold
+    """Of the body."""
 
     def mold(self) -> Mold | None:
         """One that fits, if nothing has changed."""
         found = self.call.app.alike.get(self.key)
-        return found if found is not None and found.is_proven and found.changes == self.changes else None
+        fits = found is not None and found.is_proven and found.changes == self.changes
+        self.note.misses = 0 if fits else self.note.misses + 1
+        return found if fits else None
 
     def cast(self, mold: Mold) -> Render:
         """The bytes of the changed object, once its revision is known."""
@@ -239,15 +251,27 @@ class Wish(msgspec.Struct):
         """Keeps what came of the long way, or compares it with what was kept; `value` is what was stored."""
         known = self.call.app.alike
         mold, warnings = known.get(self.key), tuple(self.call.warnings)
-        parts = self._marked(msgspec.json.decode(value)) if admitted.alike else ()
+        if not admitted.alike or (mold is not None and not mold.parts):
+            return
+        if mold is None and not self._was_seen():
+            return
+        parts = self._marked(msgspec.json.decode(value))
         size = 2 * len(value) + len(self.own.shape)
         if not parts:
             return
         if mold is None or mold.changes != self.changes:
             known.keep(self.key, Mold(parts, warnings, self.changes, self.own.name), size)
-        elif mold.parts and not mold.is_proven and mold.first != self.own.name:
+        elif not mold.is_proven and mold.first != self.own.name:
             is_right = (mold.parts, mold.warnings) == (parts, warnings)
-            known.keep(self.key, replace(mold, is_proven=True) if is_right else NOTHING, size)
+            known.keep(self.key, replace(mold, is_proven=True) if is_right else nothing(), size)
+
+    def _was_seen(self) -> bool:
+        """Most shapes are seen once: these cost no more than a note."""
+        known, key = self.call.app.alike, ("seen", hash(self.key))
+        if known.get(key) is not None:
+            return True
+        known.keep(key, nothing(), SMALL)
+        return False
 
     def _marked(self, obj: Object) -> tuple[bytes, ...]:
         """The parts of a mold; none when something is not what it should be."""
@@ -287,6 +311,7 @@ class Likeness(msgspec.Struct):
     call: Call
     key: tuple[object, ...]
     sent: Sent
+    note: Mold
 
     def wish(self, entry: Entry | None) -> Wish | None:
         """None when such a change has to be worked out."""
@@ -301,7 +326,7 @@ class Likeness(msgspec.Struct):
         pairs = [(own.maps.get(name, {}), below) for name, below in self.sent.maps.items()]
         same = tuple([before.get(key) == value for before, below in pairs for key, value in below.items()])
         changes = tuple([app.store.changes(root) for root in roots])
-        return Wish(self.call, (*self.key, own.shape, order, same), self.sent, own, ranks, changes)
+        return Wish(self.call, (*self.key, own.shape, order, same), self.sent, own, ranks, changes, self.note)
 
     def _new(self) -> Own | None:
         """Of an object that is not there yet."""
@@ -321,10 +346,15 @@ def likeness(call: Call, part: Part, options: WriteOptions, body: Any) -> Likene
     how = part.name, call.request.header("content-type"), options.directive, options.force
     key = (call.kind, call.namespace, *who, *how, sent.shape)
     known = call.app.alike
-    if known.get(key) is None:
-        known.keep(key, NOTHING, len(sent.shape))
+    note = known.get(key)
+    if note is None:
+        known.keep(key, nothing(), len(sent.shape))
         return None
-    return Likeness(call, key, sent)
+    if note.misses >= MOST_MISSES:
+        note.misses += 1
+        if note.misses % RARELY:
+            return None
+    return Likeness(call, key, sent, note)
 
 
 def _may_be_alike(call: Call, part: Part) -> bool:

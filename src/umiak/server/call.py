@@ -107,6 +107,7 @@ Handler = Callable[[Call], Awaitable["Answer | None"]]
 """Does what a call asks; None when it answered through the exchange itself."""
 
 
+Dormant = Callable[[Surroundings], bool]
 MOST_RESOURCES = 2000
 """Sorts of writes whose plugins are remembered; custom resources come and go."""
 
@@ -118,6 +119,7 @@ class Gate:
     def __init__(self, plugins: Iterable[Admission], surroundings: Surroundings) -> None:
         self._plugins = plugins
         self._about: dict[tuple[Phase, str, str], list[Admission]] = {}
+        self._looks: dict[tuple[str, str], tuple[tuple[Dormant, ...], tuple[str, ...]]] = {}
         self._surroundings = surroundings
 
     async def pass_through(self, admitted: Admitted, phase: Phase) -> None:
@@ -137,13 +139,19 @@ class Gate:
 
     def looks_at(self, resource: str, operation: str) -> Sequence[str] | None:
         """Where all lies that plugins look at when such a write comes; None while one is awake that may do more."""
-        found: dict[str, None] = {}
-        for phase in Phase:
-            for plugin in self._concerned(phase, resource, operation):
-                if plugin.dormant is not None and not plugin.dormant(self._surroundings):
-                    return None
-                found |= dict.fromkeys(plugin.looks_at or ())
-        return tuple(found)
+        found = self._looks.get((resource, operation))
+        if found is None:
+            if len(self._looks) >= MOST_RESOURCES:
+                self._looks.clear()
+            plugins = [plugin for phase in Phase for plugin in self._concerned(phase, resource, operation)]
+            sleepers = dict.fromkeys(plugin.dormant for plugin in plugins if plugin.dormant is not None)
+            roots = dict.fromkeys(root for plugin in plugins for root in plugin.looks_at or ())
+            found = self._looks[resource, operation] = tuple(sleepers), tuple(roots)
+        sleeping, everywhere = found
+        for is_dormant in sleeping:
+            if not is_dormant(self._surroundings):
+                return None
+        return everywhere
 
     @cached_property
     def _phases(self) -> Mapping[Phase, list[Admission]]:
