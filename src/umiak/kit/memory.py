@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from umiak.kit.clock import Clock
 
-INTERVAL = 2.0
+INTERVAL = 1.0
 """Seconds between two looks."""
 MUCH = 0.25
 """Seconds of CPU time after which there may be something to give back."""

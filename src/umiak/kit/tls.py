@@ -36,6 +36,8 @@ class _ServerFiles:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
+        # Clients know which cipher is cheap for them: with Go's choice long answers cost a third less to encrypt.
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
         # A resumed session skips the check of the client certificate, so a CA that was taken away would live on.
         context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
         context.num_tickets = 0

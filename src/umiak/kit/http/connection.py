@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
-from umiak.kit.http.duplex import Duplex, Gate, anchor_of, break_off, certificate_of, inbox, peer_of
+from umiak.kit.http.duplex import GONE, Duplex, Gate, anchor_of, break_off, certificate_of, inbox, peer_of
 from umiak.kit.http.exchange import SMALL, Exchange, HttpRequest, Stream
 from umiak.kit.http.repeats import KEY, Usual, usual
 
@@ -136,6 +136,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.lost = True
+        self.transport = GONE
         self.server.forget(self)
         self.gate.open()
         self._waiting.clear()

@@ -57,6 +57,26 @@ class Gate:
             await waiter
 
 
+class _Gone(asyncio.Transport):
+    """Takes everything, and does nothing with it."""
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def write(self, data: object) -> None: ...
+
+    def writelines(self, list_of_data: object) -> None: ...
+
+    def _nothing(self) -> None: ...
+
+    abort = close = pause_reading = resume_reading = _nothing
+
+
+GONE = _Gone()
+"""Stands in for a transport whose connection is lost. A TLS transport holds some 270 kB, and knows its protocol as that
+knows it: if both held on, all of that would lie about until somebody looks for cycles of garbage."""
+
+
 class Duplex(asyncio.BufferedProtocol):
     """Reads and writes one connection; one reader at a time.
 
@@ -99,6 +119,7 @@ class Duplex(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._at_end = self.closed = True
+        self._transport = GONE
         self._wake()
         self._gate.open()
         callbacks, self.on_close = self.on_close, []
