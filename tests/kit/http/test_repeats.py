@@ -45,7 +45,7 @@ def get(target: str, lines: bytes = LINES) -> bytes:
     ],
 )
 def test_target_of_a_request_with_the_usual_lines(data, target):
-    assert Usual("GET", LINES, b"", HEADERS).target(data) == target
+    assert Usual(b"GET", LINES, b"", HEADERS).target(data) == target
 
 
 def post(target: str, body: bytes, length: str = "", method: str = "POST") -> bytes:
@@ -81,7 +81,7 @@ BODIED = {**HEADERS, "content-length": ["2"]}
     ],
 )
 def test_body_of_a_request_with_the_usual_lines(data, found):
-    known = usual(post("/", b"hi"), "POST", BODIED)
+    known = usual(post("/", b"hi"), BODIED)
     assert known is not None and known.with_body(data) == found and not known.target(data)
 
 
@@ -97,7 +97,7 @@ def test_body_of_a_request_with_the_usual_lines(data, found):
     ],
 )
 def test_only_one_whole_request_teaches(data, learns):
-    assert (usual(data, "GET", HEADERS) is not None) is learns
+    assert (usual(data, HEADERS) is not None) is learns
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_only_one_whole_request_teaches(data, learns):
     ],
 )
 def test_bodies_teach_too(data, headers, learns):
-    assert (usual(data, "POST", headers) is not None) is learns
+    assert (usual(data, headers) is not None) is learns
 
 
 class Wire:

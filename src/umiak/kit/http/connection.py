@@ -93,7 +93,7 @@ class Connection(asyncio.BufferedProtocol):
         self._advance()
 
     def _learn(self, data: bytes, request: HttpRequest) -> None:
-        found = usual(data, request.method, request.headers)
+        found = usual(data, request.headers)
         if found is not None:
             self._usual[data[:KEY]] = found
 
@@ -110,10 +110,11 @@ class Connection(asyncio.BufferedProtocol):
             headers = {**headers, "content-length": [str(len(body))]}
         elif not (target := usual.target(data)):
             return False
-        elif usual.method == "GET" and usual.notes and self._cut_short(target, usual.notes):
+        elif usual.method == b"GET" and usual.notes and self._cut_short(target, usual.notes):
             return True
         who = self._certificate, self._address, "1.1", self._anchor
-        self._waiting.append((HttpRequest(usual.method, target, headers, body, *who, usual.notes), True, False))
+        request = HttpRequest(usual.method.decode(), target, headers, body, *who, usual.notes)
+        self._waiting.append((request, True, False))
         self._advance()
         return True
 

@@ -13,12 +13,11 @@ import msgspec
 
 LONGEST = 4096
 """Bytes of header lines that are remembered."""
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+METHODS = frozenset({b"GET", b"POST", b"PUT", b"PATCH", b"DELETE"})
 KEY = 4
 """Bytes that a request begins with by which its method is known."""
 
-_TARGET = rb"(/[-A-Za-z0-9/_.~%?&=,:;!$'()*+@]*)"
-_LINE = {method: re.compile(method.encode() + b" " + _TARGET + rb" HTTP/1\.1\r\n") for method in METHODS}
+_LINE = re.compile(rb"([A-Z]+) (/[-A-Za-z0-9/_.~%?&=,:;!$'()*+@]*) HTTP/1\.1\r\n")
 _LENGTH = re.compile(rb"(?i:(?:^|(?<=\r\n))Content-Length: )([1-9][0-9]{0,6})(?=\r\n)")
 
 
@@ -26,7 +25,7 @@ class Usual(msgspec.Struct, frozen=True):
     """Header lines with the empty one that ends them, and what they say. Where there is a body, `lines` are those up to
     the digits of its length and `rest` what comes after; else they are all in `lines`."""
 
-    method: str
+    method: bytes
     lines: bytes
     rest: bytes
     headers: dict[str, list[str]]
@@ -37,13 +36,13 @@ class Usual(msgspec.Struct, frozen=True):
         """What is asked for, when `data` is one whole request with these lines and no body; else empty."""
         if self.rest or not data.endswith(self.lines):
             return ""
-        found = _LINE[self.method].fullmatch(data, 0, len(data) - len(self.lines))
-        return found[1].decode() if found else ""
+        found = _LINE.fullmatch(data, 0, len(data) - len(self.lines))
+        return found[2].decode() if found and found[1] == self.method else ""
 
     def with_body(self, data: bytes) -> tuple[str, bytes] | None:
         """(target, body), when `data` is one whole request with these lines and a body."""
-        found = _LINE[self.method].match(data)
-        if found is None or not self.rest or not data.startswith(self.lines, found.end()):
+        found = _LINE.match(data) if self.rest else None
+        if found is None or found[1] != self.method or not data.startswith(self.lines, found.end()):
             return None
         begin = found.end() + len(self.lines)
         end = data.find(b"\r", begin, begin + 8)
@@ -51,18 +50,19 @@ class Usual(msgspec.Struct, frozen=True):
             return None
         digits, body = data[begin:end], data[end + len(self.rest) :]
         is_whole = digits.isdigit() and digits[0] != ZERO and int(digits) == len(body)
-        return (found[1].decode(), body) if is_whole else None
+        return (found[2].decode(), body) if is_whole else None
 
 
 ZERO = ord("0")
 
 
-def usual(data: bytes, method: str, headers: dict[str, list[str]]) -> Usual | None:
+def usual(data: bytes, headers: dict[str, list[str]]) -> Usual | None:
     """What a whole request teaches; None when it is too long, looks odd, or is not alone."""
     line, end, rest = data.partition(b"\r\n")
     lines, _, body = rest.partition(b"\r\n\r\n")
     lines += b"\r\n\r\n"
-    if len(lines) > LONGEST or method not in METHODS or _LINE[method].fullmatch(line + end) is None:
+    found = _LINE.fullmatch(line + end)
+    if len(lines) > LONGEST or found is None or (method := found[1]) not in METHODS:
         return None
     if "content-length" not in headers:
         return Usual(method, lines, b"", headers) if not body else None
