@@ -52,6 +52,6 @@ def kubectl(kubectl_program: Program, tmp_path: Path) -> Iterator[Program]:
     """In a namespace of its own, which is gone afterwards, and a folder of its own."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     kubectl_program("create", "namespace", name)
-    kubectl_program("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=120s")
+    kubectl_program("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=300s")
     yield kubectl_program.within(name, tmp_path)
     kubectl_program("delete", "namespace", name, "--wait=false")

@@ -10,8 +10,8 @@ from go_programs import Program, built
 from servers import running
 
 from umiak.kit.ports import free_port
+from umiak.testing.patience import LONG
 
-SECONDS = 120
 STEPS = "mapper informer watchlist bookmarks dynamic metadata apply conflict pager leader".split()  # noqa: SIM905
 
 
@@ -35,7 +35,7 @@ def test_an_informer_outlives_the_server(tmp_path: Path) -> None:
         assert client.stdout.readline() == "restart now\n"
     with running(tmp_path, *words):
         try:
-            said, _ = client.communicate(f"{uuid.uuid4().hex}\n", timeout=SECONDS)
+            said, _ = client.communicate(f"{uuid.uuid4().hex}\n", timeout=LONG)
         finally:
             client.kill()
     assert client.returncode == 0, said

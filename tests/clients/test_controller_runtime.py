@@ -131,7 +131,7 @@ def webhook(sort: str, namespace: str, bundle: str) -> str:
 def test_the_example_of_built_in_kinds(manager: None, kubectl: Program, certificates: str) -> None:
     """It labels replica sets, annotates pods, and refuses those that are not annotated as it wants."""
     kubectl("create", "deployment", "web", "--image=web")
-    kubectl("wait", "--for=jsonpath={.metadata.labels.hello}=world", "replicasets", "--all", "--timeout=120s")
+    kubectl("wait", "--for=jsonpath={.metadata.labels.hello}=world", "replicasets", "--all", "--timeout=300s")
     validating, mutating = (webhook(sort, kubectl.namespace, certificates) for sort in ("Validating", "Mutating"))
     kubectl("apply", "-f", "-", given=validating)
     try:
@@ -149,7 +149,7 @@ def test_the_example_of_built_in_kinds(manager: None, kubectl: Program, certific
 @pytest.fixture
 def chaospods(kubectl_program: Program) -> Iterator[None]:
     kubectl_program("apply", "-f", "-", given=json.dumps(CRD))
-    kubectl_program("wait", "--for=condition=Established", f"crd/{CRD['metadata']['name']}", "--timeout=120s")
+    kubectl_program("wait", "--for=condition=Established", f"crd/{CRD['metadata']['name']}", "--timeout=300s")
     yield
     kubectl_program("delete", "-f", "-", given=json.dumps(CRD))
 
@@ -160,6 +160,6 @@ def test_the_example_of_a_custom_kind(chaospods: None, manager: None, kubectl: P
     pod = {"containers": [{"name": "p", "image": "p"}]}
     about = {"apiVersion": "chaosapps.metamagical.io/v1", "kind": "ChaosPod", "metadata": {"name": "chaos"}}
     kubectl("create", "-f", "-", given=json.dumps({**about, "spec": {"template": {"spec": pod}}}))
-    kubectl("wait", "--for=create", "pod/chaos", "--timeout=120s")
-    kubectl("wait", "--for=jsonpath={.status.lastRun}", "chaospod/chaos", "--timeout=120s")
+    kubectl("wait", "--for=create", "pod/chaos", "--timeout=300s")
+    kubectl("wait", "--for=jsonpath={.status.lastRun}", "chaospod/chaos", "--timeout=300s")
     assert kubectl("get", "pod", "chaos", "-o", "jsonpath={.metadata.ownerReferences[0].kind}") == "ChaosPod"

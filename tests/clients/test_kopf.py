@@ -59,7 +59,7 @@ def kind(source: Path, kubectl_program: Program) -> None:
     files = ("-f", str(source / "examples" / "crd.yaml"), "-f", str(source / "peering.yaml"))
     kubectl_program.run("apply", *files)  # objects of kinds that come with them are refused at first
     for name in ("kopfexamples", "kopfpeerings", "clusterkopfpeerings"):
-        kubectl_program("wait", "--for=condition=Established", f"crd/{name}.kopf.dev", "--timeout=120s")
+        kubectl_program("wait", "--for=condition=Established", f"crd/{name}.kopf.dev", "--timeout=300s")
     kubectl_program("apply", *files)
 
 
@@ -127,7 +127,7 @@ def test_one_of_two_peers_works(kubectl: Program, source: Path, kind: None, tmp_
         kubectl("apply", "-f", str(source / "examples" / "obj.yaml"))
         greater.wait_for([MADE])
         assert MADE not in less.log.read_text()
-        kubectl("delete", "-f", str(source / "examples" / "obj.yaml"), "--timeout=120s")
+        kubectl("delete", "-f", str(source / "examples" / "obj.yaml"), "--timeout=300s")
     finally:
         greater.stop()
         less.stop()
@@ -157,18 +157,18 @@ def test_an_operator_with_webhooks(kubectl: Program, kind: None, certificates: P
         operator.wait_for([STARTED])
         for sort in ("mutating", "validating"):
             hook = f"{sort}webhookconfiguration/{name}"
-            kubectl("wait", "--for=create", hook, "--timeout=120s")
-            kubectl("wait", "--for=jsonpath={.webhooks[0].clientConfig.url}", hook, "--timeout=120s")
+            kubectl("wait", "--for=create", hook, "--timeout=300s")
+            kubectl("wait", "--for=jsonpath={.webhooks[0].clientConfig.url}", hook, "--timeout=300s")
         refusal = "denied the request: a boat of that size does not float"
         until(lambda: refusal in kubectl.fails("create", "-f", "-", given=boat(size=10)))  # once the operator listens
         made = kubectl.run("create", "-f", "-", given=boat())
         assert "Warning: no size: it gets three" in made.stderr
         for wanted in ("size}=3", "known}=1", "ticks}=2"):
-            kubectl("wait", f"--for=jsonpath={{.status.{wanted}", "kopfexample/boat", "--timeout=120s")
+            kubectl("wait", f"--for=jsonpath={{.status.{wanted}", "kopfexample/boat", "--timeout=300s")
         kubectl("patch", "kopfexample", "boat", "--type=merge", "-p", '{"spec":{"size":5}}')
-        kubectl("wait", "--for=jsonpath={.status.size}=5", "kopfexample/boat", "--timeout=120s")
+        kubectl("wait", "--for=jsonpath={.status.size}=5", "kopfexample/boat", "--timeout=300s")
         until(lambda: "it has size 5" in kubectl("events", "--for", "kopfexample/boat"))
-        kubectl("delete", "kopfexample", "boat", "--timeout=120s")
+        kubectl("delete", "kopfexample", "boat", "--timeout=300s")
         operator.wait_for(["boat is watched over", "farewell boat", "boat is left alone"])
     finally:
         operator.stop()

@@ -88,10 +88,10 @@ def test_create_generators(kubectl: Program) -> None:
 
 def test_run_expose_and_logs_of_a_pod(kubectl: Program) -> None:
     assert kubectl("run", "box", "--image=box", "--labels=app=box", "--port=80") == "pod/box created\n"
-    kubectl("wait", "--for=condition=Ready", "pod/box", "--timeout=120s")
+    kubectl("wait", "--for=condition=Ready", "pod/box", "--timeout=300s")
     assert kubectl("expose", "pod", "box", "--port=80") == "service/box exposed\n"
     assert kubectl("get", "service", "box", "-o", "jsonpath={.spec.selector.app}") == "box"
-    kubectl("wait", "--for=jsonpath={.subsets[0].addresses[0].ip}", "endpoints/box", "--timeout=120s")
+    kubectl("wait", "--for=jsonpath={.subsets[0].addresses[0].ip}", "endpoints/box", "--timeout=300s")
     assert "box" in kubectl("describe", "pod", "box")
     until(lambda: "Scheduled" in kubectl("events", "--for", "pod/box"))
     assert "Scheduled" in kubectl("get", "events", "--field-selector=involvedObject.name=box")
@@ -202,17 +202,17 @@ def test_replace_by_force(kubectl: Program) -> None:
 
 def test_rollouts(kubectl: Program) -> None:
     kubectl("create", "-f", "-", given=WEB)
-    said = kubectl("rollout", "status", "deployment/web", "--timeout=120s")
+    said = kubectl("rollout", "status", "deployment/web", "--timeout=300s")
     assert said.endswith('deployment "web" successfully rolled out\n')
     assert kubectl("set", "image", "deployment/web", "web=web:2") == "deployment.apps/web image updated\n"
-    kubectl("rollout", "status", "deployment/web", "--timeout=120s")
+    kubectl("rollout", "status", "deployment/web", "--timeout=300s")
     assert re.search(r"^2 +<none>$", kubectl("rollout", "history", "deployment/web"), re.M)
     assert "Image:\tweb:1" in kubectl("rollout", "history", "deployment/web", "--revision=1")
     assert kubectl("rollout", "undo", "deployment/web") == "deployment.apps/web rolled back\n"
     assert kubectl("rollout", "pause", "deployment/web") == "deployment.apps/web paused\n"
     assert kubectl("rollout", "resume", "deployment/web") == "deployment.apps/web resumed\n"
     assert kubectl("rollout", "restart", "deployment/web") == "deployment.apps/web restarted\n"
-    kubectl("rollout", "status", "deployment/web", "--timeout=120s")
+    kubectl("rollout", "status", "deployment/web", "--timeout=300s")
     assert kubectl("get", "deploy", "web", "-o", "jsonpath={..containers[0].image}") == "web:1"
 
 
@@ -223,7 +223,7 @@ def test_scale_and_autoscale(kubectl: Program) -> None:
     assert "Expected replicas to be 2, was 3" in kubectl.fails(
         "scale", "deployment/web", "--replicas=1", "--current-replicas=2"
     )
-    kubectl("wait", "--for=jsonpath={.status.readyReplicas}=3", "deployment/web", "--timeout=120s")
+    kubectl("wait", "--for=jsonpath={.status.readyReplicas}=3", "deployment/web", "--timeout=300s")
     said = kubectl("autoscale", "deployment", "web", "--min=1", "--max=5", "--cpu=80%")
     assert said == "horizontalpodautoscaler.autoscaling/web autoscaled\n"
     assert re.search(r"web +Deployment/web +cpu: <unknown>/80% +1 +5", kubectl("get", "hpa"))
@@ -246,14 +246,14 @@ def test_set_commands(kubectl: Program) -> None:
 @pytest.mark.parametrize(("cascade", "left"), [("orphan", True), ("foreground", False), ("background", False)])
 def test_delete_cascades(kubectl: Program, cascade: str, left: bool) -> None:
     kubectl("create", "-f", "-", given=WEB)
-    kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=120s")
+    kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=300s")
     said = kubectl("delete", "deployment", "web", f"--cascade={cascade}")
     assert said.startswith('deployment.apps "web" deleted')
     if left:
         assert kubectl("get", "replicasets", "-o", "name").startswith("replicaset.apps/web-")
         kubectl("delete", "replicasets", "--all")
-    kubectl("wait", "--for=delete", "replicasets", "--all", "--timeout=120s")
-    kubectl("wait", "--for=delete", "pods", "-l", "app=web", "--timeout=120s")
+    kubectl("wait", "--for=delete", "replicasets", "--all", "--timeout=300s")
+    kubectl("wait", "--for=delete", "pods", "-l", "app=web", "--timeout=300s")
 
 
 # What there is to see
@@ -323,12 +323,12 @@ def test_who_may_do_what(kubectl: Program) -> None:
 
 def test_nodes_are_cordoned_tainted_and_drained(kubectl: Program) -> None:
     kubectl("create", "-f", "-", given=WEB)
-    kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=120s")
+    kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=300s")
     node = kubectl("get", "pods", "-o", "jsonpath={.items[0].spec.nodeName}")
     assert kubectl("cordon", node) == f"node/{node} cordoned\n"
     assert re.search(rf"{node} +Ready,SchedulingDisabled", kubectl("get", "nodes"))
-    assert f"node/{node} drained" in kubectl("drain", node, "--ignore-daemonsets", "--timeout=120s", "--force")
-    kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=120s")
+    assert f"node/{node} drained" in kubectl("drain", node, "--ignore-daemonsets", "--timeout=300s", "--force")
+    kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=300s")
     assert node not in kubectl("get", "pods", "-o", "jsonpath={.items[*].spec.nodeName}")
     assert kubectl("uncordon", node) == f"node/{node} uncordoned\n"
     assert kubectl("taint", "node", node, "special=yes:NoSchedule") == f"node/{node} tainted\n"
@@ -362,7 +362,7 @@ def test_a_certificate_is_asked_for_and_approved(kubectl: Program) -> None:
     kubectl("create", "-f", "-", given=json.dumps(wanted))
     said = kubectl("certificate", "approve", name)
     assert said == f"certificatesigningrequest.certificates.k8s.io/{name} approved\n"
-    kubectl("wait", "--for=jsonpath={.status.certificate}", f"csr/{name}", "--timeout=120s")
+    kubectl("wait", "--for=jsonpath={.status.certificate}", f"csr/{name}", "--timeout=300s")
     assert re.search(rf"{name} .*Approved,Issued", kubectl("get", "csr"))
     kubectl("delete", "csr", name)
 
@@ -386,7 +386,7 @@ def test_a_kind_of_ones_own(kubectl: Program) -> None:
     boat = {"apiVersion": "clients.test/v1", "kind": unique.title(), "metadata": {"name": "umiak"}, "spec": {"size": 9}}
     kubectl("apply", "-f", "-", given=definition)
     try:
-        kubectl("wait", "--for=condition=Established", f"crd/{unique}s.clients.test", "--timeout=120s")
+        kubectl("wait", "--for=condition=Established", f"crd/{unique}s.clients.test", "--timeout=300s")
         assert f"{unique}.clients.test/umiak created" in kubectl("apply", "-f", "-", given=json.dumps(boat))
         assert re.search(r"NAME +SIZE\numiak +9\n", kubectl("get", f"b{unique[4:]}"))
         said = kubectl.fails("apply", "-f", "-", given=json.dumps({**boat, "spec": {"size": 0}}))
@@ -404,7 +404,7 @@ def test_a_kind_of_ones_own(kubectl: Program) -> None:
 
 def test_debugging_adds_a_container(kubectl: Program) -> None:
     kubectl("run", "box", "--image=box")
-    kubectl("wait", "--for=condition=Ready", "pod/box", "--timeout=120s")
+    kubectl("wait", "--for=condition=Ready", "pod/box", "--timeout=300s")
     kubectl("debug", "box", "--image=tools", "--container=look", "--attach=false", "--profile=general")
     assert kubectl("get", "pod", "box", "-o", "jsonpath={.spec.ephemeralContainers[0].name}") == "look"
     kubectl("debug", "box", "--image=tools", "--copy-to=box2", "--attach=false", "--profile=general")

@@ -43,6 +43,6 @@ def images(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def guestbook(machine: Machine, images: None) -> Machine:
     machine.kubectl("apply", "-k", str(GUESTBOOK / "deploy"))
-    machine.kubectl("-n", "guestbook", "rollout", "status", "statefulset/redis", "--timeout=120s")
-    machine.kubectl("-n", "guestbook", "rollout", "status", "deployment/web", "--timeout=120s")
+    machine.kubectl("-n", "guestbook", "rollout", "status", "statefulset/redis", "--timeout=300s")
+    machine.kubectl("-n", "guestbook", "rollout", "status", "deployment/web", "--timeout=300s")
     return machine

@@ -51,7 +51,7 @@ def test_pods_find_redis_by_name_and_keep_what_they_are_told(guestbook):
 
 
 def test_the_job_seeds_and_completes(guestbook):
-    guestbook.kubectl(*NS, "wait", "--for=condition=complete", "job/seed", "--timeout=120s")
+    guestbook.kubectl(*NS, "wait", "--for=condition=complete", "job/seed", "--timeout=300s")
     assert "first entry" in get(f"http://{guestbook.address}:30080/")
 
 
@@ -149,7 +149,7 @@ def test_get_watch(guestbook):
 
 def test_scale(guestbook):
     guestbook.kubectl(*NS, "scale", "deployment/web", "--replicas=5")
-    guestbook.kubectl(*NS, "rollout", "status", "deployment/web", "--timeout=120s")
+    guestbook.kubectl(*NS, "rollout", "status", "deployment/web", "--timeout=300s")
     assert len(web_pods(guestbook)) == 5
     guestbook.kubectl(*NS, "scale", "deployment/web", "--replicas=3")
     until(lambda: len(web_pods(guestbook)) == 3)
@@ -158,7 +158,7 @@ def test_scale(guestbook):
 def test_restart_without_a_failed_answer(guestbook):
     before = set(web_pods(guestbook))
     guestbook.kubectl(*NS, "rollout", "restart", "deployment/web")
-    guestbook.kubectl(*NS, "rollout", "status", "deployment/web", "--timeout=120s")
+    guestbook.kubectl(*NS, "rollout", "status", "deployment/web", "--timeout=300s")
     until(lambda: len(web_pods(guestbook)) == 3 and not before & set(web_pods(guestbook)))
     assert "Welcome aboard" in get(f"http://{guestbook.address}:30080/")
 
@@ -178,7 +178,7 @@ def test_a_bad_image_is_told_and_undone(guestbook):
     until(waiting)
     assert "Welcome aboard" in get(f"http://{guestbook.address}:30080/")
     guestbook.kubectl(*NS, "rollout", "undo", "deployment/web")
-    guestbook.kubectl(*NS, "rollout", "status", "deployment/web", "--timeout=120s")
+    guestbook.kubectl(*NS, "rollout", "status", "deployment/web", "--timeout=300s")
     assert "guestbook.example/web:1" in guestbook.kubectl(*NS, "get", "deployment", "web", "-o", "wide")
 
 
@@ -202,7 +202,7 @@ def test_a_killed_container_comes_back_and_backs_off(guestbook):
         until(killed, every=1)
     events = guestbook.kubectl(*NS, "get", "events", f"--field-selector=involvedObject.name={pod}")
     assert restarts() >= before + 2 and "BackOff" in events
-    guestbook.kubectl(*NS, "wait", "--for=condition=ready", f"pod/{pod}", "--timeout=120s")
+    guestbook.kubectl(*NS, "wait", "--for=condition=ready", f"pod/{pod}", "--timeout=300s")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_a_killed_program_comes_back_and_disturbs_no_container(guestbook, progra
     until(lambda: guestbook.pid(program) != pid)
     wanted = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"after-{program}"}})
     until(lambda: guestbook.kubectl("-n", "guestbook", "apply", "-f", "-", text=wanted))
-    guestbook.kubectl("wait", "--for=condition=Ready", "node/e2e", "--timeout=120s")
+    guestbook.kubectl("wait", "--for=condition=Ready", "node/e2e", "--timeout=300s")
     assert containers(guestbook) == before
     answer = ["-n", "guestbook", "exec", "redis-0", "--", "echo", "still here"]
     assert until(lambda: guestbook.kubectl(*answer)) == "still here\n"
@@ -70,7 +70,7 @@ def ready_replicas(machine: Machine) -> str:
 
 
 def test_deleting_the_namespace_deletes_all_of_it(guestbook):
-    guestbook.kubectl("delete", "namespace", "guestbook", "--timeout=120s", timeout=2 * LONG)
+    guestbook.kubectl("delete", "namespace", "guestbook", "--timeout=300s", timeout=2 * LONG)
     with pytest.raises(AssertionError, match="not found"):
         guestbook.kubectl("get", "namespace", "guestbook")
     until(lambda: not json.loads(guestbook.kubectl("get", "pv", "-o", "json"))["items"])

@@ -157,7 +157,6 @@ async def crash(story: Story, server: Server, chance: random.Random) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("workers", [1, 3])
 async def test_nothing_acknowledged_is_lost(tmp_path, workers):
     story, server = Story(), Server(tmp_path, workers)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from reading import ROOT, blocks
 
-pytestmark = [pytest.mark.newcomer, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.newcomer]
 TUTORIAL = ROOT / "docs" / "tutorials" / "test-your-operator.md"
 
 

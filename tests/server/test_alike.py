@@ -157,7 +157,6 @@ async def tale(side, wanted, twice, seconds):
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.mark.timeout(120)
 @FEW
 @given(wanted=st.lists(changes(), min_size=1, max_size=4), twice=st.booleans(), seconds=st.integers(0, 2))
 def test_remembering_makes_no_difference(sides, wanted, twice, seconds):

@@ -157,7 +157,6 @@ async def tale(app, requests, waits, users):
     return found
 
 
-@pytest.mark.timeout(120)
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     told=requests(),

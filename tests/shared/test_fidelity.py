@@ -18,7 +18,7 @@ import pytest
 
 from umiak.testing.patience import LONG
 
-pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 HERE = Path(__file__).parent
 BEST = HERE / "fidelity.json"

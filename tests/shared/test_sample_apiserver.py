@@ -21,7 +21,7 @@ from umiak.kit.ports import free_ports
 from umiak.testing import reference
 from umiak.testing.patience import LONG, until
 
-pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.shared, pytest.mark.slow]
 GROUP = "wardle.example.com"
 TOKENS = "wardletoken,wardle,w\nines,ines,i\n"
 RIGHTS = """
@@ -120,7 +120,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     running: list[subprocess.Popen[bytes]] = []
 
     def come(look: Callable[[], bool]) -> None:
-        until(look, 3 * LONG, programs=running, logs=[folder / f"{name}.log" for name in ("umiak", "etcd", "sample")])
+        until(look, LONG, programs=running, logs=[folder / f"{name}.log" for name in ("umiak", "etcd", "sample")])
 
     def start(name: str, command: list[str]) -> None:
         with (folder / f"{name}.log").open("wb") as log:

@@ -23,7 +23,7 @@ from .beside import call, original, running
 from .scenes import SCENES
 from .stage import STRATEGIC, Activity, Stage
 
-pytestmark = [pytest.mark.cluster, pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.cluster, pytest.mark.shared, pytest.mark.slow]
 
 KUBECONFIG = """\
 apiVersion: v1

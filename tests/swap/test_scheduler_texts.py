@@ -22,7 +22,7 @@ from umiak.client.http import HttpTransport
 from umiak.objects.errors import StatusError
 from umiak.testing import reference
 
-pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.shared, pytest.mark.slow]
 NAMESPACE = "default"
 HOST = "kubernetes.io/hostname"
 MUST = "requiredDuringSchedulingIgnoredDuringExecution"

@@ -19,7 +19,7 @@ from umiak.testing import reference
 
 from .beside import call, original, ready, running
 
-pytestmark = [pytest.mark.cluster, pytest.mark.shared, pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.shared, pytest.mark.long]
 
 OURS = (
     "persistentvolume-attach-detach,persistentvolume-expander,persistentvolume-binder,persistentvolumeclaim-protection,"

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-LONG = 120.0
+LONG = 300.0
 """Seconds that anything may take; what takes one second here has taken ten elsewhere, and a minute at a bad time."""
 TAIL = 2000
 """Characters of a log that are shown."""
