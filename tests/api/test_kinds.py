@@ -14,7 +14,7 @@ def test_hooks_take_an_empty_object(kind):
     kind.validate(obj)
     kind.warnings(obj, None)
     old = normalize(kind.schema, obj)
-    assert kind.validate_update(old, old) == []
+    assert kind.judges_updates_alone or kind.validate_update(old, old) == []
     kind.prepare_update(obj, old)
     kind.prepare_status(obj, old)
     assert kind.validate_status(old, old) == []

@@ -58,7 +58,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A kind of object in one version of its group.
 
     The hooks change their first argument in place and are called in this order:
-    create: `default`, `prepare_create`, `validate`; update: `default`, `prepare_update`, `validate`, `validate_update`;
+    create: `default`, `prepare_create`, `validate`, `validate_new`;
+    update: `default`, `prepare_update`, `validate`, `validate_update`;
     status update: `prepare_status`, `validate_status`. Update hooks get (new, old).
     Metadata common to all kinds (name, uid, times, generation, managed fields) is the server's business.
     """
@@ -89,10 +90,14 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     default: Callable[[Object], None] = nothing
     default_times: Callable[[Object, str], None] | None = None
     """The same for times that are now, which is handed in (RFC 3339), when nobody said otherwise."""
+    drop: Callable[[Object], None] = nothing
+    """Takes away what belongs to features that are switched off; before either `prepare`."""
     prepare_create: Callable[[Object], None] = nothing
     prepare_update: Callable[[Object, Object], None] = nothing
     prepare_status: Callable[[Object, Object], None] = nothing
     validate: Callable[[Object], list[FieldError]] = no_errors
+    validate_new: Callable[[Object], list[FieldError]] = no_errors
+    """What else is wrong with an object that is to be created."""
     validate_update: Callable[[Object, Object], list[FieldError]] = no_errors
     validate_status: Callable[[Object, Object], list[FieldError]] = no_errors
     warnings: Callable[[Object, Object | None], list[str]] = lambda new, old: []

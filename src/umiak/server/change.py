@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import msgspec
 
 from umiak.api.kind import Kind
-from umiak.objects.errors import MODIFIED, StatusError, conflict, invalid, invalid_value, not_found
+from umiak.objects.errors import MODIFIED, FieldError, StatusError, conflict, invalid, invalid_value, not_found
 from umiak.objects.go_text import whole
 from umiak.objects.types import Object
-from umiak.server import metadata, stored
+from umiak.server import metadata, stored, wording
 from umiak.server.answer import unknown_failure
 from umiak.server.call import Call, undo
 from umiak.server.contract import Admitted, Phase
@@ -132,7 +132,7 @@ async def _replace(call: Call, wanted: Change, entry: Entry, wish: Wish | None) 
         new = sent if part.merge is taken else part.merge(kind, sent, stored.read(kind, entry.value))
         async with create.Reservation(call, admitted, new, old):
             _keep(kind, part, new, old)
-            _check(kind, part, new, old)
+            _check(call, part, new, old)
             call.warn(part.warnings(kind, new, old))
             if part.view is not itself:
                 admitted.new = part.view(kind, new)
@@ -194,9 +194,13 @@ def _differs(new: Object, old: Object) -> bool:
     return any(new.get(k) != old.get(k) for k in {**new, **old} if k not in ignored)
 
 
-def _check(kind: Kind, part: Part, new: Object, old: Object) -> None:
-    about = metadata.of(new)
-    faults = [*metadata.faults_of_update(kind, about, old["metadata"]), *part.validate(kind, new, old)]
+def _check(call: Call, part: Part, new: Object, old: Object) -> None:
+    kind, about = call.kind, metadata.of(new)
+
+    def judge(new: Object) -> list[FieldError]:
+        return [*metadata.faults_of_update(kind, metadata.of(new), old["metadata"]), *part.validate(kind, new, old)]
+
+    faults = wording.as_sent(call, new, judge(new), judge)
     if faults:
         raise invalid(stored.error_group(kind), kind.kind, about.get("name") or "", create.said_once(kind, faults))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from umiak.api.internal import printed_owners
 from umiak.api.kind import Kind
 from umiak.objects import names
 from umiak.objects.errors import (
@@ -142,7 +143,17 @@ def faults_of_update(kind: Kind, new: Mapping[str, Any], old: Mapping[str, Any])
     """What is wrong with changed metadata; what stays was checked when it was stored."""
     named = [] if all(new.get(k) == old.get(k) for k in NAMES) else _names(kind, new, names.path_segment)
     found = [*named, *_common(kind, new, old), *_changes(new, old)]
-    return [*found, *_standard_finalizers(kind, new)] if new.get("finalizers") != old.get("finalizers") else found
+    if new.get("finalizers") != old.get("finalizers"):
+        found += _standard_finalizers(kind, new)
+    return [*found, *_prefix_of_update(kind, new, old)]
+
+
+def _prefix_of_update(kind: Kind, new: Mapping[str, Any], old: Mapping[str, Any]) -> list[FieldError]:
+    """A prefix for names is of no use any more; kinds that look at updates as at new objects judge it all the same."""
+    prefix = new.get("generateName")
+    if not prefix or prefix == old.get("generateName") or kind.is_custom or kind.judges_updates_alone:
+        return []
+    return [invalid_value("metadata.generateName", prefix, text) for text in _name_faults(kind)(prefix, True)]
 
 
 def _name_faults(kind: Kind) -> Any:
@@ -213,7 +224,7 @@ def _owners(owners: list[Object]) -> list[FieldError]:
             if controller:
                 both = f"references for {controller} and {named}"
                 why = f'Only one reference can have Controller set to true. Found "true" in {both}'
-                found.append(invalid_value("metadata.ownerReferences", owners, why))
+                found.append(invalid_value("metadata.ownerReferences", printed_owners(owners), why))
             else:
                 controller = named
     return found

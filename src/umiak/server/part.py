@@ -41,6 +41,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _prepare(kind: Kind, new: Object, old: Object) -> None:
+    kind.drop(new)
     kind.prepare_update(new, old)
 
 

@@ -3,10 +3,10 @@
 What all versions say alike stands once beside them there, under an old name; and fields have the names of Go's structs.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any
 
+from umiak.api.internal import Shown
 from umiak.objects.types import Object
 
 SHARED = {
@@ -30,19 +30,6 @@ def lifted(spec: Object) -> Object:
             for version in versions:
                 version.pop(field, None)
     return found
-
-
-class Shown:
-    """A value that error texts print as Go's JSON encoder would print the internal struct."""
-
-    def __init__(self, value: Any) -> None:
-        self._value = value
-
-    def __str__(self) -> str:
-        text = json.dumps(self._value, separators=(",", ":"), ensure_ascii=False)
-        for char in "<>&\u2028\u2029":
-            text = text.replace(char, f"\\u{ord(char):04x}")
-        return text
 
 
 def versions(found: list[Object]) -> Shown:

@@ -21,11 +21,13 @@ def default(obj: Object) -> None:
 
 def validate(obj: Object) -> list[FieldError]:
     errors: Errors = []
-    spec, name = obj["spec"], (obj.get("metadata") or {}).get("name") or ""
+    spec = obj["spec"]
     group, version = spec.get("group") or "", spec.get("version") or ""
-    if name and not path_segment(name, False) and name != f"{version}.{group}":
-        text = f'must be `spec.version+"."+spec.group`: "{version}.{group}"'
-        errors.append(invalid_value("metadata.name", name, text))
+    for field in ("generateName", "name"):
+        name = (obj.get("metadata") or {}).get(field) or ""
+        if name and not path_segment(name, False) and name != f"{version}.{group}":
+            text = f'must be `spec.version+"."+spec.group`: "{version}.{group}"'
+            errors.append(invalid_value(f"metadata.{field}", name, text))
     if not group:
         if version != "v1":
             text = "only v1 may have an empty group and it better be legacy kube"

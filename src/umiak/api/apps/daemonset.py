@@ -1,6 +1,6 @@
 """DaemonSet: one pod on every node."""
 
-from umiak.api.common import cells
+from umiak.api.common import cells, switched_off
 from umiak.api.common.cells import AGE, NAME, column, number
 from umiak.api.common.checks import (
     amount_of,
@@ -17,6 +17,7 @@ from umiak.api.common.pod_validation import pod_template
 from umiak.api.common.pod_warnings import of_template
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.common.workloads import NO_MATCH, counters, not_decremented, runs_for_ever, shown_labels, template_labels
+from umiak.api.internal import shown
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, invalid_value, not_supported, required
 from umiak.objects.go_text import whole
@@ -70,7 +71,11 @@ def validate(obj: Object) -> list[FieldError]:
     if selector_matches(selector, labels) is False:
         errors.append(invalid_value("spec.template.metadata.labels", shown_labels(spec), NO_MATCH))
     if selector is not None and is_empty_selector(selector):
-        errors.append(invalid_value("spec.selector", selector, "empty selector is invalid for daemonset"))
+        errors.append(
+            invalid_value(
+                "spec.selector", shown("*meta.LabelSelector", selector), "empty selector is invalid for daemonset"
+            )
+        )
     pod_template(spec["template"], "spec.template", errors)
     runs_for_ever(spec, "DaemonSet", "spec", errors)
     nonnegative(spec, "minReadySeconds", "spec", errors)
@@ -84,8 +89,8 @@ def _strategy(strategy: Object, errors: list[FieldError]) -> None:
     if kind == "OnDelete":
         return
     if kind != "RollingUpdate":
-        shown = {"Type": kind, "RollingUpdate": rolling}
-        errors.append(not_supported("spec.updateStrategy", shown, ("RollingUpdate", "OnDelete")))
+        printed = shown("apps.DaemonSetUpdateStrategy", strategy)
+        errors.append(not_supported("spec.updateStrategy", printed, ("RollingUpdate", "OnDelete")))
         return
     missing, surge = rolling["maxUnavailable"], rolling["maxSurge"]  # type: ignore[index]
     for check in (number_or_percent, at_most_everything):
@@ -99,7 +104,7 @@ def _strategy(strategy: Object, errors: list[FieldError]) -> None:
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
     errors: list[FieldError] = []
-    immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector", errors)
+    immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector", errors, "*meta.LabelSelector")
     return errors
 
 
@@ -114,6 +119,7 @@ def validate_status(new: Object, old: Object) -> list[FieldError]:
 KIND = builtin(
     "apps/v1",
     "DaemonSet",
+    drop=switched_off.fields_of_pods("spec", "template", "spec"),
     default=default,
     prepare_create=prepare_create,
     prepare_update=prepare_update,

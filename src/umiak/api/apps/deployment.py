@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from umiak.api.common import cells
+from umiak.api.common import cells, switched_off
 from umiak.api.common.cells import AGE, NAME, column, number
 from umiak.api.common.checks import amount_of, at_most_everything, immutable, nonnegative, number_or_percent
 from umiak.api.common.pod_defaults import default_template
@@ -16,6 +16,7 @@ from umiak.api.common.workloads import (
     selector_of,
     template_of,
 )
+from umiak.api.internal import shown
 from umiak.api.kind import Scale
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value, not_supported
@@ -58,7 +59,9 @@ def validate(obj: Object) -> list[FieldError]:
     if selector_of(spec, "deployment", "spec", errors):
         template_of(spec, "ReplicaSet", "spec", errors)
     else:
-        errors.append(invalid_value("spec.selector", spec["selector"], "invalid label selector"))
+        errors.append(
+            invalid_value("spec.selector", shown("*meta.LabelSelector", spec["selector"]), "invalid label selector")
+        )
     _strategy(spec["strategy"], errors)
     for name in ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
         nonnegative(spec, name, "spec", errors)
@@ -74,8 +77,8 @@ def _strategy(strategy: Object, errors: list[FieldError]) -> None:
         if rolling is not None:
             errors.append(field_forbidden(path, "may not be specified when strategy `type` is 'Recreate'"))
     elif kind != "RollingUpdate":
-        shown = {"Type": kind, "RollingUpdate": rolling and _as_printed(rolling)}
-        errors.append(not_supported("spec.strategy", shown, ("Recreate", "RollingUpdate")))
+        printed = shown("apps.DeploymentStrategy", strategy)
+        errors.append(not_supported("spec.strategy", printed, ("Recreate", "RollingUpdate")))
     else:
         missing, surge = rolling["maxUnavailable"], rolling["maxSurge"]  # type: ignore[index]
         number_or_percent(missing, f"{path}.maxUnavailable", errors)
@@ -85,14 +88,9 @@ def _strategy(strategy: Object, errors: list[FieldError]) -> None:
         at_most_everything(missing, f"{path}.maxUnavailable", errors)
 
 
-def _as_printed(rolling: Object) -> Object:
-    """In the words of the reference's internal version, where both numbers are always there."""
-    return {"MaxUnavailable": rolling.get("maxUnavailable", 0), "MaxSurge": rolling.get("maxSurge", 0)}
-
-
 def validate_update(new: Object, old: Object) -> list[FieldError]:
     errors: list[FieldError] = []
-    immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector", errors)
+    immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector", errors, "*meta.LabelSelector")
     return errors
 
 
@@ -116,6 +114,7 @@ def ready(obj: Object, now: float) -> Any:
 KIND = builtin(
     "apps/v1",
     "Deployment",
+    drop=switched_off.fields_of_pods("spec", "template", "spec"),
     default=default,
     prepare_create=reset_status,
     prepare_update=keep_status,

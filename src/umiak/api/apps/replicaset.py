@@ -1,12 +1,13 @@
 """ReplicaSet: keeps a number of equal pods running."""
 
-from umiak.api.common import cells
+from umiak.api.common import cells, switched_off
 from umiak.api.common.cells import AGE, NAME, column, number
 from umiak.api.common.checks import immutable, nonnegative
 from umiak.api.common.pod_defaults import default_template
 from umiak.api.common.pod_warnings import of_template
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.common.workloads import at_most_replicas, available_are_ready, counters, selector_of, template_of
+from umiak.api.internal import shown
 from umiak.api.kind import Scale
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, invalid_value
@@ -32,13 +33,15 @@ def validate(obj: Object) -> list[FieldError]:
     if selector_of(spec, "deployment", "spec", errors):
         template_of(spec, "ReplicaSet", "spec", errors)
     else:
-        errors.append(invalid_value("spec.selector", spec["selector"], "invalid label selector"))
+        errors.append(
+            invalid_value("spec.selector", shown("*meta.LabelSelector", spec["selector"]), "invalid label selector")
+        )
     return errors
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
     errors: list[FieldError] = []
-    immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector", errors)
+    immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector", errors, "*meta.LabelSelector")
     return errors
 
 
@@ -55,6 +58,7 @@ def validate_status(new: Object, old: Object) -> list[FieldError]:
 KIND = builtin(
     "apps/v1",
     "ReplicaSet",
+    drop=switched_off.fields_of_pods("spec", "template", "spec"),
     default=default,
     prepare_create=prepare_create,
     prepare_update=keep_status,

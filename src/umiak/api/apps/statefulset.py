@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from umiak.api.common import cells
+from umiak.api.common import cells, switched_off
 from umiak.api.common.cells import AGE, NAME, column
 from umiak.api.common.checks import (
     amount_of,
@@ -27,6 +27,7 @@ from umiak.api.common.workloads import (
     selector_of,
     template_of,
 )
+from umiak.api.internal import shown
 from umiak.api.kind import Scale
 from umiak.api.registry import builtin
 from umiak.objects import names
@@ -104,7 +105,7 @@ def _selector_and_template(spec: Object, errors: list[FieldError]) -> None:
     is_missing = spec.get("selector") is None
     is_readable = selector_of(spec, "statefulset", "spec", late if is_missing else errors)
     if not is_readable:
-        errors.append(invalid_value("spec.selector", spec["selector"], ""))
+        errors.append(invalid_value("spec.selector", shown("*meta.LabelSelector", spec["selector"]), ""))
         runs_for_ever(spec, "StatefulSet", "spec", errors)
     else:
         template_of(_as_made(spec), "StatefulSet", "spec", errors)
@@ -140,10 +141,18 @@ def _strategy(strategy: Object, errors: list[FieldError]) -> None:
         at_most_everything(missing, f"{path}.maxUnavailable", errors)
 
 
+_FIXED = {
+    "selector": "*meta.LabelSelector",
+    "volumeClaimTemplates": "[]core.PersistentVolumeClaim",
+    "serviceName": "",
+    "podManagementPolicy": "",
+}
+
+
 def validate_update(new: Object, old: Object) -> list[FieldError]:
     errors: list[FieldError] = []
-    for name in ("selector", "volumeClaimTemplates", "serviceName", "podManagementPolicy"):
-        immutable(new["spec"].get(name), old["spec"].get(name), f"spec.{name}", errors)
+    for name, form in _FIXED.items():
+        immutable(new["spec"].get(name), old["spec"].get(name), f"spec.{name}", errors, form)
     return errors
 
 
@@ -165,6 +174,7 @@ def ready(obj: Object, now: float) -> Any:
 KIND = builtin(
     "apps/v1",
     "StatefulSet",
+    drop=switched_off.fields_of_pods("spec", "template", "spec"),
     default=default,
     prepare_create=prepare_create,
     prepare_update=keep_status,

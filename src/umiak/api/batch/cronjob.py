@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from umiak.api.common import cells
+from umiak.api.common import cells, switched_off
 from umiak.api.common.cells import AGE, NAME, NONE, UNSET, column, counts, reads
 from umiak.api.common.checks import nonnegative
 from umiak.api.common.cron import check_schedule
@@ -104,6 +104,7 @@ def last_schedule(obj: Object, now: float) -> Any:
 KIND = builtin(
     "batch/v1",
     "CronJob",
+    drop=lambda obj: switched_off.of_job(obj["spec"]["jobTemplate"]["spec"]),
     default=default,
     prepare_create=reset_status,
     prepare_update=keep_status,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from umiak.api.common import cells
+from umiak.api.common import cells, switched_off
 from umiak.api.common.cells import AGE, NAME, column, condition_is_true, human_duration, seconds_of
 from umiak.api.common.checks import immutable, label_selector, selector_matches
 from umiak.api.common.job_defaults import default_job_spec
@@ -83,6 +83,9 @@ def _generated_selector(obj: Object, errors: list[FieldError]) -> None:
         errors.append(invalid_value("spec.selector", printed, "`selector` not auto-generated"))
 
 
+_FORMS = {"podFailurePolicy": "*batch.PodFailurePolicy", "successPolicy": "*batch.SuccessPolicy"}
+
+
 def validate_update(new: Object, old: Object) -> list[FieldError]:
     """Most of a Job never changes; a suspended one that never ran may still get other nodes."""
     errors: list[FieldError] = []
@@ -90,14 +93,14 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     is_elastic = spec.get("completionMode") == "Indexed" and spec.get("completions") == spec.get("parallelism")
     if not is_elastic or spec.get("completions") is None or before.get("completions") is None:
         immutable(spec.get("completions"), before.get("completions"), "spec.completions", errors)
-    immutable(spec.get("selector"), before.get("selector"), "spec.selector", errors)
+    immutable(spec.get("selector"), before.get("selector"), "spec.selector", errors, "*meta.LabelSelector")
     status = old.get("status") or {}
     if before.get("suspend") and not status.get("startTime"):
-        immutable(_without_placement(spec), _without_placement(before), "spec.template", errors)
+        immutable(_without_placement(spec), _without_placement(before), "spec.template", errors, "core.PodTemplateSpec")
     else:
-        immutable(spec.get("template"), before.get("template"), "spec.template", errors)
+        immutable(spec.get("template"), before.get("template"), "spec.template", errors, "core.PodTemplateSpec")
     for field in ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"):
-        immutable(spec.get(field), before.get(field), f"spec.{field}", errors)
+        immutable(spec.get(field), before.get(field), f"spec.{field}", errors, _FORMS.get(field, ""))
     return errors
 
 
@@ -147,6 +150,7 @@ def succeeded(obj: Object) -> str:
 KIND = builtin(
     "batch/v1",
     "Job",
+    drop=lambda obj: switched_off.of_job(obj["spec"]),
     default=default,
     prepare_create=prepare_create,
     prepare_update=keep_status,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from umiak.api.common.metadata import IMMUTABLE, label_key, label_value, validate_labels
+from umiak.api.internal import shown
 from umiak.objects import names
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value, not_supported, required
 from umiak.objects.go_text import whole
@@ -34,9 +35,10 @@ _percent = re.compile(_PERCENT).fullmatch
 _HTTP_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
 
 
-def immutable(new: Any, old: Any, path: str, errors: Errors) -> None:
+def immutable(new: Any, old: Any, path: str, errors: Errors, form: str = "") -> None:
+    """`form` is what `api.internal` calls the type of a value that has fields."""
     if new != old:
-        errors.append(invalid_value(path, new, IMMUTABLE))
+        errors.append(invalid_value(path, shown(form, new) if form else new, IMMUTABLE))
 
 
 def declared_immutable(new: Any, old: Any, path: str, errors: Errors) -> None:

@@ -149,18 +149,18 @@ def _request(request: Object, path: str, errors: Errors, late: Errors) -> None:
         _wanted(exactly, f"{path}.exactly", errors, errors, late)
     if len(choices) > _CHOICES:
         late.append(too_many(f"{path}.firstAvailable", len(choices), _CHOICES))
-    for index, choice in enumerate(choices if exactly is None else ()):
+    for index, choice in enumerate(choices):
         where = f"{path}.firstAvailable[{index}]"
+        if exactly is not None:
+            _class(choice, where, late)
+            continue
         check(names.dns_label, choice.get("name") or "", f"{where}.name", errors)
         _wanted(choice, where, errors, late, late)
 
 
 def _wanted(request: Object, path: str, errors: Errors, classes: Errors, late: Errors) -> None:
     """What kind of device, and how many."""
-    if not request.get("deviceClassName"):
-        classes.append(required(f"{path}.deviceClassName"))
-    else:
-        check(names.dns_subdomain, request["deviceClassName"], f"{path}.deviceClassName", classes)
+    _class(request, path, classes)
     selectors = request.get("selectors") or []
     device_selectors(selectors, f"{path}.selectors", errors)
     if len(selectors) > MOST_SELECTORS:
@@ -173,6 +173,31 @@ def _wanted(request: Object, path: str, errors: Errors, classes: Errors, late: E
         errors.append(invalid_value(f"{path}.count", count, "must be greater than zero"))
     elif mode not in _MODES:
         late.append(not_supported(f"{path}.allocationMode", mode, _MODES))
+    for index, toleration in enumerate(request.get("tolerations") or ()):
+        _toleration(toleration, f"{path}.tolerations[{index}]", errors, late)
+
+
+def _class(request: Object, path: str, errors: Errors) -> None:
+    if not request.get("deviceClassName"):
+        errors.append(required(f"{path}.deviceClassName"))
+    else:
+        check(names.dns_subdomain, request["deviceClassName"], f"{path}.deviceClassName", errors)
+
+
+def _toleration(toleration: Object, path: str, errors: Errors, late: Errors) -> None:
+    key, operator, value = (toleration.get(name) or "" for name in ("key", "operator", "value"))
+    if key:
+        check(label_key, key, f"{path}.key", late)
+    if operator == "Exists" and value:
+        errors.append(invalid_value(f"{path}.value", value, "must be empty for operator `Exists`"))
+    elif operator == "Equal":
+        check(label_value, value, f"{path}.value", errors)
+    elif not operator:
+        late.append(required(f"{path}.operator"))
+    elif operator != "Exists":
+        late.append(not_supported(f"{path}.operator", operator, ("Equal", "Exists")))
+    if toleration.get("effect") and toleration["effect"] not in TAINT_EFFECTS:
+        late.append(not_supported(f"{path}.effect", toleration["effect"], TAINT_EFFECTS))
 
 
 def references(holder: Object, known: set[str], path: str, errors: Errors, single: str = "") -> None:
@@ -198,7 +223,8 @@ def _constraint(constraint: Object, known: set[str], path: str, errors: Errors, 
             if "/" not in name:
                 text = "a fully qualified name must be a domain and a name separated by a slash"
                 late.append(invalid_value(f"{path}.{field}", name, text))
-            return
+    if any(constraint.get(field) is not None for field in ("matchAttribute", "distinctAttribute")):
+        return
     text = 'exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set'
     errors.append(required(path, text))
 

@@ -3,8 +3,11 @@
 Source: `pkg/apis/core/validation/events.go`.
 """
 
+from typing import Any
+
 from umiak.api.common.checks import Errors, check
 from umiak.api.common.metadata import IMMUTABLE, label_key
+from umiak.api.internal import Shown, shown
 from umiak.objects.errors import FieldError, invalid_value, required
 from umiak.objects.types import Object
 
@@ -68,6 +71,21 @@ _FIXED = ("reason", "message", "source", "firstTimestamp", "lastTimestamp", "cou
 _FIXED_TOO = ("action", "related", "reportingComponent", "reportingInstance")
 
 
+_FORMS = {
+    "involvedObject": "core.ObjectReference",
+    "related": "*core.ObjectReference",
+    "source": "core.EventSource",
+    "firstTimestamp": "meta.Time",
+    "lastTimestamp": "meta.Time",
+    "eventTime": "meta.MicroTime",
+    "count": "int32",
+}
+
+
+def _printed(field: str, value: Any) -> Shown:
+    return shown(_FORMS.get(field, "string"), value)
+
+
 def strict_update(new: Object, old: Object) -> list[FieldError]:
     """Through events.k8s.io/v1 only the series of an Event may change. Both come in the form of core/v1."""
     errors: Errors = []
@@ -76,5 +94,5 @@ def strict_update(new: Object, old: Object) -> list[FieldError]:
     for field in ("involvedObject", *_FIXED, *_FIXED_TOO):
         if (new.get(field) or None) != (old.get(field) or None):
             named = "reportingController" if field == "reportingComponent" else field
-            errors.append(invalid_value(named, new.get(field), IMMUTABLE))
+            errors.append(invalid_value(named, _printed(field, new.get(field)), IMMUTABLE))
     return errors

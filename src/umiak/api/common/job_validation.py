@@ -6,6 +6,7 @@ from collections.abc import Collection
 from umiak.api.common.checks import Errors, check, domain_prefixed_path, nonnegative
 from umiak.api.common.metadata import label_key
 from umiak.api.common.pod_validation import pod_template
+from umiak.api.internal import shown
 from umiak.objects.errors import (
     FieldError,
     duplicate,
@@ -155,14 +156,8 @@ def _exit_codes(codes: Object, known: set[str | None], path: str, errors: Errors
 def _success_policy(spec: Object, is_indexed: bool, path: str, errors: Errors) -> None:
     rules = spec["successPolicy"].get("rules") or []
     if not is_indexed:
-        shown = [
-            {"SucceededIndexes": r.get("succeededIndexes"), "SucceededCount": r.get("succeededCount")} for r in rules
-        ]
-        errors.append(
-            invalid_value(
-                path, {"Rules": shown or spec["successPolicy"].get("rules")}, "requires indexed completion mode"
-            )
-        )
+        printed = shown("batch.SuccessPolicy", spec["successPolicy"])
+        errors.append(invalid_value(path, printed, "requires indexed completion mode"))
         return
     if not rules:
         text = "at least one rules must be specified when the successPolicy is specified"

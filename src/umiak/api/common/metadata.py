@@ -6,6 +6,7 @@ Source: apimachinery's `api/validation/objectmeta.go`, and `ValidateObjectMeta` 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
+from umiak.api.internal import printed_owners
 from umiak.objects import names
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value, required, too_long
 from umiak.objects.types import Object
@@ -129,7 +130,7 @@ def _owners(owners: list[Object], errors: list[FieldError]) -> None:
                     "Only one reference can have Controller set to true."
                     f' Found "true" in references for {controller} and {this}'
                 )
-                errors.append(invalid_value("metadata.ownerReferences", owners, text))
+                errors.append(invalid_value("metadata.ownerReferences", printed_owners(owners), text))
             else:
                 controller = this
 

@@ -29,7 +29,7 @@ def volume_spec(spec: Object, is_inline: bool, path: str, errors: Errors) -> Non
         errors.append(required(f"{path}.accessModes"))
     access_modes(spec.get("accessModes") or [], f"{path}.accessModes", errors)
     if not is_inline:
-        _capacity(spec.get("capacity") or {}, f"{path}.capacity", errors)
+        _capacity(spec.get("capacity"), f"{path}.capacity", errors)
     _reclaim(spec, is_inline, f"{path}.persistentVolumeReclaimPolicy", errors)
     if spec.get("nodeAffinity") is not None:
         _node_affinity(spec["nodeAffinity"], is_inline, f"{path}.nodeAffinity", errors)
@@ -37,18 +37,34 @@ def volume_spec(spec: Object, is_inline: bool, path: str, errors: Errors) -> Non
     if (spec.get("hostPath") or {}).get("path") == "/" and spec.get("persistentVolumeReclaimPolicy") == "Recycle":
         text = "may not be 'recycle' for a hostPath mount of '/'"
         errors.append(field_forbidden(f"{path}.persistentVolumeReclaimPolicy", text))
-    if spec.get("storageClassName"):
+    _classes(spec, is_inline, path, errors)
+
+
+def _classes(spec: Object, is_inline: bool, path: str, errors: Errors) -> None:
+    mode, attributes = spec.get("volumeMode"), spec.get("volumeAttributesClassName")
+    if spec.get("storageClassName") and is_inline:
+        errors.append(field_forbidden(f"{path}.storageClassName", _INLINE))
+    elif spec.get("storageClassName"):
         check(names.dns_subdomain, spec["storageClassName"], f"{path}.storageClassName", errors)
-    if spec.get("volumeMode") is not None:
-        one_of(spec["volumeMode"], ("Block", "Filesystem"), f"{path}.volumeMode", errors)
+    if mode is not None and is_inline and mode != "Filesystem":
+        text = "may not specify volumeMode other than Filesystem in the context of inline volumes"
+        errors.append(field_forbidden(f"{path}.volumeMode", text))
+    elif mode is not None and not is_inline:
+        one_of(mode, ("Block", "Filesystem"), f"{path}.volumeMode", errors)
+    if attributes is None:
+        return
+    if filled(spec, "volumeAttributesClassName", path, errors, "an empty string is disallowed"):
+        check(names.dns_subdomain, attributes, f"{path}.volumeAttributesClassName", errors)
+    if spec.get("csi") is None:
+        errors.append(required(f"{path}.csi", "has to be specified when using volumeAttributesClassName"))
 
 
-def _capacity(capacity: Object, path: str, errors: Errors) -> None:
+def _capacity(capacity: Object | None, path: str, errors: Errors) -> None:
     if not capacity:
         errors.append(required(path))
-    if set(capacity) != {"storage"}:
+    if set(capacity or ()) != {"storage"}:
         errors.append(not_supported(path, capacity, ("storage",)))
-    for name, text in sorted(capacity.items()):
+    for name, text in sorted((capacity or {}).items()):
         if parse(text) < ZERO:
             errors.append(invalid_value(f"{path}[{name}]", parse(text).value(), "must be a valid resource quantity"))
         if parse(text) <= ZERO:
@@ -79,7 +95,7 @@ def _sources(spec: Object, path: str, errors: Errors) -> None:
         if source is None:
             continue
         found += 1
-        if found > 1:
+        if found > 1 and field != "flexVolume":
             errors.append(field_forbidden(f"{path}.{second}", _SECOND))
         else:
             run(source, f"{path}.{shown}", errors)

@@ -74,7 +74,7 @@ def init_containers(spec: Object, around: Surrounding, path: str, errors: Errors
         where = f"{path}.initContainers[{index}]"
         _any_container(container, around, where, errors)
         lasting = container.get("restartPolicy") == "Always"
-        _restart_policy(container, where, errors)
+        _init_restart_policy(container, where, errors)
         name = container.get("name") or ""
         if name in seen:
             errors.append(duplicate(f"{where}.name", name))
@@ -121,13 +121,20 @@ def ephemeral_containers(spec: Object, around: Surrounding, path: str, errors: E
         if target and target not in others:
             errors.append(field_not_found(f"{where}.targetContainerName", target))
         for field in _NOT_FOR_EPHEMERAL:
-            if container.get(field):
+            if _is_said(container.get(field), field):
                 errors.append(field_forbidden(f"{where}.{field}", "cannot be set for an Ephemeral Container"))
         for at, mount in enumerate(container.get("volumeMounts") or ()):
             for field in ("subPath", "subPathExpr"):
                 if mount.get(field):
                     place = f"{where}.volumeMounts[{at}].{field}"
                     errors.append(field_forbidden(place, "cannot be set for an Ephemeral Container"))
+
+
+def _is_said(value: object, field: str) -> bool:
+    """Even what is empty counts; but a container has its resources always."""
+    if field == "resources" and isinstance(value, dict):
+        return any(part is not None for part in value.values())
+    return value is not None
 
 
 def image_without_spaces(container: Object, path: str, errors: Errors) -> None:
@@ -382,6 +389,14 @@ def _restart_policy(container: Object, path: str, errors: Errors) -> None:
             errors.append(too_many(f"{where}.exitCodes.values", len(codes["values"]), 255))
 
 
+def _init_restart_policy(container: Object, path: str, errors: Errors) -> None:
+    """Rules without a policy are not looked at."""
+    if container.get("restartPolicy") is not None:
+        _restart_policy(container, path, errors)
+    elif container.get("restartPolicyRules"):
+        errors.append(required(f"{path}.restartPolicy", "must specify restartPolicy when restart rules are used"))
+
+
 def _lifecycle_and_probes(container: Object, around: Surrounding, path: str, errors: Errors) -> None:
     lifecycle = container.get("lifecycle")
     if lifecycle is not None:
@@ -416,16 +431,19 @@ def _handler(handler: Object, grace: int, path: str, errors: Errors) -> None:
     if not given:
         errors.append(required(path, "must specify a handler type"))
         return
+    _action(given[0], handler[given[0]], grace, f"{path}.{given[0]}", errors)
     for name in given[1:]:
         errors.append(field_forbidden(f"{path}.{name}", "may not specify more than 1 handler type"))
-    action, where = handler[given[0]], f"{path}.{given[0]}"
-    match given[0]:
+
+
+def _action(name: str, action: Object, grace: int, where: str, errors: Errors) -> None:
+    match name:
         case "exec":
             filled(action, "command", where, errors)
         case "httpGet":
             _http_get(action, where, errors)
         case "tcpSocket":
-            port_number_or_name(action.get("port") or 0, f"{where}.port", errors)
+            port_number_or_name(action.get("port", 0), f"{where}.port", errors)
         case "grpc":
             port_number(action.get("port") or 0, f"{where}.port", errors)
         case _:
@@ -437,7 +455,7 @@ def _handler(handler: Object, grace: int, path: str, errors: Errors) -> None:
 
 def _http_get(action: Object, path: str, errors: Errors) -> None:
     filled(action, "path", path, errors)
-    port_number_or_name(action.get("port") or 0, f"{path}.port", errors)
+    port_number_or_name(action.get("port", 0), f"{path}.port", errors)
     one_of(action.get("scheme") or "", ("HTTP", "HTTPS"), f"{path}.scheme", errors)
     for header in action.get("httpHeaders") or ():
         check(header_name_faults, header.get("name") or "", f"{path}.httpHeaders", errors)

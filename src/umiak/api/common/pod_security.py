@@ -3,6 +3,8 @@
 import re
 
 from umiak.api.common.checks import Errors, descending_path, one_of, user_or_group
+from umiak.api.common.pod_windows import windows_options
+from umiak.api.internal import shown
 from umiak.objects.errors import duplicate, field_forbidden, invalid_value, not_supported, required, too_long
 from umiak.objects.types import Object
 
@@ -48,45 +50,14 @@ def security_context(context: Object, host_users: bool, path: str, errors: Error
     app_armor_profile(context.get("appArmorProfile"), f"{path}.appArmorProfile", errors)
 
 
-_INTERNAL_NAMES = {
-    "capabilities": "Capabilities",
-    "privileged": "Privileged",
-    "seLinuxOptions": "SELinuxOptions",
-    "windowsOptions": "WindowsOptions",
-    "runAsUser": "RunAsUser",
-    "runAsGroup": "RunAsGroup",
-    "runAsNonRoot": "RunAsNonRoot",
-    "readOnlyRootFilesystem": "ReadOnlyRootFilesystem",
-    "allowPrivilegeEscalation": "AllowPrivilegeEscalation",
-    "procMount": "ProcMount",
-    "seccompProfile": "SeccompProfile",
-    "appArmorProfile": "AppArmorProfile",
-}
-
-
-_PROFILE = {"type": "Type", "localhostProfile": "LocalhostProfile"}
-
-
-def _as_printed(context: Object) -> Object:
-    """A security context as the reference's error texts print it, in the words of its internal version."""
-    printed: Object = {internal: context.get(name) for name, internal in _INTERNAL_NAMES.items()}
-    capabilities = context.get("capabilities")
-    for name in ("SeccompProfile", "AppArmorProfile"):
-        if printed[name] is not None:
-            printed[name] = {internal: printed[name].get(field) for field, internal in _PROFILE.items()}
-    if capabilities is not None:
-        printed["Capabilities"] = {"Add": capabilities.get("add"), "Drop": capabilities.get("drop")}
-    return printed
-
-
 def _escalation(context: Object, path: str, errors: Errors) -> None:
     if context.get("privileged"):
         text = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
-        errors.append(invalid_value(path, _as_printed(context), text))
+        errors.append(invalid_value(path, shown("core.SecurityContext", context), text))
     for capability in (context.get("capabilities") or {}).get("add") or ():
         if capability == "CAP_SYS_ADMIN":
             text = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
-            errors.append(invalid_value(path, _as_printed(context), text))
+            errors.append(invalid_value(path, shown("core.SecurityContext", context), text))
 
 
 def seccomp_profile(profile: Object | None, path: str, errors: Errors) -> None:
@@ -100,8 +71,11 @@ def seccomp_profile(profile: Object | None, path: str, errors: Errors) -> None:
     where = f"{path}.localhostProfile"
     if kind != "Localhost":
         if local is not None:
-            shown = {"Type": kind, "LocalhostProfile": local}
-            errors.append(invalid_value(where, shown, "can only be set when seccomp type is Localhost"))
+            errors.append(
+                invalid_value(
+                    where, shown("core.SeccompProfile", profile), "can only be set when seccomp type is Localhost"
+                )
+            )
     elif local is None:
         errors.append(required(where, "must be set when seccomp type is Localhost"))
     else:
@@ -127,14 +101,6 @@ def app_armor_profile(profile: Object | None, path: str, errors: Errors) -> None
         errors.append(required(f"{path}.type", "type is required when appArmorProfile is set"))
     else:
         errors.append(not_supported(f"{path}.type", kind, _PROFILE_TYPES))
-
-
-def windows_options(options: Object | None, path: str, errors: Errors) -> None:
-    if not options:
-        return
-    for field in ("gmsaCredentialSpecName", "runAsUserName"):
-        if options.get(field) == "":
-            errors.append(invalid_value(f"{path}.{field}", "", f"{field} cannot be an empty string"))
 
 
 def _sysctls(sysctls: list[Object], spec: Object, path: str, errors: Errors) -> None:
@@ -173,9 +139,9 @@ def host_users(spec: Object, path: str, errors: Errors) -> None:
     """A pod with users of its own shares nothing of its host (KEP 127)."""
     if spec.get("hostUsers") is not False:
         return
-    for field, shown in (("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")):
+    for field, said in (("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")):
         if spec.get(field):
-            errors.append(field_forbidden(f"{path}.{shown}", "when `hostUsers` is false"))
+            errors.append(field_forbidden(f"{path}.{said}", "when `hostUsers` is false"))
     for name in ("initContainers", "containers", "ephemeralContainers"):
         for index, container in enumerate(spec.get(name) or ()):
             if container.get("volumeDevices"):

@@ -1,12 +1,10 @@
 """What an update of a pod may change: images, the deadline, tolerations that are added, gates that fall.
 
-Source: `ValidatePodUpdate` in `pkg/apis/core/validation/validation.go`. The reference ends the text on other changes
-with a difference of its internal structs, which this one leaves out.
+Source: `ValidatePodUpdate` in `pkg/apis/core/validation/validation.go`.
 """
 
-from typing import Any
-
 from umiak.api.common.checks import Errors
+from umiak.api.internal import difference, shown
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value
 from umiak.objects.types import Object
 
@@ -19,11 +17,15 @@ _UPDATABLE = (
 )
 OTHER_CHANGE = f"pod updates may not change fields other than {','.join(_UPDATABLE)}\n"
 _DEADLINE = 2**31 - 1
-_FREE = frozenset({"containers", "initContainers", "activeDeadlineSeconds", "tolerations", "schedulingGates"})
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_PROFILE = "container.apparmor.security.beta.kubernetes.io/"
+_MIRROR = "kubernetes.io/config.mirror"
+_FREE = ("activeDeadlineSeconds", "tolerations", "schedulingGates")
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
     errors: Errors = []
+    _annotations(new["metadata"].get("annotations") or {}, old["metadata"].get("annotations") or {}, errors)
     spec, before = new["spec"], old["spec"]
     for kind in ("containers", "initContainers"):
         if len(spec.get(kind) or ()) != len(before.get(kind) or ()):
@@ -32,9 +34,23 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
         return errors
     _tolerations(spec.get("tolerations") or [], before.get("tolerations") or [], errors)
     _gates(spec.get("schedulingGates") or [], before.get("schedulingGates") or [], errors)
-    if spec != before and _rest(spec, before) != _rest(before, before):
-        errors.append(field_forbidden("spec", OTHER_CHANGE))
+    if spec == before:
+        return errors
+    rest = _rest(spec, before, errors)
+    if shown("core.PodSpec", rest) != shown("core.PodSpec", before):
+        errors.append(field_forbidden("spec", OTHER_CHANGE + difference("core.PodSpec", before, rest)))
     return errors
+
+
+def _annotations(new: Object, old: Object, errors: Errors) -> None:
+    for text, names in (("remove or update", old), ("add", {name for name in new if name not in old})):
+        for name in sorted(names):
+            if name in old and new.get(name) == old[name]:
+                continue
+            if name.startswith(_PROFILE):
+                errors.append(field_forbidden(f"metadata.annotations[{name}]", f"may not {text} AppArmor annotations"))
+            if name == _MIRROR:
+                errors.append(field_forbidden(f"metadata.annotations[{name}]", f"may not {text} mirror pod annotation"))
 
 
 def _deadline(new: int | None, old: int | None, errors: Errors) -> bool:
@@ -71,18 +87,57 @@ def _gates(new: list[Object], old: list[Object], errors: Errors) -> None:
             errors.append(field_forbidden(f"spec.schedulingGates[{index}].name", text))
 
 
-def _rest(spec: Object, before: Object) -> Any:
-    """All that must stay. While it is gated, a pod may still be told to fewer nodes (KEP 3838)."""
-    rest = {name: value for name, value in spec.items() if name not in _FREE}
+def _rest(spec: Object, before: Object, errors: Errors) -> Object:
+    """The new spec with what may change as it was. While it is gated, a pod may be told to fewer nodes (KEP 3838)."""
+    rest = {**spec, **{name: before.get(name) for name in _FREE}}
     if (before.get("terminationGracePeriodSeconds") or 0) < 0 and spec.get("terminationGracePeriodSeconds") == 1:
         rest["terminationGracePeriodSeconds"] = before["terminationGracePeriodSeconds"]
-    if before.get("schedulingGates"):
-        rest.pop("nodeSelector", None)
-        affinity = {k: v for k, v in (rest.pop("affinity", None) or {}).items() if k != "nodeAffinity"}
-        rest |= {"affinity": affinity} if affinity else {}
     for kind in ("containers", "initContainers"):
-        rest[kind] = [{k: v for k, v in c.items() if k != "image"} for c in spec.get(kind) or ()]
+        pairs = zip(spec.get(kind) or (), before.get(kind) or (), strict=True)
+        rest[kind] = [{**container, "image": own.get("image")} for container, own in pairs] or None
+    if before.get("schedulingGates"):
+        _fewer_nodes(rest, before, errors)
     return rest
+
+
+def _fewer_nodes(rest: Object, before: Object, errors: Errors) -> None:
+    """Checks the node selector and the node affinity, and makes them what they were."""
+    wanted, had = rest.get("nodeSelector") or {}, before.get("nodeSelector") or {}
+    if any(wanted.get(key) != value for key, value in had.items()):
+        text = "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
+        errors.append(invalid_value("spec.nodeSelector", shown("{}string", wanted or None), text))
+    rest["nodeSelector"] = before.get("nodeSelector")
+    affinity = rest.get("affinity")
+    now, then = (affinity or {}).get("nodeAffinity"), (before.get("affinity") or {}).get("nodeAffinity")
+    if now == then:
+        return
+    _fewer_terms(now or {}, then or {}, errors)
+    if affinity is None:
+        rest["affinity"] = {"nodeAffinity": then}
+    elif before.get("affinity") is None and not (affinity.get("podAffinity") or affinity.get("podAntiAffinity")):
+        rest["affinity"] = None
+    else:
+        rest["affinity"] = {**affinity, "nodeAffinity": then}
+
+
+def _fewer_terms(now: Object, then: Object, errors: Errors) -> None:
+    terms, had = ((found.get(_REQUIRED) or {}).get("nodeSelectorTerms") or [] for found in (now, then))
+    path = f"spec.affinity.nodeAffinity.{_REQUIRED}.nodeSelectorTerms"
+    if had and len(had) != len(terms):
+        text = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
+        errors.append(invalid_value(path, shown("[]core.NodeSelectorTerm", terms or None), text))
+        return
+    for index, (term, own) in enumerate(zip(terms, had, strict=False)):
+        if not _has_only_additions(term, own):
+            text = "only additions are allowed (no mutations or deletions)"
+            errors.append(invalid_value(f"{path}[{index}]", shown("core.NodeSelectorTerm", term), text))
+
+
+def _has_only_additions(term: Object, own: Object) -> bool:
+    lists = [(term.get(name) or [], own.get(name) or []) for name in ("matchExpressions", "matchFields")]
+    if not any(had for _, had in lists):
+        return not any(now for now, _ in lists)
+    return all(now[: len(had)] == had for now, had in lists)
 
 
 def validate_status(new: Object, old: Object) -> list[FieldError]:

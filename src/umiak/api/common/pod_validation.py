@@ -5,11 +5,11 @@ Source: `ValidatePodSpec` and `ValidatePodTemplateSpec` in `pkg/apis/core/valida
 
 import re
 
-from umiak.api.common import pod_containers, pod_scheduling, pod_security
+from umiak.api.common import pod_containers, pod_scheduling, pod_security, pod_windows
 from umiak.api.common.checks import Errors, check, descending_path, filled_one_of, ip_address, one_of
 from umiak.api.common.metadata import label_key, validate_annotations, validate_labels
 from umiak.api.common.pod_volumes import volumes
-from umiak.api.common.resource_requirements import requirements
+from umiak.api.common.resource_requirements import pod_resource_name, requirements
 from umiak.objects import names
 from umiak.objects.errors import duplicate, field_forbidden, field_not_found, invalid_value, required, too_long
 from umiak.objects.go_text import quoted, whole
@@ -72,6 +72,7 @@ def _scheduling(spec: Object, path: str, errors: Errors) -> None:
     if spec.get("topologySpreadConstraints"):
         constraints = spec["topologySpreadConstraints"]
         pod_scheduling.spread_constraints(constraints, f"{path}.topologySpreadConstraints", errors)
+    pod_windows.host_process(spec, path, errors)
     pod_security.host_users(spec, path, errors)
 
 
@@ -148,14 +149,13 @@ def _pod_resources(spec: Object, path: str, errors: Errors) -> None:
     """Requests and limits of the whole pod; its containers stay within them (KEP 2837)."""
     resources = spec["resources"]
     where = f"{path}.resources"
-    if resources.get("claims"):
-        errors.append(field_forbidden(f"{where}.claims", "claims cannot be set for Resources at pod-level"))
-    for field in ("limits", "requests"):
-        for name in sorted(resources.get(field) or ()):
-            if name not in ("cpu", "memory") and not name.startswith("hugepages-"):
-                place = f"{where}.{field}[{name}]"
-                errors.append(invalid_value(place, name, "must be a standard resource for pod-level resources"))
-    requirements({**resources, "claims": None}, (), where, errors)
+    if (spec.get("os") or {}).get("name") == "windows":
+        errors.append(field_forbidden(where, "may not be set for a windows pod"))
+        return
+    if resources.get("claims") is not None:
+        errors.append(field_forbidden(f"{where}.claims", "claims may not be set for Resources at pod-level"))
+    claims = [c["name"] for c in spec.get("resourceClaims") or () if c.get("name")]
+    requirements(resources, claims, where, errors, pod_resource_name)
     for index, container in enumerate(spec.get("containers") or ()):
         limits = (container.get("resources") or {}).get("limits") or {}
         for name, text in sorted(limits.items()):
@@ -187,7 +187,7 @@ def _search_faults(value: str) -> list[str]:
     if re.fullmatch(_SUBDOMAIN_UNDERSCORE, value):
         return []
     rule = (
-        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
+        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', "
         "and must start and end with an alphanumeric character"
     )
     return [names.mismatch(rule, _SUBDOMAIN_UNDERSCORE, "example.com")]

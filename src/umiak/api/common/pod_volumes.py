@@ -13,6 +13,7 @@ from umiak.api.common.checks import (
 )
 from umiak.api.common.field_refs import FILE_FIELDS, field_ref, resource_field_ref
 from umiak.api.common.metadata import validate_annotations, validate_labels
+from umiak.api.internal import shown
 from umiak.objects import names
 from umiak.objects.errors import duplicate, field_forbidden, invalid_value, not_supported, required
 from umiak.objects.quantity import ZERO, parse
@@ -56,11 +57,11 @@ def _source(volume: Object, name: str, pod_name: str, path: str, errors: Errors)
         source, (shown, shown_second, run) = volume[field], _SOURCES[field]
         if number > 0 and field != "emptyDir":
             errors.append(field_forbidden(f"{path}.{shown_second}", _SECOND))
-            continue
-        run(source, f"{path}.{shown}", errors)
+        else:
+            run(source, f"{path}.{shown}", errors)
         if field == "iscsi" and source.get("initiatorName") is not None:
             _iscsi_length(source, name, path, errors)
-        if field == "ephemeral" and pod_name and name:
+        if field == "ephemeral" and number == 0 and pod_name and name:
             claim = f"{pod_name}-{name}"
             for text in names.dns_subdomain(claim):
                 errors.append(invalid_value(f"{path}.name", name, f'PVC name "{claim}": {text}'))
@@ -185,7 +186,11 @@ def _token(token: Object, path: str, where: str, errors: Errors) -> None:
 def _trust_bundle(bundle: Object, taken: set[str], path: str, where: str, errors: Errors) -> None:
     name, signer = bundle.get("name"), bundle.get("signerName")
     if name is not None and signer is not None:
-        errors.append(invalid_value(where, bundle, "only one of name and signerName may be used"))
+        errors.append(
+            invalid_value(
+                where, shown("core.ClusterTrustBundleProjection", bundle), "only one of name and signerName may be used"
+            )
+        )
     elif name is not None:
         if not name:
             errors.append(required(f"{where}.name", "must be a valid object name"))

@@ -69,7 +69,7 @@ def pod_warnings(metadata: Object, spec: Object, prefix: str) -> list[str]:
         claim = (volume.get("ephemeral") or {}).get("volumeClaimTemplate") or {}
         found += claim_warnings(claim.get("spec") or {}, f"{path}.volumes[{index}].ephemeral.volumeClaimTemplate.spec")
     found += overlapping_paths(spec.get("volumes") or ())
-    found += _repeated(spec, path)
+    found += _repeated(spec, path) + _half_bytes(spec, path)
     for container, where in _containers(spec, path):
         found += _container(container, where)
         found += _app_armor(container, spec, metadata, prefix)
@@ -121,10 +121,28 @@ def _repeated(spec: Object, path: str) -> list[str]:
             value, where = item.get(key) or "", f"{path}.{field}[{index}].{key}"
             if value in seen:
                 found.append(f'{where}: duplicate {key} "{value}"')
-            elif not value and field == "imagePullSecrets":
-                found.append(f'{where}: invalid empty name ""')
             seen.add(value)
-    return found
+    return found + [
+        f'{path}.imagePullSecrets[{index}].name: invalid empty name ""'
+        for index, item in enumerate(spec.get("imagePullSecrets") or ())
+        if not item.get("name")
+    ]
+
+
+def _half_bytes(spec: Object, path: str) -> list[str]:
+    amounts = [(name, (spec.get("overhead") or {}).get(name)) for name in ("memory", "ephemeral-storage")]
+    return [
+        f'{path}.overhead[{name}]: fractional byte value "{text}" is invalid, must be an integer'
+        for name, text in amounts
+        if text is not None and parse(text).milli() % 1000
+    ]
+
+
+def _host_address(port: Object) -> str:
+    """Printed as Go prints a struct."""
+    fields = {"Name": "name", "HostPort": "hostPort", "ContainerPort": "containerPort", "Protocol": "protocol"}
+    shown = " ".join(f"{go}:{port.get(name) or (0 if 'Port' in go else '')}" for go, name in fields.items())
+    return f"hostIP set without hostPort: {{{shown} HostIP:{port['hostIP']}}}"
 
 
 def _container(container: Object, path: str) -> list[str]:
@@ -162,6 +180,8 @@ def _ports(spec: Object, path: str) -> list[str]:
     for container, where in _containers(spec, path):
         for index, port in enumerate(container.get("ports") or ()):
             place = f"{where}.ports[{index}]"
+            if port.get("hostIP") and not port.get("hostPort"):
+                found.append(f"{place}: {_host_address(port)}")
             others = taken.setdefault((port.get("containerPort") or 0, port.get("protocol") or ""), [])
             if len(found) + len(others) < MOST_CLASHES:
                 found += [f"{place}: {text} port definition with {at}" for at, o in others if (text := _clash(port, o))]

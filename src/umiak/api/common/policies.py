@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, UNSET, column, reads, selector_text
-from umiak.api.common.checks import Errors, check, label_selector, one_of
+from umiak.api.common.checks import Errors, check, filled_one_of, label_selector, one_of
 from umiak.api.common.expressions import PolicyExpressions
 from umiak.api.common.metadata import label_key
 from umiak.api.common.webhooks import default_scopes, match_conditions, rule
@@ -283,21 +283,21 @@ def validate_policy_binding(obj: Object, has_actions: bool) -> list[FieldError]:
     return errors + late
 
 
+_NAME_OR_SELECTOR = "name and selector are mutually exclusive"
+
+
 def _params(ref: Object, path: str, errors: Errors) -> None:
     name, selector, action = ref.get("name") or "", ref.get("selector"), ref.get("parameterNotFoundAction")
     if name:
         check(names.path_segment, name, f"{path}.name", errors)
     if name and selector is not None:
-        text = "name and selector are mutually exclusive"
-        errors.append(field_forbidden(f"{path}.name", text))
-        errors.append(field_forbidden(f"{path}.selector", text))
-    elif not name and selector is None:
-        errors.append(required(path, "one of name or selector must be specified"))
+        errors.append(field_forbidden(f"{path}.name", _NAME_OR_SELECTOR))
     label_selector(selector, f"{path}.selector", errors)
-    if action is None:
-        errors.append(required(f"{path}.parameterNotFoundAction"))
-    else:
-        one_of(action, ("Deny", "Allow"), f"{path}.parameterNotFoundAction", errors)
+    if name and selector is not None:
+        errors.append(field_forbidden(f"{path}.selector", _NAME_OR_SELECTOR))
+    if not name and selector is None:
+        errors.append(required(path, "one of name or selector must be specified"))
+    filled_one_of(action, ("Deny", "Allow"), f"{path}.parameterNotFoundAction", errors)
 
 
 def _actions(actions: list[str], path: str, errors: Errors) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from umiak.api.common.cells import AGE, NAME, column
 from umiak.api.common.checks import Errors, check
+from umiak.api.internal import shown
 from umiak.api.kind import Column
 from umiak.objects import names
 from umiak.objects.errors import FieldError, invalid_value, not_supported, required
@@ -123,6 +124,4 @@ def validate_binding_update(new: Object, old: Object) -> list[FieldError]:
     """A binding is for one role for ever."""
     if new.get("roleRef") == old.get("roleRef"):
         return []
-    ref = new.get("roleRef") or {}
-    shown = {"APIGroup": ref.get("apiGroup") or "", "Kind": ref.get("kind") or "", "Name": ref.get("name") or ""}
-    return [invalid_value("roleRef", shown, "field is immutable")]
+    return [invalid_value("roleRef", shown("rbac.RoleRef", new.get("roleRef")), "field is immutable")]

@@ -1,12 +1,12 @@
 """Validates requests and limits."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from umiak.api.common.checks import NEGATIVE, Errors, check
 from umiak.api.common.metadata import label_key
 from umiak.api.common.resources import is_huge_page
 from umiak.objects import names
-from umiak.objects.errors import FieldError, duplicate, field_forbidden, invalid_value, required
+from umiak.objects.errors import FieldError, duplicate, field_forbidden, invalid_value, not_supported, required
 from umiak.objects.quantity import ZERO, Quantity, parse
 from umiak.objects.types import Object
 
@@ -63,6 +63,12 @@ def container_resource_name(name: str, path: str, errors: Errors) -> None:
         errors.append(invalid_value(path, name, "doesn't follow extended resource name standard"))
 
 
+def pod_resource_name(name: str, path: str, errors: Errors) -> None:
+    """Of a whole pod (KEP 2837)."""
+    if resource_name(name, path, errors) and name not in ("cpu", "memory") and not is_huge_page(name):
+        errors.append(not_supported(path, name, ("cpu", "hugepages-", "memory")))
+
+
 def quantity_of(name: str, value: Quantity, path: str, errors: Errors) -> None:
     """Not negative, and whole for what cannot be divided."""
     if value < ZERO:
@@ -80,18 +86,27 @@ def _huge_page(name: str, value: Quantity, path: str, errors: Errors) -> None:
         errors.append(invalid_value(path, str(value), f"{value} is not positive integer multiple of {name}"))
 
 
-def requirements(resources: Object, claims: Collection[str], path: str, errors: Errors) -> None:
+NameCheck = Callable[[str, str, Errors], object]
+
+
+def requirements(
+    resources: Object,
+    claims: Collection[str],
+    path: str,
+    errors: Errors,
+    check_name: NameCheck = container_resource_name,
+) -> None:
     """Requests and limits of a container; `claims` are the resource claims of its pod."""
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     for name, text in sorted(limits.items()):
         value, where = parse(text), f"{path}.limits[{name}]"
-        container_resource_name(name, where, errors)
+        check_name(name, where, errors)
         quantity_of(name, value, where, errors)
         if is_huge_page(name):
             _huge_page(name, value, where, errors)
     for name, text in sorted(requests.items()):
         value, where = parse(text), f"{path}.requests[{name}]"
-        container_resource_name(name, where, errors)
+        check_name(name, where, errors)
         quantity_of(name, value, where, errors)
         _within_limit(name, value, limits, path, errors)
         if is_huge_page(name):

@@ -15,7 +15,6 @@ def question(spec: Object, errors: Errors, about_self: bool = False) -> None:
     """Who asks for what."""
     resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if resource is not None and path is not None:
-        # In the words of the reference's internal version.
         shown = {"Path": path.get("path") or "", "Verb": path.get("verb") or ""}
         errors.append(invalid_value("spec", shown, _ONE_QUESTION))
     if resource is None and path is None:

@@ -183,6 +183,11 @@ def cidr_faults(value: str) -> list[str]:
     return [] if "/" in value else ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"]
 
 
+def range_faults(value: str) -> list[str]:
+    """As `cidr_faults`, without the hint how to write it better."""
+    return [text.partition(" (e.g. use")[0] for text in cidr_faults(value)]
+
+
 def _load_balancer(spec: Object, annotations: dict[str, str], errors: Errors) -> None:
     is_one = spec["type"] == "LoadBalancer"
     ranges, path = spec.get("loadBalancerSourceRanges") or (), "spec.LoadBalancerSourceRanges"

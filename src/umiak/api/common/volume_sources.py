@@ -257,9 +257,9 @@ def _data_sources(spec: Object, path: str, errors: Errors) -> None:
         return
     if ref.get("namespace"):
         text = "may not be specified when dataSourceRef.namespace is specified"
-        errors.append(invalid_value(path, f"{path}.dataSource", text))
+        errors.append(invalid_value(path, {}, text))
     elif any((source.get(n) or "") != (ref.get(n) or "") for n in ("apiGroup", "kind", "name")):
-        errors.append(invalid_value(path, f"{path}.dataSource", "must match dataSourceRef"))
+        errors.append(invalid_value(path, {}, "must match dataSourceRef"))  # the reference prints the path itself
 
 
 def _data_source(source: Object, path: str, errors: Errors) -> None:

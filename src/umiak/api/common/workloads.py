@@ -8,6 +8,7 @@ from umiak.api.common.checks import (
     selector_matches,
 )
 from umiak.api.common.pod_validation import pod_template
+from umiak.api.internal import shown
 from umiak.objects.errors import field_forbidden, invalid_value, not_supported, required
 from umiak.objects.types import Object
 
@@ -19,9 +20,10 @@ def template_labels(spec: Object) -> dict[str, str]:
     return labels
 
 
-def shown_labels(spec: Object) -> dict[str, str]:
+def shown_labels(spec: Object) -> dict[str, str] | None:
     """The template's labels as they are printed."""
-    return dict(sorted(template_labels(spec).items()))
+    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
+    return None if labels is None else dict(sorted(labels.items()))
 
 
 def selector_of(spec: Object, noun: str, path: str, errors: Errors) -> bool:
@@ -34,7 +36,8 @@ def selector_of(spec: Object, noun: str, path: str, errors: Errors) -> bool:
     label_selector(selector, f"{path}.selector", errors)
     is_readable = len(errors) == before
     if is_empty_selector(selector):
-        errors.append(invalid_value(f"{path}.selector", selector, f"empty selector is invalid for {noun}"))
+        printed = shown("*meta.LabelSelector", selector)
+        errors.append(invalid_value(f"{path}.selector", printed, f"empty selector is invalid for {noun}"))
     return is_readable
 
 

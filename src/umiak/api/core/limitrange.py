@@ -2,8 +2,8 @@
 
 from umiak.api.common.checks import check
 from umiak.api.common.metadata import label_key
-from umiak.api.common.resource_requirements import CONTAINER_RESOURCES, allows_overcommit, resource_name
-from umiak.api.common.resources import is_huge_page, round_up
+from umiak.api.common.resource_requirements import allows_overcommit, container_resource_name, resource_name
+from umiak.api.common.resources import round_up
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, duplicate, field_forbidden, invalid_value, required
 from umiak.objects.quantity import Quantity, parse
@@ -58,20 +58,26 @@ def _item(item: Object, kind: str, path: str, errors: list[FieldError]) -> None:
             if bounds[name]:
                 errors.append(field_forbidden(f"{path}.{name}", "may not be specified when `type` is 'Pod'"))
                 bounds[name] = {}
-    for name, amounts in bounds.items():
-        for resource in sorted(amounts):
-            _resource_name(kind, resource, f"{path}.{name}[{resource}]", errors)
+    _resource_names(kind, bounds, _BOUNDS[:-1], path, errors)
     if kind == "PersistentVolumeClaim" and "storage" not in {**bounds["min"], **bounds["max"]}:
         text = "either minimum or maximum storage value is required, but neither was provided"
         errors.append(required(f"{path}.limits", text))
+    _resource_names(kind, bounds, _BOUNDS[-1:], path, errors)
     for resource in sorted({r for amounts in bounds.values() for r in amounts}):
         _amounts({name: amounts.get(resource) for name, amounts in bounds.items()}, resource, path, errors)
 
 
+def _resource_names(
+    kind: str, bounds: dict[str, dict[str, Quantity]], which: tuple[str, ...], path: str, errors: list[FieldError]
+) -> None:
+    for name in which:
+        for resource in sorted(bounds[name]):
+            _resource_name(kind, resource, f"{path}.{name}[{resource}]", errors)
+
+
 def _resource_name(kind: str, name: str, path: str, errors: list[FieldError]) -> None:
-    is_known = name in CONTAINER_RESOURCES or is_huge_page(name) or "/" in name
-    if resource_name(name, path, errors) and kind in ("Pod", "Container") and not is_known:
-        errors.append(invalid_value(path, name, "must be a standard resource for containers"))
+    check_name = container_resource_name if kind in ("Pod", "Container") else resource_name
+    check_name(name, path, errors)
 
 
 def _amounts(bounds: dict[str, Quantity | None], resource: str, path: str, errors: list[FieldError]) -> None:

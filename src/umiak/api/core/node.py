@@ -7,11 +7,13 @@ from umiak.api.common.cells import AGE, NAME, NONE, UNKNOWN, column, condition, 
 from umiak.api.common.checks import check
 from umiak.api.common.metadata import label_key, label_value
 from umiak.api.common.pod_scheduling import EFFECTS
+from umiak.api.common.resource_requirements import quantity_of
 from umiak.api.common.resources import round_up
 from umiak.api.common.service_validation import cidr_faults
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, duplicate, field_forbidden, invalid_value, not_supported, required
+from umiak.objects.quantity import parse
 from umiak.objects.types import Object
 
 ROLE_PREFIX = "node-role.kubernetes.io/"
@@ -42,6 +44,7 @@ def validate(obj: Object) -> list[FieldError]:
     """Taints are reported as if they were metadata, as in the reference."""
     errors: list[FieldError] = []
     spec = obj.get("spec") or {}
+    _amounts(obj.get("status") or {}, errors)
     _taints(spec.get("taints") or [], "metadata.taints", errors)
     ranges = spec.get("podCIDRs") or []
     for index, value in enumerate(ranges):
@@ -72,6 +75,22 @@ def _taints(taints: list[Object], path: str, errors: list[FieldError]) -> None:
         seen.add((key, effect))
 
 
+def drop(obj: Object) -> None:
+    """Configuration by the API is gone, and a policy of preemption not there yet."""
+    for name in ("configSource", "podPreemptionPolicy"):
+        (obj.get("spec") or {}).pop(name, None)
+
+
+def prepare_create(obj: Object) -> None:
+    (obj.get("status") or {}).pop("config", None)
+
+
+def _amounts(status: Object, errors: list[FieldError]) -> None:
+    for field in ("capacity", "allocatable"):
+        for name, text in sorted((status.get(field) or {}).items()):
+            quantity_of(name, parse(text), f"status.{field}.{name}", errors)
+
+
 def validate_update(new: Object, old: Object) -> list[FieldError]:
     """Of the spec only taints, schedulability, and what was not set yet may change."""
     errors: list[FieldError] = []
@@ -80,8 +99,10 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
         text = 'node updates may not change podCIDR except from "" to valid'
         errors.append(field_forbidden("spec.podCIDRs", text))
     if before.get("providerID") and spec.get("providerID") != before["providerID"]:
-        text = 'node updates may not change providerID except from "" to valid'
-        errors.append(field_forbidden("spec.providerID", text))
+        text = "field cannot be modified once set" if spec.get("providerID") else "field cannot be cleared once set"
+        errors.append(invalid_value("spec.providerID", None, text))
+    if (spec.get("externalID") or "") != (before.get("externalID") or ""):
+        errors.append(field_forbidden("spec.externalID", "may not be updated"))
     return errors
 
 
@@ -123,8 +144,6 @@ def unschedulable(obj: Object) -> str:
 
 def warnings(new: Object, old: Object | None) -> list[str]:
     spec, found = new["spec"], []
-    if spec.get("configSource") is not None:
-        found.append("spec.configSource: the feature is removed")
     if spec.get("externalID"):
         found.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
     for index, text in enumerate(spec.get("podCIDRs") or ()):
@@ -138,6 +157,8 @@ KIND = builtin(
     "v1",
     "Node",
     default=default,
+    drop=drop,
+    prepare_create=prepare_create,
     prepare_update=keep_status,
     prepare_status=only_status,
     validate=validate,

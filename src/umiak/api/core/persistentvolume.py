@@ -9,6 +9,7 @@ from umiak.api.common.pod_warnings import OLD_VOLUMES, old_node_labels
 from umiak.api.common.resources import round_up
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.common.volume_sources import SHARED
+from umiak.api.internal import difference, shown
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value
 from umiak.objects.types import Object
@@ -58,12 +59,34 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     """Where the data lies never changes."""
     errors: list[FieldError] = []
     if any(new["spec"].get(name) != old["spec"].get(name) for name in _SOURCES):
-        text = "spec.persistentvolumesource is immutable after creation"
+        change = difference("core.PersistentVolumeSource", old["spec"], new["spec"])
+        text = f"spec.persistentvolumesource is immutable after creation\n{change}"
         errors.append(field_forbidden("spec.persistentvolumesource", text))
     mode = new["spec"].get("volumeMode")
     if mode != old["spec"].get("volumeMode"):
         errors.append(invalid_value("volumeMode", mode, "field is immutable"))
+    affinity, before = new["spec"].get("nodeAffinity"), old["spec"].get("nodeAffinity")
+    if before is not None and affinity not in (before, _with_new_labels(before)):
+        text = "field is immutable, except for updating from beta label to GA"
+        errors.append(invalid_value("nodeAffinity", shown("*core.VolumeNodeAffinity", affinity), text))
     return errors
+
+
+_NEW_LABELS = {
+    "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
+    "beta.kubernetes.io/instance-type": "node.kubernetes.io/instance-type",
+    "beta.kubernetes.io/arch": "kubernetes.io/arch",
+    "beta.kubernetes.io/os": "kubernetes.io/os",
+}
+
+
+def _with_new_labels(value: Any) -> Any:
+    """Node affinity with labels under the names that they have today."""
+    if isinstance(value, dict):
+        found = {name: _with_new_labels(part) for name, part in value.items()}
+        return {**found, "key": _NEW_LABELS.get(found["key"], found["key"])} if "key" in found else found
+    return [_with_new_labels(part) for part in value] if isinstance(value, list) else value
 
 
 def warnings(new: Object, old: Object | None) -> list[str]:

@@ -7,6 +7,7 @@ from umiak.api.common.pod_defaults import default_claim_spec
 from umiak.api.common.resources import round_up
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.common.volume_sources import claim_spec, claim_warnings
+from umiak.api.internal import difference, shown
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value
 from umiak.objects.quantity import parse
@@ -25,9 +26,16 @@ def default(obj: Object) -> None:
             round_up(status[name])
 
 
+def _stay_in_namespace(spec: Object) -> None:
+    """Claims do not refer to other namespaces unless the feature is asked for."""
+    if (spec.get("dataSourceRef") or {}).get("namespace"):
+        del spec["dataSourceRef"]
+
+
 def prepare_create(obj: Object) -> None:
     """Of dataSource and dataSourceRef, either stands for both."""
     obj["status"] = {"phase": "Pending"}
+    _stay_in_namespace(obj["spec"])
     normalize_data_sources(obj["spec"])
 
 
@@ -45,7 +53,11 @@ _OLD_SOURCES = (("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "Volu
 def normalize_data_sources(spec: Object) -> None:
     """`dataSource` names claims and snapshots only; what else it names is ignored."""
     given = spec.get("dataSource")
-    if given is not None and (given.get("apiGroup") or "", given.get("kind") or "") not in _OLD_SOURCES:
+    if (
+        spec.get("dataSourceRef") is None
+        and given is not None
+        and (given.get("apiGroup") or "", given.get("kind") or "") not in _OLD_SOURCES
+    ):
         del spec["dataSource"]
     source, ref = spec.get("dataSource"), spec.get("dataSourceRef")
     if source is not None and ref is None:
@@ -56,6 +68,8 @@ def normalize_data_sources(spec: Object) -> None:
 
 def prepare_update(new: Object, old: Object) -> None:
     keep_status(new, old)
+    if not old["spec"].get("dataSourceRef"):
+        _stay_in_namespace(new["spec"])
     normalize_data_sources(new["spec"])
 
 
@@ -72,29 +86,51 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     """Once made, a claim may only be bound, and when bound only grow or change class."""
     errors: list[FieldError] = []
     spec, before = dict(new["spec"]), dict(old["spec"])
-    if before.get("volumeName") in (None, ""):
+    is_bound = (new.get("status") or {}).get("phase") == "Bound"
+    if not before.get("volumeName"):
         before["volumeName"] = spec.get("volumeName")
     if before.get("storageClassName") is None and CLASS_ANNOTATION not in (old["metadata"].get("annotations") or {}):
-        before["storageClassName"] = spec.get("storageClassName")  # a default class that came later (KEP-3333)
-    wanted = (spec.get("resources") or {}).get("requests") or {}
-    had = (before.get("resources") or {}).get("requests") or {}
-    is_bound = (old.get("status") or {}).get("phase") == "Bound"
-    if is_bound and "storage" in wanted and "storage" in had:
-        spec["resources"] = {**spec["resources"], "requests": {**wanted, "storage": had["storage"]}}
-        before["volumeAttributesClassName"] = spec.get("volumeAttributesClassName")
-        capacity = ((old.get("status") or {}).get("capacity") or {}).get("storage")
-        if parse(wanted["storage"]) < parse(had["storage"]) and capacity is None:
-            text = "field can not be less than previous value"
-            errors.append(field_forbidden("spec.resources.requests.storage", text))
-        elif capacity is not None and parse(wanted["storage"]) < min(parse(had["storage"]), parse(capacity)):
-            text = "field can not be less than status.capacity"
-            errors.append(field_forbidden("spec.resources.requests.storage", text))
-    if {k: v for k, v in spec.items() if v is not None} != {k: v for k, v in before.items() if v is not None}:
-        errors.insert(0, field_forbidden("spec", _FIXED))
+        spec["storageClassName"] = None  # a default class that came later (KEP-3333)
+    if is_bound:
+        _may_grow(spec, before)
+    if shown(_SPEC, spec) != shown(_SPEC, before):
+        change = difference(_SPEC, before, spec)
+        errors.append(field_forbidden("spec", f"{_FIXED}\n{change}"))
+    size, had = (parse(_storage(obj["spec"].get("resources"), "requests")) for obj in (new, old))
+    if size < had and size <= parse((((old.get("status") or {}).get("capacity")) or {}).get("storage") or "0"):
+        text = "field can not be less than status.capacity"
+        errors.append(field_forbidden("spec.resources.requests.storage", text))
     mode = new["spec"].get("volumeMode")
     if mode != old["spec"].get("volumeMode"):
-        errors.append(invalid_value("spec.volumeMode", mode, "field is immutable"))
-    return errors
+        errors.append(invalid_value("volumeMode", mode, "field is immutable"))
+    return errors + _attributes_class(new["spec"], old)
+
+
+_SPEC = "core.PersistentVolumeClaimSpec"
+
+
+def _storage(resources: Object | None, field: str) -> str:
+    return str(((resources or {}).get(field) or {}).get("storage") or "0")
+
+
+def _may_grow(spec: Object, before: Object) -> None:
+    """Makes the size and the class of a bound claim what they were."""
+    spec["volumeAttributesClassName"] = before.get("volumeAttributesClassName")
+    resources = spec.get("resources") or {}
+    if resources.get("requests") is not None:
+        requests = {**resources["requests"], "storage": _storage(before.get("resources"), "requests")}
+        spec["resources"] = {**resources, "requests": requests}
+
+
+def _attributes_class(spec: Object, old: Object) -> list[FieldError]:
+    """A class that is in use can be exchanged and not be given up."""
+    name, path = spec.get("volumeAttributesClassName"), "spec.volumeAttributesClassName"
+    is_used = (old.get("status") or {}).get("currentVolumeAttributesClassName") is not None
+    if name or not is_used or name == old["spec"].get("volumeAttributesClassName"):
+        return []
+    what = "nil" if name is None else "empty string"
+    text = f"update to {what} is forbidden when status.currentVolumeAttributesClassName is not nil"
+    return [field_forbidden(path, text)]
 
 
 def phase(obj: Object, now: float) -> Any:

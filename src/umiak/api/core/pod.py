@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from umiak.api.common import switched_off
 from umiak.api.common.address_warnings import address_warnings
 from umiak.api.common.cells import AGE, NAME, column, or_else
 from umiak.api.common.checks import nonnegative
@@ -208,7 +209,7 @@ def default_grace(obj: Object, asked: int | None) -> int:
 
 
 def validate(obj: Object) -> list[FieldError]:
-    """A new pod."""
+    """A pod, new or changed."""
     errors: list[FieldError] = []
     metadata, spec = obj.get("metadata") or {}, obj["spec"]
     pod_annotations(metadata.get("annotations"), spec, "metadata.annotations", errors)
@@ -218,6 +219,14 @@ def validate(obj: Object) -> list[FieldError]:
     for name in ("containers", "initContainers"):
         for index, container in enumerate(spec.get(name) or ()):
             image_without_spaces(container, f"spec.{name}[{index}]", errors)
+    return errors
+
+
+def validate_new(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    spec = obj["spec"]
+    if spec.get("ephemeralContainers"):
+        errors.append(field_forbidden("spec.ephemeralContainers", "cannot be set on create"))
     if spec.get("nodeName") and spec.get("schedulingGates"):
         text = "cannot be set until all schedulingGates have been cleared"
         errors.append(field_forbidden("spec.nodeName", text))
@@ -260,11 +269,13 @@ def _address(obj: Object, now: float) -> Any:
 KIND = builtin(
     "v1",
     "Pod",
+    drop=switched_off.fields_of_pods("spec"),
     default=default,
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     prepare_status=prepare_status,
     validate=validate,
+    validate_new=validate_new,
     validate_update=validate_update,
     validate_status=validate_status,
     warnings=warnings,

@@ -1,5 +1,6 @@
 """PodTemplate: a pod template by itself."""
 
+from umiak.api.common import switched_off
 from umiak.api.common.cells import NAME, column, joined, shows_labels
 from umiak.api.common.pod_defaults import default_template
 from umiak.api.common.pod_validation import pod_template
@@ -26,6 +27,7 @@ def containers(obj: Object) -> list[Object]:
 KIND = builtin(
     "v1",
     "PodTemplate",
+    drop=switched_off.fields_of_pods("template", "spec"),
     default=default,
     validate=validate,
     warnings=of_template("template"),

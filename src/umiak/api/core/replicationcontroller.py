@@ -1,6 +1,6 @@
 """ReplicationController: the forerunner of ReplicaSet."""
 
-from umiak.api.common import cells
+from umiak.api.common import cells, switched_off
 from umiak.api.common.cells import AGE, NAME, column, number
 from umiak.api.common.checks import nonnegative
 from umiak.api.common.pod_defaults import default_template
@@ -72,6 +72,7 @@ def validate_status(new: Object, old: Object) -> list[FieldError]:
 KIND = builtin(
     "v1",
     "ReplicationController",
+    drop=switched_off.fields_of_pods("spec", "template", "spec"),
     default=default,
     prepare_create=prepare_create,
     prepare_update=keep_status,

@@ -24,6 +24,12 @@ def default(obj: Object) -> None:
             port["protocol"] = "TCP"
 
 
+def drop(obj: Object) -> None:
+    """The old topology is read in this version and not written."""
+    for endpoint in obj.get("endpoints") or ():
+        endpoint.pop("deprecatedTopology", None)
+
+
 _FAMILIES = ("FQDN", "IPv4", "IPv6")
 _ENDPOINTS, _ADDRESSES, _PORTS, _HINTS = 1000, 100, 20_000, 8
 
@@ -162,6 +168,7 @@ KIND = builtin(
     "discovery.k8s.io/v1",
     "EndpointSlice",
     default=default,
+    drop=drop,
     validate=validate,
     validate_update=validate_update,
     warnings=warnings,

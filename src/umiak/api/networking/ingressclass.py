@@ -54,7 +54,7 @@ def _parameters(ref: Object, path: str, errors: list[FieldError], late: list[Fie
 def validate_update(new: Object, old: Object) -> list[FieldError]:
     errors: list[FieldError] = []
     immutable(new["spec"].get("controller"), old["spec"].get("controller"), "spec.controller", errors)
-    return errors
+    return [*errors, *validate(new)]
 
 
 def name(obj: Object, now: float) -> Any:
@@ -76,6 +76,7 @@ KIND = builtin(
     default=default,
     validate=validate,
     validate_update=validate_update,
+    judges_updates_alone=True,
     columns=(
         column("Name", name, NAME.description, format="name"),
         column("Controller", reads("spec", "controller"), "Controller that is responsible for handling this class"),

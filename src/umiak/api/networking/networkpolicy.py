@@ -5,7 +5,7 @@ import ipaddress
 from umiak.api.common.address_warnings import range_warnings
 from umiak.api.common.cells import AGE, NAME, column, selects
 from umiak.api.common.checks import check, label_selector, one_of, port_name_faults, port_number
-from umiak.api.common.service_validation import cidr_faults
+from umiak.api.common.service_validation import range_faults
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value, required
 from umiak.objects.types import Object
@@ -77,14 +77,14 @@ def _block(block: Object, path: str, errors: list[FieldError], late: list[FieldE
     if not cidr:
         late.append(required(f"{path}.cidr"))
         return
-    check(cidr_faults, cidr, f"{path}.cidr", errors)
+    check(range_faults, cidr, f"{path}.cidr", errors)
     try:
         whole = ipaddress.ip_network(cidr, strict=False)
     except ValueError:
         return
     for index, text in enumerate(block.get("except") or ()):
         where = f"{path}.except[{index}]"
-        check(cidr_faults, text, where, errors)
+        check(range_faults, text, where, errors)
         try:
             part = ipaddress.ip_network(text, strict=False)
         except ValueError:

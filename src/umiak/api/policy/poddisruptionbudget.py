@@ -6,6 +6,7 @@ from umiak.api.common.cells import AGE, NAME, column, number
 from umiak.api.common.checks import at_most_everything, label_selector, number_or_percent, one_of
 from umiak.api.common.metadata import path_segment
 from umiak.api.common.strategy import keep_status, only_status
+from umiak.api.internal import shown
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, invalid_value
 from umiak.objects.types import Object
@@ -21,13 +22,8 @@ def validate(obj: Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
     least, most = spec.get("minAvailable"), spec.get("maxUnavailable")
     if least is not None and most is not None:
-        shown = {
-            "MinAvailable": least,
-            "Selector": _printed(spec.get("selector")),
-            "MaxUnavailable": most,
-            "UnhealthyPodEvictionPolicy": spec.get("unhealthyPodEvictionPolicy"),
-        }
-        errors.append(invalid_value("spec", shown, "minAvailable and maxUnavailable cannot be both set"))
+        printed = shown("policy.PodDisruptionBudgetSpec", spec)
+        errors.append(invalid_value("spec", printed, "minAvailable and maxUnavailable cannot be both set"))
     for name, value in (("minAvailable", least), ("maxUnavailable", most)):
         if value is not None:
             number_or_percent(value, f"spec.{name}", errors)
@@ -37,15 +33,6 @@ def validate(obj: Object) -> list[FieldError]:
     if policy is not None:
         one_of(policy, ("AlwaysAllow", "IfHealthyBudget"), "spec.unhealthyPodEvictionPolicy", errors)
     return errors
-
-
-def _printed(selector: Object | None) -> Object | None:
-    """A selector with its fields in the order of the struct."""
-    terms = (selector or {}).get("matchExpressions")
-    if selector is None or not terms:
-        return selector
-    ordered = [{k: term[k] for k in ("key", "operator", "values") if k in term} for term in terms]
-    return {**{k: v for k, v in selector.items() if k == "matchLabels"}, "matchExpressions": ordered}
 
 
 def bound(field: str) -> Any:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from umiak.api.common import switched_off
 from umiak.api.common.cells import AGE, NAME, column
 from umiak.api.common.checks import declared_immutable
 from umiak.api.common.device_requests import claim_spec, default_claim_spec, default_tolerations
@@ -42,6 +43,7 @@ def state(obj: Object, now: float) -> Any:
 KIND = builtin(
     "resource.k8s.io/v1",
     "ResourceClaim",
+    drop=lambda obj: switched_off.of_device_requests(obj["spec"]),
     default=default,
     prepare_create=reset_status,
     prepare_update=keep_status,

@@ -1,5 +1,6 @@
 """ResourceSlice: devices that a driver offers."""
 
+from umiak.api.common import switched_off
 from umiak.api.common.cells import AGE, NAME, column, reads
 from umiak.api.common.checks import Errors, check, immutable
 from umiak.api.common.device_requests import default_time, taint
@@ -106,6 +107,7 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
 KIND = builtin(
     "resource.k8s.io/v1",
     "ResourceSlice",
+    drop=lambda obj: switched_off.of_slice(obj.get("spec") or {}),
     default_times=default_times,
     validate=validate,
     validate_update=validate_update,

@@ -45,6 +45,7 @@ KIND = builtin(
     default=default,
     validate=validate,
     validate_update=validate_update,
+    judges_updates_alone=True,
     columns=(
         NAME,
         column("Value", number("value"), "PriorityClass.value", type="integer"),

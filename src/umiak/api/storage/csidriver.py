@@ -52,6 +52,11 @@ def validate(obj: Object) -> list[FieldError]:
     if period is not None and period < 10:
         path = "spec.nodeAllocatableUpdatePeriodSeconds"
         errors.append(invalid_value(path, period, "must be greater than or equal to 10 seconds"))
+    in_secrets = spec.get("serviceAccountTokenInSecrets")
+    if in_secrets is not None and not spec.get("tokenRequests"):
+        path = "spec.serviceAccountTokenInSecrets"
+        text = "serviceAccountTokenInSecrets is set but no tokenRequests are specified"
+        errors.append(invalid_value(path, in_secrets, text))
     return errors
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from umiak.api.common.cells import NAME, column
-from umiak.api.common.checks import check
+from umiak.api.common.checks import check, immutable
 from umiak.api.common.strategy import keep_status, nothing_but_status, reset_status
 from umiak.api.registry import builtin
 from umiak.objects import names
@@ -20,6 +20,13 @@ def validate(obj: Object) -> list[FieldError]:
         check(names.dns_1035_label, found["resource"], f"{path}.resource", errors)
     if found.get("group"):
         check(names.dns_subdomain, found["group"], f"{path}.group", errors)
+    return errors
+
+
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    form = "storagemigration.StorageVersionMigrationSpec"
+    immutable(new.get("spec"), old.get("spec"), "spec", errors, form)
     return errors
 
 
@@ -43,6 +50,7 @@ KIND = builtin(
     prepare_update=keep_status,
     prepare_status=nothing_but_status,
     validate=validate,
+    validate_update=validate_update,
     columns=(
         column("Name", NAME.cell, NAME.description),
         column("Resource", resource, "GroupResource to migrate"),

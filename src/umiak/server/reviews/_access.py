@@ -1,5 +1,6 @@
 """What the three reviews of access share: reading the question, judging it, and what may be wrong with it."""
 
+from umiak.api.internal import printed_metadata
 from umiak.objects.errors import FieldError, StatusError, invalid, invalid_value
 from umiak.objects.types import Object
 from umiak.server.contract import Attributes, User
@@ -75,7 +76,7 @@ def metadata_faults(obj: Object, allowed: tuple[str, ...] = ()) -> list[FieldErr
     if not any(value for field, value in about.items() if field not in ("managedFields", *allowed)):
         return []
     text = "must be empty except for namespace" if allowed else "must be empty"
-    return [invalid_value("metadata", about, text)]
+    return [invalid_value("metadata", printed_metadata(about), text)]
 
 
 def refuse(faults: list[FieldError]) -> StatusError:

@@ -1,5 +1,6 @@
 """`pods/ephemeralcontainers`: containers for debugging, added to a running pod and never taken away."""
 
+from umiak.api.internal import difference
 from umiak.api.kind import Kind
 from umiak.objects.errors import FieldError, field_forbidden
 from umiak.objects.types import Object
@@ -45,7 +46,8 @@ def _changes(new: Object, old: Object) -> list[FieldError]:
         if name not in now:
             found.append(field_forbidden(PATH, f'existing ephemeral containers "{name}" may not be removed\n'))
         elif now[name] != container:
-            found.append(field_forbidden(PATH, f'existing ephemeral containers "{name}" may not be changed\n'))
+            change = difference("core.EphemeralContainer", container, now[name])
+            found.append(field_forbidden(PATH, f'existing ephemeral containers "{name}" may not be changed\n{change}'))
     return found
 
 

@@ -8,7 +8,7 @@ from umiak.api.kind import Kind
 from umiak.objects import encoding
 from umiak.objects.errors import FieldError, StatusError, already_exists, invalid
 from umiak.objects.types import Object
-from umiak.server import metadata, molds, repeats, representation, stored
+from umiak.server import metadata, molds, repeats, representation, stored, wording
 from umiak.server.answer import Answer, unknown_failure
 from umiak.server.call import Call, undo
 from umiak.server.contract import Admitted, Phase
@@ -108,6 +108,7 @@ async def _insert(call: Call, admitted: Admitted, dry_run: bool) -> bytes:
         about["generation"] = 1
     async with Reservation(call, admitted, obj, None):
         call.warn(kind.early_warnings(obj))
+        kind.drop(obj)
         kind.prepare_create(obj)
         if sign := call.app.special(kind).sign:
             sign(obj, call.user)
@@ -150,7 +151,7 @@ def judge(call: Call, obj: Object) -> Sequence[str]:
     kind = call.kind
     decisive = kind.judged_by(obj) if kind.judged_by else b""
     warnings = call.app.verdicts.get((kind, decisive)) if decisive else None
-    check(kind, obj, known=warnings is not None)
+    check(call, obj, known=warnings is not None)
     if warnings is None:
         warnings = tuple(kind.warnings(obj, None))
         if decisive:
@@ -158,15 +159,19 @@ def judge(call: Call, obj: Object) -> Sequence[str]:
     return warnings
 
 
-def check(kind: Kind, obj: Object, known: bool = False) -> None:
+def check(call: Call, obj: Object, known: bool = False) -> None:
     """Raises 422 for a new object that is not valid; of a known one only its metadata are looked at."""
-    about = metadata.of(obj)
-    if kind.checks_metadata:
-        faults = (not known and kind.validate(obj)) or metadata.faults_of_new(kind, about)
-    else:
-        faults = [*metadata.faults_of_new(kind, about), *(() if known else kind.validate(obj))]
+    kind, name = call.kind, metadata.of(obj).get("name") or ""
+    faults = wording.as_sent(call, obj, _faults(kind, obj, known), partial(_faults, kind))
     if faults:
-        raise invalid(stored.error_group(kind), kind.kind, about.get("name") or "", said_once(kind, faults))
+        raise invalid(stored.error_group(kind), kind.kind, name, said_once(kind, faults))
+
+
+def _faults(kind: Kind, obj: Object, known: bool = False) -> list[FieldError]:
+    own = [] if known else [*kind.validate(obj), *kind.validate_new(obj)]
+    if kind.checks_metadata and own:
+        return own
+    return [*metadata.faults_of_new(kind, metadata.of(obj)), *own]
 
 
 async def _store(call: Call, obj: Object, dry_run: bool) -> bytes:
