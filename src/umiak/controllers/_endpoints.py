@@ -79,9 +79,7 @@ def own_hostname(pod: Object, service: Object) -> str:
 def keys_of_pod(pod: Object, cache: Cache) -> list[Key]:
     """The Services that select the pod."""
     labels = meta.labels(pod)
-    if not labels:
-        return []
-    return [meta.key(s) for s in cache.list(services.KIND, meta.namespace(pod)) if selects(s, labels)]
+    return cache.selecting(services.KIND, meta.namespace(pod), labels) if labels else []
 
 
 def pod_matters(old: Object | None, new: Object | None) -> bool:

@@ -13,16 +13,8 @@ from umiak.api.core import pod as pods
 from umiak.api.kind import Kind
 from umiak.controllers._act import FailedDeletion, create_pod, delete_pod, every, slow_start, write_status
 from umiak.controllers._claims import candidates, claim
-from umiak.controllers._pods import (
-    Victims,
-    is_active,
-    is_available,
-    is_ready,
-    is_terminating,
-    pod_from_template,
-    until_next_available,
-)
-from umiak.controllers._slim import slim_pod
+from umiak.controllers._pods import Victims, is_active, pod_from_template
+from umiak.controllers._slim import Member, member_of, read_member, slim_pod
 from umiak.controllers._status import compact, drop_condition, find_condition, new_condition, put_condition
 from umiak.objects import meta
 from umiak.objects.meta import Key
@@ -32,9 +24,10 @@ from umiak.reconcile.contract import DONE, Cache, Context, Done, Outcome, RetryA
 
 BURST = 500
 """Most pods made or deleted in one go."""
-FEW, REST = 200, timedelta(microseconds=100)
+FEW, REST = 200, timedelta(microseconds=50)
 """With more pods than a few, and none to be made or deleted, we look again only after a rest, so much for each pod:
-some five times as long as a look takes."""
+many times as long as a look takes."""
+NONE = timedelta(0)
 
 
 class Family(msgspec.Struct, frozen=True):
@@ -48,8 +41,8 @@ class Family(msgspec.Struct, frozen=True):
 class Flock(msgspec.Struct):
     """The pods of one owner."""
 
-    active: list[Object]
-    terminating: list[Object] = msgspec.field(default_factory=list)
+    active: list[Member]
+    terminating: int = 0
     error: Exception | None = None
 
 
@@ -62,32 +55,43 @@ def min_ready(owner: Object) -> int:
     return owner["spec"].get("minReadySeconds") or 0
 
 
-def missing(owner: Object, active: Sequence[Object]) -> int:
+def missing(owner: Object, active: Sequence[Member]) -> int:
     """How many pods to make now; below zero: how many to delete. At most `BURST` either way."""
     return max(-BURST, min(BURST, wanted(owner) - len(active)))
 
 
-def _carries(labels: dict[str, str], wanted_labels: dict[str, str]) -> bool:
-    return all(labels.get(k) == v for k, v in wanted_labels.items())
+def _carry(members: Sequence[Member], wanted_labels: dict[str, str]) -> int:
+    """How many have the labels."""
+    kinds = {id(member.labels): member.labels for member in members}
+    suit = {key for key, labels in kinds.items() if all(labels.get(k) == v for k, v in wanted_labels.items())}
+    return sum(id(member.labels) in suit for member in members)
+
+
+def _available_after(member: Member, seconds: int, now: datetime) -> timedelta | None:
+    """How long until a ready pod has been so for `seconds`, not above zero when it has; None: there is no telling."""
+    if seconds == 0 or not member.ready_since:
+        return timedelta(0) if seconds == 0 else None
+    return meta.parse_time(member.ready_since) + timedelta(seconds=seconds) - now
 
 
 def status_of(owner: Object, flock: Flock, family: Family, now: datetime) -> Object:
     """The status that tells of the flock; the old conditions stay except ReplicaFailure."""
     old = owner.get("status") or {}
     template_labels = meta.labels(owner["spec"].get("template") or {})
-    ready = [p for p in flock.active if is_ready(p)]
+    ready = [member for member in flock.active if member.is_ready]
+    waits = [_available_after(member, min_ready(owner), now) for member in ready] if min_ready(owner) else []
     status = {
         **old,
         "replicas": len(flock.active),
-        "fullyLabeledReplicas": sum(_carries(meta.labels(p), template_labels) for p in flock.active),
+        "fullyLabeledReplicas": _carry(flock.active, template_labels),
         "readyReplicas": len(ready),
-        "availableReplicas": sum(is_available(p, min_ready(owner), now) for p in ready),
+        "availableReplicas": sum(w is not None and w <= NONE for w in waits) if min_ready(owner) else len(ready),
         "observedGeneration": meta.generation(owner),
     }
     _note_failure(status, wanted(owner) - len(flock.active), flock.error, now)
     made = compact(status, keep=("replicas",))
     if family.counts_terminating:
-        made["terminatingReplicas"] = len(flock.terminating)
+        made["terminatingReplicas"] = flock.terminating
     return made
 
 
@@ -117,7 +121,7 @@ async def _grow(ctx: Context, owner: Object, flock: Flock, count: int) -> None:
         return await create_pod(ctx, owner, pod_from_template(owner["spec"]["template"], owner))
 
     made = await slow_start(count, make)
-    flock.active += made
+    flock.active += map(member_of, made)
     flock.error = made.error
 
 
@@ -132,8 +136,8 @@ async def _shrink(ctx: Context, owner: Object, flock: Flock, victims: Sequence[O
         await every(remove(pod) for pod in victims)
     except FailedDeletion as error:
         flock.error = error
-    flock.terminating += [p for p in flock.active if meta.uid(p) in gone]
-    flock.active = [p for p in flock.active if meta.uid(p) not in gone]
+    flock.terminating += len(gone)
+    flock.active = [member for member in flock.active if member.uid not in gone]
 
 
 async def _manage(ctx: Context, owner: Object, family: Family, flock: Flock) -> None:
@@ -142,16 +146,30 @@ async def _manage(ctx: Context, owner: Object, family: Family, flock: Flock) -> 
         await _grow(ctx, owner, flock, lacking)
     elif lacking < 0:
         related = related_pods(ctx.cache, owner, family)
-        victims = Victims(related, ctx.clock.now()).choose(flock.active, -lacking)
+        uids = {member.uid for member in flock.active}
+        active = [p for p in ctx.cache.owned(pods.KIND, meta.uid(owner), slim_pod) if meta.uid(p) in uids]
+        victims = Victims(related, ctx.clock.now()).choose(active, -lacking)
         await _shrink(ctx, owner, flock, victims)
 
 
 async def _gather(ctx: Context, owner: Object, family: Family) -> Flock:
-    selector = family.selector(owner)
+    """All members at a glance, where nobody is to be adopted or let go; else looks at each."""
+    selector, mine = family.selector(owner), meta.uid(owner)
+    members = ctx.cache.known(pods.KIND, mine, read_member)
+    kinds = {id(member.labels): member.labels for member in members}
+    others = ctx.cache.list(pods.KIND, meta.namespace(owner), selector, not_of=mine)
+    is_plain = all(member.controller == mine for member in members) and all(map(selector.matches, kinds.values()))
+    if is_plain and all(meta.controller_of(other) is not None for other in others):
+        return Flock([m for m in members if m.is_active], sum(m.is_terminating for m in members))
+    return await _claimed(ctx, owner, family, selector)
+
+
+async def _claimed(ctx: Context, owner: Object, family: Family, selector: Selector) -> Flock:
     known = candidates(ctx.cache, pods.KIND, owner, selector, slim_pod)
     active = await claim(ctx, pods.KIND, family.kind, owner, selector, [p for p in known if is_active(p)])
     ours = [p for p in known if (meta.controller_of(p) or {}).get("uid") == meta.uid(owner)]
-    return Flock(active, [p for p in ours if is_terminating(p) and selector.matches(meta.labels(p))])
+    ending = [p for p in map(member_of, ours) if p.is_terminating and selector.matches(p.labels)]
+    return Flock(list(map(member_of, active)), len(ending))
 
 
 async def reconcile(ctx: Context, key: Key, family: Family) -> Outcome:
@@ -170,5 +188,6 @@ async def reconcile(ctx: Context, key: Key, family: Family) -> Outcome:
     if status.get("readyReplicas") == status.get("availableReplicas"):
         settled = len(flock.active) > FEW and not missing(owner, flock.active)
         return Done(len(flock.active) * REST) if settled else DONE
-    wait = until_next_available(flock.active, min_ready(owner), now)
-    return RetryAfter(timedelta(seconds=min_ready(owner)) if wait is None else wait)
+    waits = [_available_after(member, min_ready(owner), now) for member in flock.active if member.is_ready]
+    wait = min((w for w in waits if w is not None and w > NONE), default=timedelta(seconds=min_ready(owner)))
+    return RetryAfter(wait)

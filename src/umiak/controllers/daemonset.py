@@ -220,7 +220,7 @@ CONTROLLER = Controller(
     watches=daemonset.KIND,
     reconcile=reconcile,
     also=(
-        Also(pods.KIND, waking_keys(daemonset.KIND, selector_of)),
+        Also(pods.KIND, waking_keys(daemonset.KIND, selector_of), of=daemonset.KIND),
         Also(controllerrevision.KIND, waking_keys(daemonset.KIND, selector_of)),
         Also(nodes.KIND, keys_of_node, node_matters),
     ),

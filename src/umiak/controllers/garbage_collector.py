@@ -16,7 +16,7 @@ from umiak.controllers._graph import FOREGROUND, ORPHAN, Graph, Node, Owner, Wor
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
-from umiak.reconcile.cache import Change, Tables, identity, parse_version
+from umiak.reconcile.cache import Change, Row, Tables, identity, parse_version
 from umiak.reconcile.contract import DONE, Context, Loop, Outcome
 from umiak.reconcile.informer import Informer
 from umiak.reconcile.queue import Queue
@@ -67,13 +67,21 @@ class Monitor:
 
     def changed(self, change: Change) -> None:
         """Hears of a kind that other controllers have in the cache anyway."""
-        if change.new_row is not None:
-            self.saw(change.new_row.body)
+        old, new = change.old_row, change.new_row
+        if new is not None and old is not None and _goes_on(old, new):
+            self.position = max(self.position, new.version)
+        elif new is not None:
+            self.saw(new.body)
         elif change.old_row is not None:
             self._collector.take(self._collector.graph.vanish(change.old_row.uid))
 
     def _at(self, version: str) -> None:
         self.position = max(self.position, parse_version(version))
+
+
+def _goes_on(old: Row, new: Row) -> bool:
+    """Whether the object has the owners that it had, and nobody has asked to delete it."""
+    return old.uid == new.uid and old.references is new.references and not (old.is_ending or new.is_ending)
 
 
 class Collector:

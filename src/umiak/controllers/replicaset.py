@@ -18,5 +18,5 @@ CONTROLLER = Controller(
     name="replicaset-controller",
     watches=replicaset.KIND,
     reconcile=reconcile,
-    also=(Also(pod.KIND, waking_keys(FAMILY.kind, FAMILY.selector)),),
+    also=(Also(pod.KIND, waking_keys(FAMILY.kind, FAMILY.selector), of=FAMILY.kind),),
 )

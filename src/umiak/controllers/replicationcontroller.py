@@ -25,5 +25,5 @@ CONTROLLER = Controller(
     component="replication-controller",
     watches=replicationcontroller.KIND,
     reconcile=reconcile,
-    also=(Also(pod.KIND, waking_keys(FAMILY.kind, FAMILY.selector)),),
+    also=(Also(pod.KIND, waking_keys(FAMILY.kind, FAMILY.selector), of=FAMILY.kind),),
 )

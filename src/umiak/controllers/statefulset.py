@@ -277,6 +277,6 @@ CONTROLLER = Controller(
     name="statefulset-controller",
     watches=statefulset.KIND,
     reconcile=reconcile,
-    also=(Also(pods.KIND, waking_keys(statefulset.KIND, selector_of)),),
+    also=(Also(pods.KIND, waking_keys(statefulset.KIND, selector_of), of=statefulset.KIND),),
     reads=(claims.KIND, controllerrevision.KIND),
 )

@@ -41,7 +41,7 @@ def taints_changed(old: Object | None, new: Object | None) -> bool:
 
 def pod_should_wake(old: Object | None, new: Object | None) -> bool:
     if old is None or new is None:
-        return True
+        return new is None or bool(node_name(new))
     return any(old["spec"].get(f) != new["spec"].get(f) for f in ("tolerations", "nodeName"))
 
 

@@ -10,7 +10,9 @@ reports of the same objects are told apart by resourceVersion, which is a growin
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -26,6 +28,18 @@ MAX_GONE = 4096
 
 class _Owner(msgspec.Struct):
     uid: str = ""
+    apiVersion: str = ""
+    kind: str = ""
+    name: str = ""
+    controller: bool | None = None
+
+
+class References(msgspec.Struct, frozen=True):
+    """Whose an object is. Objects of one owner share it."""
+
+    uids: tuple[str, ...] = ()
+    controller: tuple[str, str, str] | None = None
+    """apiVersion, kind and name."""
 
 
 class _Meta(msgspec.Struct):
@@ -33,7 +47,7 @@ class _Meta(msgspec.Struct):
     namespace: str | None = ""
     uid: str = ""
     resourceVersion: str = ""
-    ownerReferences: list[_Owner] | None = None
+    ownerReferences: msgspec.Raw = msgspec.Raw()
     managedFields: msgspec.Raw = msgspec.Raw()
 
 
@@ -64,22 +78,42 @@ _decode_labels = msgspec.json.Decoder(_LabelsHead).decode
 _decode_selector = msgspec.json.Decoder(_SelectorHead).decode
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
+_decode_owners = msgspec.json.Decoder(list[_Owner] | None).decode
 NO_LABELS: dict[str, str] = {}
 MANAGED = b',"managedFields":'
+DELETION = b'"deletionTimestamp":'
+T = TypeVar("T")
+C = TypeVar("C")
 
 
 class Row:
     """One object: its bytes and what is asked of it most."""
 
-    __slots__ = ("_labels", "_selector", "body", "owners", "uid", "version")
+    __slots__ = ("_known", "_labels", "_selector", "body", "references", "uid", "version")
 
-    def __init__(self, body: bytes, uid: str, version: int, owners: tuple[str, ...]) -> None:
+    def __init__(self, body: bytes, uid: str, version: int, references: References) -> None:
         self.body = body
         self.uid = uid
         self.version = version
-        self.owners = owners
+        self.references = references
+        self._known: tuple[Callable[[bytes], Any], Any] | None = None
         self._labels: dict[str, str] | None = None
         self._selector: Object | None = None
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        return self.references.uids
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it is being deleted; true as well of one that only speaks of it."""
+        return DELETION in self.body
+
+    def known(self, read: Callable[[bytes], T]) -> T:
+        """What `read` makes of the object, remembered for whoever asked last."""
+        if self._known is None or self._known[0] is not read:
+            self._known = (read, read(self.body))
+        return cast(T, self._known[1])
 
     @property
     def labels(self) -> dict[str, str]:
@@ -112,9 +146,16 @@ def without_managed_fields(body: bytes, managed: bytes) -> bytes:
     return body.replace(MANAGED + managed, b"", 1)
 
 
+@lru_cache(4096)
+def _references(text: bytes) -> References:
+    owners = (_decode_owners(text) if text else None) or ()
+    controllers = ((o.apiVersion, o.kind, o.name) for o in owners if o.controller)
+    return References(tuple(dict.fromkeys(o.uid for o in owners)), next(controllers, None))
+
+
 def read_row(body: bytes) -> tuple[Key, Row]:
     about = _decode_head(body).metadata
-    owners = tuple(dict.fromkeys(o.uid for o in about.ownerReferences or ()))
+    owners = _references(bytes(about.ownerReferences))
     kept = without_managed_fields(body, bytes(about.managedFields))
     row = Row(kept, about.uid, parse_version(about.resourceVersion), owners)
     return Key(about.namespace or "", about.name), row
@@ -123,7 +164,7 @@ def read_row(body: bytes) -> tuple[Key, Row]:
 class Change:
     """An object's old and new row, decoded when first asked for and shared by all who listen: read only."""
 
-    __slots__ = ("_new", "_new_row", "_old", "_old_row", "key", "kind")
+    __slots__ = ("_answers", "_new", "_new_row", "_old", "_old_row", "key", "kind")
 
     def __init__(self, kind: Kind, key: Key, old: Row | None, new: Row | None) -> None:
         self.kind = kind
@@ -131,6 +172,7 @@ class Change:
         self._old_row, self._new_row = old, new
         self._old: Object | None = None
         self._new: Object | None = None
+        self._answers: dict[Any, Any] = {}
 
     @property
     def old(self) -> Object | None:
@@ -143,6 +185,21 @@ class Change:
         if self._new is None and self._new_row is not None:
             self._new = decode(self.kind, self._new_row)
         return self._new
+
+    def matters(self, judge: Callable[[Object | None, Object | None], bool]) -> bool:
+        """What `judge` says of the old and the new state; asked once, whoever wants to know."""
+        found = self._answers.get(judge)
+        if found is None:
+            found = self._answers[judge] = judge(self.old, self.new)
+        return bool(found)
+
+    def keys(self, about: Callable[[Object, C], Iterable[Key]], cache: C) -> Iterable[Key]:
+        """All that `about` says of the old and the new state; asked once."""
+        found: tuple[Key, ...] | None = self._answers.get(about)
+        if found is None:
+            states = [state for state in (self.old, self.new) if state is not None]
+            found = self._answers[about] = tuple([key for state in states for key in about(state, cache)])
+        return found
 
     @property
     def old_row(self) -> Row | None:
@@ -422,6 +479,18 @@ class Tables:
             table.wrote(_encode(answer))
         else:
             table.deleted(key, about.get("uid") or (answer.get("details") or {}).get("uid") or "")
+
+    def selecting(self, kind: Kind, namespace: str, labels: dict[str, str]) -> "list[Key]":
+        table = self.table(kind)
+        if not table.has_any(namespace):
+            return []
+        found = ((key, row.selector) for key, row in table.rows(namespace))
+        return [key for key, wanted in found if wanted and all(labels.get(k) == v for k, v in wanted.items())]
+
+    def known(self, kind: Kind, owner_uid: str, read: Callable[[bytes], T]) -> "list[T]":
+        table = self.table(kind)
+        rows = (table.row(key) for key in table.owned(owner_uid))
+        return [row.known(read) for row in rows if row is not None]
 
     def selectors(self, kind: Kind, namespace: str) -> "list[Object]":
         table = self.table(kind)

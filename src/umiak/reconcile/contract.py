@@ -7,7 +7,7 @@ never an event; it may be called for an object that is gone; the cache it reads 
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -18,6 +18,8 @@ from umiak.kit.metrics import Registry
 from umiak.objects.meta import Key
 from umiak.objects.selectors import Selector
 from umiak.objects.types import Object
+
+T = TypeVar("T")
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -54,6 +56,15 @@ class Cache(Protocol):
         ...
 
     def keys(self, kind: Kind, namespace: str = "") -> list[Key]: ...
+
+    def known(self, kind: Kind, owner_uid: str, read: Callable[[bytes], T]) -> list[T]:
+        """What `read` makes of each object with an owner reference to `owner_uid`; remembered until the object changes,
+        so it should be small. Shared: read only."""
+        ...
+
+    def selecting(self, kind: Kind, namespace: str, labels: dict[str, str]) -> list[Key]:
+        """Objects whose spec.selector, a plain map, is not empty and part of `labels`."""
+        ...
 
     def version(self, kind: Kind, key: Key) -> int:
         """The object's resourceVersion without decoding it; 0 when it is not there."""
@@ -161,6 +172,9 @@ class Also(msgspec.Struct, frozen=True):
     keys: Callable[[Object, Cache], Iterable[Key]]
     should_wake: Callable[[Object | None, Object | None], bool] | None = None
     """(old, new) of the changed object: whether the change matters; None means always. Both are shared: read only."""
+    of: Kind | None = None
+    """Given, an object that one of this kind controls wakes that one, and one that another kind controls wakes nobody;
+    `keys` are asked only about those that nobody controls."""
 
 
 class Measure(msgspec.Struct, frozen=True):

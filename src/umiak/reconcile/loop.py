@@ -57,7 +57,7 @@ class Runner:
     def _main_changed(self, change: Change) -> None:
         judge = self.controller.should_wake
         try:
-            if judge is None or judge(change.old, change.new):
+            if judge is None or change.matters(judge):
                 self.queue.add(change.key)
         except Exception as error:  # an odd object must not stop the informer that everybody shares
             self._failed(change.key, error)
@@ -65,11 +65,15 @@ class Runner:
     def _waker(self, also: Also) -> Callable[[Change], None]:
         def changed(change: Change) -> None:
             try:
-                if also.should_wake is not None and not also.should_wake(change.old, change.new):
+                if also.should_wake is not None and not change.matters(also.should_wake):
                     return
-                for state in (change.old, change.new):
-                    for key in () if state is None else also.keys(state, self._context.cache):
-                        self.queue.add(key)
+                if also.of is not None and (owners := _controllers(change)) is not None:
+                    for api_version, kind, name in owners:
+                        if kind == also.of.kind and api_version == also.of.api_version:
+                            self.queue.add(Key(change.key.namespace, name))
+                    return
+                for key in change.keys(also.keys, self._context.cache):
+                    self.queue.add(key)
             except Exception as error:  # as above
                 self._errors.failed(self.controller.name, f"{change.kind.kind} {change.key}", error)
 
@@ -80,6 +84,13 @@ class Runner:
             await self._runtime.clock.sleep(seconds)
             for key in self._runtime.tables.keys(self.controller.watches):
                 self.queue.add(key)
+
+
+def _controllers(change: Change) -> list[tuple[str, str, str]] | None:
+    """Who controls the old and the new state; None when nobody controls one of them."""
+    rows = [row for row in (change.old_row, change.new_row) if row is not None]
+    found = [row.references.controller for row in rows if row.references.controller is not None]
+    return found if len(found) == len(rows) else None
 
 
 def component(controller: Controller | Loop) -> str:
