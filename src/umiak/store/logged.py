@@ -174,10 +174,10 @@ class LoggedStore(View):
             if self._pending.get(event.entry.key) is event:
                 del self._pending[event.entry.key]
         self.relay.committed(events)
-        self._tell(events)
-        for together, done in batch:
+        for together, done in batch:  # who waits goes on when this has returned, and before watchers are written to
             if not done.done():
                 done.set_result(together[-1].entry)
+        self._tell(events)
 
     def _give_up(self, batch: Sequence[tuple[Sequence[Event], Done]], error: BaseException) -> None:
         """Fails the batch and all that was judged against it. Their revisions were never seen and stay unused."""
