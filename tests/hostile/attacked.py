@@ -87,7 +87,7 @@ class Attacked:
         """Sends bytes, and gives what comes back until the server closes, or is silent for long."""
         found = b""
         with self.connect() as connection, suppress(OSError):
-            connection.settimeout(5)
+            connection.settimeout(LONG)
             connection.sendall(data)
             while piece := connection.recv(65536):
                 found += piece
