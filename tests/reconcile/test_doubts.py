@@ -97,18 +97,6 @@ async def test_while_it_cannot_be_looked_up_the_doubt_stays(api, runtime, monkey
     assert runtime.tables.keys(POD) == [Key("shop", "a")]
 
 
-async def test_what_is_not_there_to_be_changed_is_looked_up(api, runtime):
-    made = await runtime.client.create(POD, a_pod(name="a"))
-    await api.delete(POD, "a", "shop")
-    with pytest.raises(StatusError, match="not found"):
-        await runtime.client.patch(POD, "a", "shop", {"metadata": {"labels": {"b": "c"}}})
-    with pytest.raises(StatusError, match="not found"):
-        await runtime.client.update(POD, made)
-    assert runtime.tables.keys(POD) == [Key("shop", "a")]
-    await runtime.doubts.resolve([POD])
-    assert runtime.tables.keys(POD) == []
-
-
 async def test_catching_up_shows_what_is_new_and_drops_what_is_gone(api, runtime):
     for name in ("gone", "relabelled", "changed"):
         await runtime.client.create(POD, a_pod(name=name, labels={"app": "web"}))

@@ -22,11 +22,16 @@ from umiak.reconcile.events import EventWriter
 from umiak.reconcile.informer import Informers
 
 
+def is_missing(error: StatusError, kind: Kind, key: Key) -> bool:
+    """Whether it says that there is no such object, and not, say, no such namespace or kind."""
+    about = error.details or {}
+    return error.code == 404 and (about.get("kind"), about.get("name")) == (kind.plural, key.name)
+
+
 class ShowingClient:
     """A client that shows the answers to its writes in `tables` before the watch reports them.
 
-    Writes without a clear answer are noted in `doubts`, and changes of what the server does not know: then the
-    cache knows too much.
+    Writes without a clear answer are noted in `doubts`. What the server did not find when it was to be changed is gone.
     """
 
     def __init__(self, client: Client, tables: Tables, doubts: Doubts) -> None:
@@ -51,13 +56,15 @@ class ShowingClient:
             raise
 
     @contextmanager
-    def _noting_change(self, kind: Kind, key: Key) -> Iterator[None]:
+    def _changing(self, kind: Kind, key: Key) -> Iterator[None]:
+        table = self._tables.find(kind)
+        known = None if table is None else table.row(key)
         with self._noting(kind, key):
             try:
                 yield
             except StatusError as error:
-                if error.code == 404:
-                    self._doubts.note(kind, key)
+                if table is not None and known is not None and is_missing(error, kind, key):
+                    table.deleted(key, known.uid)
                 raise
 
     async def create(
@@ -71,7 +78,7 @@ class ShowingClient:
         return answer
 
     async def update(self, kind: Kind, obj: Object, *, subresource: str = "") -> Object:
-        with self._noting_change(kind, meta.key(obj)):
+        with self._changing(kind, meta.key(obj)):
             answer = await self._client.update(kind, obj, subresource=subresource)
         self._tables.wrote(kind, answer)
         return answer
@@ -89,7 +96,7 @@ class ShowingClient:
         force: bool = False,
     ) -> Object:
         options = {"type": type, "subresource": subresource, "field_manager": field_manager}
-        with self._noting_change(kind, Key(namespace, name)):
+        with self._changing(kind, Key(namespace, name)):
             answer = await self._client.patch(kind, name, namespace, patch, **options, force=force)
         self._tables.wrote(kind, answer)
         return answer

@@ -1,7 +1,7 @@
 """An event loop without I/O: when nothing is left to do now, its time is that of the next timer.
 
-Tasks and futures hash by their number, not their address, so that whatever keeps them in sets (asyncio does) goes
-through them in the same order in every run.
+Tasks and futures hash by the number that they get when that is first asked for, not by their address, so that whatever
+keeps them in sets (asyncio does) goes through them in the same order in every run, whatever ran before it.
 """
 
 import asyncio
@@ -14,7 +14,6 @@ T = TypeVar("T")
 TURN = 1e-6
 """Seconds that a turn of the loop takes: work is never done in no time, and who waits for less than that gets there."""
 MOST_TURNS = 2_000_000
-_numbers = itertools.count()
 
 
 class Stuck(RuntimeError):
@@ -22,20 +21,20 @@ class Stuck(RuntimeError):
 
 
 class NumberedTask(asyncio.Task[Any]):
-    def __init__(self, *args: Any, **named: Any) -> None:
-        self._number = next(_numbers)
-        super().__init__(*args, **named)
+    _number = 0
 
     def __hash__(self) -> int:
+        if not self._number:
+            self._number = next(self.get_loop().numbers)  # type: ignore[attr-defined]
         return self._number
 
 
 class NumberedFuture(asyncio.Future[Any]):
-    def __init__(self, *args: Any, **named: Any) -> None:
-        self._number = next(_numbers)
-        super().__init__(*args, **named)
+    _number = 0
 
     def __hash__(self) -> int:
+        if not self._number:
+            self._number = next(self.get_loop().numbers)  # type: ignore[attr-defined]
         return self._number
 
 
@@ -48,6 +47,8 @@ class VirtualLoop(base_events.BaseEventLoop):
         super().__init__()
         self._time = 0.0
         self._turns = 0
+        self.numbers = itertools.count(1)
+        """For tasks and futures."""
         self._clock_resolution = 1e-9
         self._selector = self
         self.set_task_factory(lambda loop, work, **named: NumberedTask(work, loop=loop, **named))

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import cache
 
 import msgspec
 
@@ -38,10 +39,15 @@ MISTAKES = (LookupError, TypeError, AttributeError, AssertionError, NameError)
 Member = Controller | Loop
 
 
+@cache
+def known_members() -> dict[str, Member]:
+    return {c.name: c for c in exported("umiak.controllers", "CONTROLLER").values()}
+
+
 def members(workloads: Sequence[str], with_nodes: bool) -> list[Member]:
     """The controllers that a schedule needs. Raises LookupError when one goes by another name."""
     wanted = {*ALWAYS, *(NODES if with_nodes else ()), *(n for w in workloads for n in BY_WORKLOAD[w])}
-    known: dict[str, Member] = {c.name: c for c in exported("umiak.controllers", "CONTROLLER").values()}
+    known = known_members()
     missing = wanted - known.keys()
     if missing:
         raise LookupError(f"no controllers {sorted(missing)} among {sorted(known)}")

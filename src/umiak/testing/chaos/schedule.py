@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ from umiak.server.settings import Settings
 from umiak.store.contract import Event
 from umiak.testing.chaos import invariants, loop
 from umiak.testing.chaos.clock import MachineClock
+from umiak.testing.chaos.invariants.contract import Invariant
 from umiak.testing.chaos.machines import Machine, Machines
 from umiak.testing.chaos.network import SERVED, Line, Weather
 from umiak.testing.chaos.parts import LEASE as LEASE_NAME
@@ -53,6 +55,11 @@ class Verdict(msgspec.Struct):
     writes: int
 
 
+@cache
+def judges() -> list[Invariant]:
+    return list(exported(invariants.__name__, "INVARIANT").values())
+
+
 class Simulation:
     """A schedule at work."""
 
@@ -63,7 +70,7 @@ class Simulation:
         self.plan, self.trace, self.tasks = plan, trace, tasks
         self.world = World(plan, asyncio.get_running_loop().time)
         self.weather = Weather(plan, random.Random(f"weather {plan.seed}"))
-        self.judges = list(exported(invariants.__name__, "INVARIANT").values())
+        self.judges = judges()
         self.crew = Crew()
         self.store = Ledger()
         self.wrong: list[str] = []
