@@ -128,6 +128,12 @@ def count_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(job, "count_released", released)
 
 
+def count_by_old_news(patch: pytest.MonkeyPatch) -> None:
+    async def nothing(ctx: Any, obj: Any) -> None: ...
+
+    patch.setattr(job, "_see_counted", nothing)
+
+
 def run_one_too_many(patch: pytest.MonkeyPatch) -> None:
     real = _jobs.View.wanted_active
     patch.setattr(_jobs.View, "wanted_active", lambda self: real(self) + 1)
@@ -154,6 +160,8 @@ def drop_failed_keys(patch: pytest.MonkeyPatch) -> None:
 
 LAG = {"stalls": 4, "breaks": 0.1}
 RIVALS = {"rivals": True, "thefts": 6, "edits": 10}
+LEADERS_LAG = {"stalls": 8, "breaks": 0.2, **RIVALS}
+SLOW = {"stalls": 8, "breaks": 0.1, "slowness": 0.5, "edits": 20}
 PAIR = ("daemonset", "deployment")
 ENDS = {**LAG, "edits": 10, "pod_faults": 4}
 EVICTED = {"evictions": 5, "edits": 4}
@@ -173,8 +181,9 @@ MUTATIONS = [
     Mutation("pods removed by force", replace_what_may_run, "statefulset", ("statefulset",), {"edits": 8}),
     Mutation("pods let go uncounted", count_without_noting, "job", ("job",)),
     Mutation("pods counted twice", count_twice, "job", ("job",)),
+    Mutation("old news are counted", count_by_old_news, "job", ("job",), {**LEADERS_LAG, "pod_faults": 2}),
     Mutation("one active pod too many", run_one_too_many, "job", ("job",)),
-    Mutation("successes suspended", suspend_what_has_ended, "job", ("job",), {**LAG, "edits": 10}, first=45),
+    Mutation("successes suspended", suspend_what_has_ended, "job", ("job",), SLOW, first=20),
     Mutation("all count as healthy", count_all_as_healthy, "disruption", ("deployment",), EVICTED, first=6),
     Mutation("bindings are not assumed", fit_everywhere, "scheduling", PAIR, {**LAG, "edits": 10}, 2, first=15),
     Mutation("failures are final", drop_failed_keys, "not settled", ("deployment",), REFUSED, first=3),
