@@ -254,6 +254,20 @@ async def test_requests_of_other_sorts_go_the_long_way(world, line):
     assert not (await Line(world.app, "root", line).warm(f"{MAPS}/a")).short
 
 
+async def test_acting_as_somebody_else_is_asked_each_time(world):
+    """Who sends a request is not who it is taken for."""
+    await world.allow()
+    line = Line(world.app, "root", "Impersonate-User: ines")
+    assert [(await line.get(f"{MAPS}/a")).status for _ in range(4)] == [200] * 4
+    await no_rule(world)
+    assert (await line.get(f"{MAPS}/a")).status == 403
+
+
+async def test_clients_that_say_they_stay_are_answered_shortly_too(world):
+    assert (await Line(world.app, "root", "Connection: keep-alive").warm(f"{MAPS}/a")).short
+    assert not (await Line(world.app, "root", "Connection: close").get(f"{MAPS}/a")).short
+
+
 async def test_warned_of_what_is_deprecated(world):
     line = Line(world.app, "root")
     said = await line.warm("/api/v1/namespaces/default/endpoints/kubernetes")

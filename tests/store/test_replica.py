@@ -40,7 +40,9 @@ async def test_the_owners_own_writes_reach_the_copies(shared):
     told = await shared.store.put(KEY, text("v"))
     assert copy.behind, "nothing was received yet"
     await copy.caught_up()
-    assert await copy.get(KEY) == told
+    assert await copy.get(KEY) == told == copy.peek(KEY)
+    await shared.store.put(KEY, text("w"))
+    assert copy.behind and copy.peek(KEY) is None, "who was told of the newest state must not be shown an older one"
 
 
 async def test_a_mismatch_is_told_when_the_copy_has_seen_why(shared):

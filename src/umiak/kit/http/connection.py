@@ -486,8 +486,8 @@ class Connection(asyncio.BufferedProtocol):
             self.transport.close()
 
 
-_UNUSUAL = frozenset({"transfer-encoding", "expect", "upgrade", "connection"})
-"""Headers that say how to read a request in another way than most."""
+_UNUSUAL = frozenset({"transfer-encoding", "expect", "upgrade"})
+"""Headers that say how to read a request in another way than most. What `connection` says the parser tells."""
 _METHODS = {m.encode(): m for m in ("GET", "PUT", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS")}
 _NAMES: dict[bytes, str] = {}
 _MAX_NAMES = 1024
