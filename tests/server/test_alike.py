@@ -165,7 +165,9 @@ def test_remembering_makes_no_difference(sides, wanted, twice, seconds):
 
 
 LABEL = ("pods", "", STRATEGIC, "?fieldManager=m", {"metadata": {"labels": {"k": "NAME"}}})
-RUNS = ("pods", "/status", MERGE, "?fieldManager=m", {"metadata": {"uid": "UID"}, "status": {"phase": "Running"}})
+RUNS = ("pods", "/status", MERGE, "?fieldManager=m", {
+    "metadata": {"uid": "UID"}, "status": {"phase": "Running", "podIP": "10.0.0.1"},
+})  # fmt: skip
 APPLIED = ("configmaps", "", APPLY, "?fieldManager=m&force=true", {
     "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "NAME", "labels": {"k": "v"}}, "data": {"k": "NAME"},
 })  # fmt: skip

@@ -236,8 +236,8 @@ class Repetition(msgspec.Struct, frozen=True):
 
 
 def repetition(call: Call, part: Part, options: WriteOptions) -> Repetition | None:
-    """None for what such changes are not looked for among. What differs in labels and the like alone is the business of
-    `alike`."""
+    """None for what such changes are not looked for among. What is said in the same words again, and what differs in
+    labels and the like alone, is the business of `alike`."""
     kind = call.kind
     if kind.own_texts is None or not _may_repeat(call, options) or not stored.is_direct(kind):
         return None

@@ -103,7 +103,7 @@ async def patch(call: Call, part: Part = WHOLE) -> Answer:
             options=options.as_object("UpdateOptions"),
             create_options=options.as_object("CreateOptions"),
             dry_run=options.dry_run,
-            likeness=repeats.repetition(call, part, options) or likeness(call, part, options, asked.body),
+            likeness=likeness(call, part, options, asked.body) or repeats.repetition(call, part, options),
             manager=options.manager,
         ),
     )
