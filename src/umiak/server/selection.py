@@ -102,7 +102,8 @@ def _check_known(kind: Kind, field: str) -> None:
     if field in COMMON or field in kind.selectable:
         return
     if kind.selectable or kind.is_custom:
-        raise bad_request(f"field label not supported: {field}")
+        named = f" for {kind.api_version}, Kind={kind.kind}" if kind.group == "resource.k8s.io" else ""
+        raise bad_request(f"field label not supported{named}: {field}")
     shown_field = msgspec.json.encode(field).decode()
     raise bad_request(f'{shown_field} is not a known field selector: only "metadata.name", "metadata.namespace"')
 

@@ -105,7 +105,7 @@ def _strategy(strategy: Object, errors: list[FieldError]) -> None:
 def validate_update(new: Object, old: Object) -> list[FieldError]:
     errors: list[FieldError] = []
     immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector", errors, "*meta.LabelSelector")
-    return errors
+    return [*errors, *validate(new)]
 
 
 def validate_status(new: Object, old: Object) -> list[FieldError]:
@@ -126,6 +126,7 @@ KIND = builtin(
     prepare_status=only_status,
     validate=validate,
     validate_update=validate_update,
+    judges_updates_alone=True,
     validate_status=validate_status,
     warnings=of_template("spec", "template"),
     columns=(

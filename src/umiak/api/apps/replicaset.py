@@ -76,7 +76,6 @@ KIND = builtin(
         *cells.containers_columns("spec", "template"),
         column("Selector", cells.selects("spec", "selector"), "ReplicaSetSpec.selector", wide=True),
     ),
-    selectable={"status.replicas": lambda obj: str((obj.get("status") or {}).get("replicas") or 0)},
     scale=Scale(),
     counts_generation=True,
 )

@@ -99,11 +99,13 @@ def smallest(obj: Object, now: float) -> Any:
 
 COLUMNS: tuple[Column, ...] = (
     NAME,
-    column("Reference", reference, "HorizontalPodAutoscalerSpec.scaleTargetRef"),
+    column("Reference", reference, "autoscaling/v2:HorizontalPodAutoscalerSpec.scaleTargetRef"),
     column("Targets", targets, "HorizontalPodAutoscalerSpec.metrics"),
     column("MinPods", smallest, "HorizontalPodAutoscalerSpec.minReplicas"),
-    column("MaxPods", number("spec", "maxReplicas"), "HorizontalPodAutoscalerSpec.maxReplicas"),
-    column("Replicas", number("status", "currentReplicas"), "HorizontalPodAutoscalerStatus.currentReplicas"),
+    column("MaxPods", number("spec", "maxReplicas"), "autoscaling/v2:HorizontalPodAutoscalerSpec.maxReplicas"),
+    column(
+        "Replicas", number("status", "currentReplicas"), "autoscaling/v2:HorizontalPodAutoscalerStatus.currentReplicas"
+    ),
     AGE,
 )
 

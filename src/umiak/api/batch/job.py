@@ -2,14 +2,17 @@
 
 from typing import Any
 
+from umiak.api.batch._job_status import validate_status
 from umiak.api.common import cells, switched_off
 from umiak.api.common.cells import AGE, NAME, column, condition_is_true, human_duration, seconds_of
 from umiak.api.common.checks import immutable, label_selector, selector_matches
 from umiak.api.common.job_defaults import default_job_spec
 from umiak.api.common.job_validation import job_spec
+from umiak.api.common.metadata import IMMUTABLE
 from umiak.api.common.pod_warnings import of_template
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.common.workloads import NO_MATCH, shown_labels, template_labels
+from umiak.api.internal import shown
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, invalid_value, required
 from umiak.objects.types import Object
@@ -52,16 +55,20 @@ def _make_selector(obj: Object) -> None:
 def validate(obj: Object) -> list[FieldError]:
     errors: list[FieldError] = []
     spec = obj["spec"]
-    selector = spec.get("selector")
-    if not spec.get("manualSelector") and selector is not None:
+    if not spec.get("manualSelector") and spec.get("selector") is not None:
         _generated_selector(obj, errors)
+    _whole_spec(spec, errors)
+    return errors
+
+
+def _whole_spec(spec: Object, errors: list[FieldError]) -> None:
+    selector = spec.get("selector")
     job_spec(spec, "spec", errors)
     if selector is None:
         errors.append(required("spec.selector"))
     label_selector(selector, "spec.selector", errors)
     if selector_matches(selector, template_labels(spec)) is False:
         errors.append(invalid_value("spec.template.metadata.labels", shown_labels(spec), NO_MATCH))
-    return errors
 
 
 def _generated_selector(obj: Object, errors: list[FieldError]) -> None:
@@ -87,33 +94,57 @@ _FORMS = {"podFailurePolicy": "*batch.PodFailurePolicy", "successPolicy": "*batc
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
-    """Most of a Job never changes; a suspended one that never ran may still get other nodes."""
+    """Most of a Job never changes; a suspended one without pods may still get other nodes and resources."""
     errors: list[FieldError] = []
     spec, before = new["spec"], old["spec"]
-    is_elastic = spec.get("completionMode") == "Indexed" and spec.get("completions") == spec.get("parallelism")
-    if not is_elastic or spec.get("completions") is None or before.get("completions") is None:
-        immutable(spec.get("completions"), before.get("completions"), "spec.completions", errors)
+    _whole_spec(spec, errors)
+    _completions(spec, before, errors)
     immutable(spec.get("selector"), before.get("selector"), "spec.selector", errors, "*meta.LabelSelector")
-    status = old.get("status") or {}
-    if before.get("suspend") and not status.get("startTime"):
-        immutable(_without_placement(spec), _without_placement(before), "spec.template", errors, "core.PodTemplateSpec")
-    else:
-        immutable(spec.get("template"), before.get("template"), "spec.template", errors, "core.PodTemplateSpec")
+    _template(spec["template"], old, errors)
     for field in ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"):
         immutable(spec.get(field), before.get(field), f"spec.{field}", errors, _FORMS.get(field, ""))
     return errors
 
 
-def _without_placement(spec: Object) -> Object:
-    """A template without what decides where its pods run and how much they use (KEPs 2926, 5440)."""
-    template = spec.get("template") or {}
-    placement = ("affinity", "nodeSelector", "tolerations", "schedulingGates")
-    pod = {k: v for k, v in (template.get("spec") or {}).items() if k not in placement}
+def _completions(spec: Object, before: Object, errors: list[FieldError]) -> None:
+    """Those of an indexed Job go with its parallelism (KEP 3715)."""
+    wanted = spec.get("completions")
+    if spec.get("completionMode") != "Indexed":
+        immutable(wanted, before.get("completions"), "spec.completions", errors)
+    elif wanted is not None and wanted not in (before.get("completions"), spec.get("parallelism")):
+        errors.append(invalid_value("spec.completions", wanted, "can only be modified in tandem with spec.parallelism"))
+
+
+def _template(template: Object, old: Object, errors: list[FieldError]) -> None:
+    status, before = old.get("status") or {}, old["spec"]["template"]
+    paused = any(c.get("type") == "Suspended" and c.get("status") == "True" for c in status.get("conditions") or ())
+    is_idle = (not status.get("startTime") or paused) and not status.get("active")
+    if not old["spec"].get("suspend") or not is_idle:
+        immutable(template, before, "spec.template", errors, "core.PodTemplateSpec")
+        return
+    pod = template.get("spec") or {}
+    kept = _with_placement_of(pod, before.get("spec") or {})
+    printed = shown("core.PodSpec", pod)
+    if printed != shown("core.PodSpec", kept):
+        errors.append(invalid_value("spec.template.spec", printed, IMMUTABLE))
+
+
+def _with_placement_of(new: Object, old: Object) -> Object:
+    """An old pod spec with the new one's choice of nodes and its containers' resources (KEPs 2926, 5440)."""
+    pod = {**old, **{name: new.get(name) for name in ("nodeSelector", "tolerations", "schedulingGates")}}
+    wanted, had = new.get("affinity"), old.get("affinity")
+    if wanted is not None:
+        pod["affinity"] = {**(had or {}), "nodeAffinity": wanted.get("nodeAffinity")}
+    elif had is not None:
+        pod["affinity"] = {k: v for k, v in had.items() if k != "nodeAffinity" and v is not None} or None
     for kind in ("containers", "initContainers"):
-        if pod.get(kind):
-            pod[kind] = [{k: v for k, v in c.items() if k != "resources"} for c in pod[kind]]
-    metadata = {k: v for k, v in (template.get("metadata") or {}).items() if k not in ("labels", "annotations")}
-    return {"metadata": metadata, "spec": pod}
+        mine, its = old.get(kind) or [], new.get(kind) or []
+        if mine and len(mine) == len(its):
+            pairs = zip(mine, its, strict=True)
+            pod[kind] = [
+                {**c, "resources": n.get("resources")} if c.get("name") == n.get("name") else c for c, n in pairs
+            ]
+    return pod
 
 
 def completions(obj: Object, now: float) -> Any:
@@ -157,6 +188,8 @@ KIND = builtin(
     prepare_status=only_status,
     validate=validate,
     validate_update=validate_update,
+    validate_status=validate_status,
+    judges_updates_alone=True,
     warnings=of_template("spec", "template", use="Pod names and hostnames"),
     columns=(
         NAME,

@@ -63,6 +63,6 @@ KIND = builtin(
     validate=validate,
     validate_name=label,
     columns=(NAME, column("Status", reads("status", "phase"), "The status of the namespace"), AGE),
-    selectable={"status.phase": phase, "name": lambda obj: obj["metadata"].get("name") or ""},
+    selectable={"status.phase": phase},
     deletion_returns_object=True,
 )

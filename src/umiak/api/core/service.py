@@ -4,6 +4,7 @@ from typing import Any
 
 from umiak.api.common.address_warnings import address_warnings, load_balancer_warnings, range_warnings
 from umiak.api.common.cells import AGE, NAME, NONE, UNKNOWN, column, load_balancer_text, reads, shows_labels
+from umiak.api.common.load_balancer_status import validate_points
 from umiak.api.common.metadata import label
 from umiak.api.common.service_types import drop_unused
 from umiak.api.common.service_validation import HINTS, MODE, cluster_ips, is_headless, validate
@@ -101,7 +102,9 @@ def validate_status(new: Object, old: Object) -> list[FieldError]:
     if ((new.get("status") or {}).get("loadBalancer") or {}).get("ingress") and new["spec"]["type"] != "LoadBalancer":
         text = "may only be used when `spec.type` is 'LoadBalancer'"
         return [field_forbidden("status.loadBalancer.ingress", text)]
-    return []
+    errors: list[FieldError] = []
+    validate_points(new, old, True, errors)
+    return errors
 
 
 def warnings(new: Object, old: Object | None) -> list[str]:

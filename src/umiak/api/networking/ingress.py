@@ -5,8 +5,10 @@ from typing import Any
 from umiak.api.common.address_warnings import load_balancer_warnings
 from umiak.api.common.cells import AGE, NAME, NONE, column, load_balancer_text, reads
 from umiak.api.common.ingress_validation import validate
+from umiak.api.common.load_balancer_status import validate_points
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.registry import builtin
+from umiak.objects.errors import FieldError
 from umiak.objects.types import Object
 
 _SHOWN = 3
@@ -46,6 +48,12 @@ def warnings(new: Object, old: Object | None) -> list[str]:
     return [f"annotation \"{CLASS_ANNOTATION}\" is deprecated, please use 'spec.ingressClassName' instead"]
 
 
+def validate_status(new: Object, old: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    validate_points(new, old, False, errors)
+    return errors
+
+
 KIND = builtin(
     "networking.k8s.io/v1",
     "Ingress",
@@ -53,6 +61,7 @@ KIND = builtin(
     prepare_update=keep_status,
     prepare_status=only_status,
     validate=validate,
+    validate_status=validate_status,
     warnings=warnings,
     status_warnings=load_balancer_warnings,
     columns=(
