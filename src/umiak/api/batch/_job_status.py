@@ -98,10 +98,10 @@ def _indexes(now: _Status, then: _Status) -> Iterator[FieldError]:
     done, failed, completions = now["completedIndexes"] or "", now["failedIndexes"], now.spec.get("completions")
     limit = now.spec.get("backoffLimitPerIndex")
     moved, failed_moved = done != (then["completedIndexes"] or ""), failed != then["failedIndexes"]
-    if moved and completions is not None and (fault := _format_fault(done, completions)):
+    if moved and (fault := _format_fault(done, completions)):
         yield invalid_value("status.completedIndexes", done, f"error parsing completedIndexes: {fault}")
-    is_counted = failed is not None and completions is not None and limit is not None
-    if failed_moved and is_counted and (fault := _format_fault(failed, completions)):
+    is_counted = failed is not None and limit is not None
+    if failed_moved and is_counted and (fault := _format_fault(failed or "", completions)):
         yield invalid_value("status.failedIndexes", failed, f"error parsing failedIndexes: {fault}")
     if moved and done and now.spec.get("completionMode") != "Indexed":
         text = "cannot set non-empty completedIndexes when non-indexed completion mode"
@@ -111,7 +111,10 @@ def _indexes(now: _Status, then: _Status) -> Iterator[FieldError]:
         yield invalid_value("status.failedIndexes", failed, text)
 
 
-def _format_fault(text: str, completions: int) -> str:
+def _format_fault(text: str, completions: int | None) -> str:
+    """Nothing when nobody said how many there are to be."""
+    if completions is None:
+        return ""
     try:
         count_indexes(text, completions)
     except ValueError as fault:
