@@ -263,6 +263,15 @@ def test_what_is_own(part, own):
     assert repeats.is_own(part) is own
 
 
+def test_items_of_one_list_keep_their_order(servers):
+    """Managed fields sort them by their addresses."""
+    runner, one, other = servers
+    body = {"status": {"podIPs": [{"ip": "10.0.0.1"}, {"ip": "10.0.0.256"}]}}
+    told = [("POST", f"{DEFAULT}/pods", JSON, {**POD, "metadata": {"name": NAME}})]
+    told.append(("PATCH", f"{DEFAULT}/pods/{NAME}/status", MERGE, body))
+    assert runner.run(tale(one, told, [0], [ADMIN])) == runner.run(tale(other, told, [0], [ADMIN]))
+
+
 def test_a_lesson_that_was_wrong_is_not_used_again():
     text = repeats.Text((b"a", b"c"), (3,))
     lesson = repeats.Lesson(text, text, [b"1", b"now", b"uid", b"b"], (), set())

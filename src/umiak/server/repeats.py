@@ -126,7 +126,7 @@ class Cutter:
         text = text.replace(b'"resourceVersion":"%b"' % version, b'"resourceVersion":"%b"' % _REVISION, 1)
         for word, stand_in in self._words:
             text = text.replace(word, stand_in)
-        literals, places, keys, literal = [], [], dict[int, bytes](), b""
+        literals, places, literal = [], [], b""
         pieces = _CANDIDATE.split(text)
         for before, part in zip(pieces[::2], pieces[1::2], strict=False):
             place = self._places.get(part)
@@ -137,12 +137,19 @@ class Cutter:
                 if not grows:
                     return None
                 place = self._place(part)
-            if before.endswith(b"\\") and keys.setdefault(len(part), part) != part:
+            if before.endswith(b"\\") and not _is_only_key(text, before, part):
                 return None  # keys of one map are sorted
             literals.append(literal + before + b'"')
             places.append(place)
             literal = b""
         return Text((*literals, literal + pieces[-1]), tuple(places))
+
+
+def _is_only_key(text: bytes, before: bytes, part: bytes) -> bool:
+    """Whether no list has an item beside the one that managed fields know by the part, which comes after `before`."""
+    start = before.rfind(b'"k:{')
+    key = before[start:] + b'"'
+    return start >= 0 and text.count(key) == text.count(key + part)
 
 
 @lru_cache(4096)
