@@ -132,7 +132,7 @@ async def send(app, user, method, path, kind, body):
     return answer.status, answer.headers, answer.body
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def servers():
     secrets = Secrets(service_account_key=pki.new_authority("keys", 1, NOON).key_pem)
     with asyncio.Runner() as runner:
