@@ -12,7 +12,16 @@ import msgspec
 import pytest
 
 from umiak.api.core import pod as pods
-from umiak.controllers import _claims, _jobs, _rollout, _stateful, garbage_collector, job, poddisruptionbudget
+from umiak.controllers import (
+    _claims,
+    _jobs,
+    _rollout,
+    _stateful,
+    daemonset,
+    garbage_collector,
+    job,
+    poddisruptionbudget,
+)
 from umiak.objects import meta
 from umiak.reconcile import cache
 from umiak.reconcile.cache import Tables
@@ -80,9 +89,7 @@ def take_what_is_anothers(patch: pytest.MonkeyPatch) -> None:
     def sort_out(owner: Any, selector: Any, objects: Any, suits: Any = None) -> Any:
         return _claims.Claims(mine=list(objects))
 
-    from umiak.controllers import _replicas
-
-    patch.setattr(_replicas, "candidates", all_matching)
+    patch.setattr(daemonset, "candidates", all_matching)
     patch.setattr(_claims, "sort_out", sort_out)
 
 
@@ -173,7 +180,7 @@ MUTATIONS = [
     Mutation("gone objects are shown", forget_last_finalizers, "job", ("job",), ENDS, first=5),
     Mutation("errors are believed", trust_errors, "replicaset", ("deployment",), {**LAG, "losses": 0.2, "edits": 6}),
     Mutation("conflicts are ignored", ignore_conflicts, "job", ("job",), {**LAG, **RIVALS, "pod_faults": 4}, first=3),
-    Mutation("others' pods are taken", take_what_is_anothers, "ownership", ("deployment",), {"edits": 10}),
+    Mutation("others' pods are taken", take_what_is_anothers, "ownership", ("daemonset",), {"edits": 10}),
     Mutation("uids are not compared", compare_names_only, "ownership", ("deployment",), {"edits": 10}, first=4),
     Mutation("one pod too many in a rollout", surge_by_one_more, "deployment", ("deployment",), {"edits": 6}, first=5),
     Mutation("all old pods at once", give_up_too_many, "deployment", ("deployment",), {"edits": 6}, first=5),
