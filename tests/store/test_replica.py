@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from umiak.store.contract import Event, Mismatch, Unwritable
-from umiak.store.hub import BACKLOG, LARGEST_FRAME
+from umiak.store.hub import BACKLOG, LARGEST_FRAME, REVISION, Link
 from umiak.store.memory import MemoryStore
 from umiak.store.sqlite import SqliteHistory, SqliteStore
 from umiak.testing.shared_store import Shared
@@ -33,6 +33,20 @@ async def test_who_was_told_of_a_write_finds_every_copy_past_it_or_behind(shared
         assert other.behind
     await other.caught_up()
     assert await other.get(KEY) == told and not other.behind
+
+
+async def test_a_commit_is_published_before_any_copy_hears_of_it(shared, monkeypatch):
+    """It is what tells the copy that wished for it, whose client may then ask another."""
+    one, _ = shared.replica(), shared.replica()
+    published, tell = [], Link.tell
+
+    def noting(link, frames):
+        published.append(shared.board.words[REVISION])
+        tell(link, frames)
+
+    monkeypatch.setattr(Link, "tell", noting)
+    told = await one.put(KEY, text("v"))
+    assert published == [told.modified, told.modified]
 
 
 async def test_the_owners_own_writes_reach_the_copies(shared):

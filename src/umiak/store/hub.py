@@ -1,7 +1,8 @@
 """The owner's side of a store shared by several processes: takes the replicas' writes, tells them what is committed.
 
-Order is all: a commit goes out to every replica, then its revision is published on the board, then anybody hears that
-it happened. So who was told of a write finds every replica either past it or knowing that it has to wait.
+Order is all: the revision of a commit is published on the board, then the commit goes out to every replica, which may
+be what tells whoever wished for it. So who was told of a write finds every replica either past it or knowing that it
+has to wait.
 """
 
 import asyncio
@@ -45,6 +46,7 @@ class Hub:
         return link
 
     def committed(self, events: Sequence[Event]) -> None:
+        self.board.words[REVISION] = events[-1].revision
         wished = [self.wished.pop(event.revision, NOBODY) for event in events]
         askers = {asker for asker, _ in wished}
         shared: list[bytes] = []
@@ -54,7 +56,6 @@ class Hub:
                 continue
             shared = shared or _frames(events, [0] * len(events))
             link.tell(shared)
-        self.board.words[REVISION] = events[-1].revision
 
     def failed(self) -> None:
         self.wished.clear()
