@@ -182,14 +182,17 @@ def load(url: str, operations: str, count: int, *more: str) -> dict[str, tuple[f
 
 
 def generator() -> Path:
-    """The load generator: built beside its source when Go is there, else the reference's copy."""
-    for found in (HERE / "apiload" / "apiload", REFERENCE / "apiload"):
-        if found.exists():
-            return found
-    if shutil.which("go") is None:
+    """The load generator: built beside its source, or where there is no Go the reference's copy, which knows fewer
+    flags."""
+    own, copy = HERE / "apiload" / "apiload", REFERENCE / "apiload"
+    if own.exists():
+        return own
+    if shutil.which("go") is not None:
+        subprocess.run(["go", "build", "-o", "apiload", "."], cwd=HERE / "apiload", check=True)
+        return own
+    if not copy.exists():
         sys.exit("the load generator needs Go once: apt-get install golang")
-    subprocess.run(["go", "build", "-o", "apiload", "."], cwd=HERE / "apiload", check=True)
-    return HERE / "apiload" / "apiload"
+    return copy
 
 
 def measure(name: str, options: argparse.Namespace) -> Measured:
