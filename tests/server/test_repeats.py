@@ -28,15 +28,30 @@ MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-
 JSON = "application/json"
 TIMES = ("2030-01-01T00:00:00Z", "2030-01-01T00:00:00Z", "2029-06-05T04:03:02Z", "2030-02-30T00:00:00Z", "soon", None)
 MICROS = ("2030-01-01T00:00:00.000001Z", "2030-01-01T00:00:00.000001Z", "2030-01-01T00:00:00Z", "2030-13-01T00:00:00Z")
-ADDRESSES = ("10.0.0.1", "10.0.0.1", "10.0.0.2", "010.0.0.1", "10.0.0.256", "127.0.0.1", "fd00::1", "")
+ADDRESSES = (
+    "10.0.0.1",
+    "10.0.0.1",
+    "10.0.0.2",
+    "010.0.0.1",
+    "10.0.0.256",
+    "127.0.0.1",
+    "fd00::1",
+    "",
+    TIMES[0],
+    MICROS[0],
+)
 NAME = "pod-1"
 NAMES = (NAME, NAME, "running", "true", "other-2")
 UIDS = ("293f93f0-6832-42a8-84a1-97d75e6adeb0", "293f93f0-6832-42a8-84a1-97d75e6adeb1", "none")
 OTHERS = {
     "pod-1": ("pod-1", "pod-2", "pod-3", "pod-4", "true", "pod-5"),
     "2030-01-01T00:00:00Z": ("2030-01-01T00:00:00Z", "2030-01-01T00:00:01Z", "2026-01-01T12:00:00Z") * 2,
-    "2030-01-01T00:00:00.000001Z": ("2030-01-01T00:00:00.000001Z", "2030-01-01T00:00:00.000002Z") * 3,
-    "10.0.0.1": ("10.0.0.1", "10.0.0.2", "10.7.7.7", "10.0.0.4", "127.0.0.1", "10.0.0.300"),
+    "2030-01-01T00:00:00.000001Z": (
+        *("2030-01-01T00:00:00.000001Z", "2030-01-01T00:00:00.000002Z") * 2,
+        TIMES[0],
+        UIDS[0],
+    ),
+    "10.0.0.1": ("10.0.0.1", "10.0.0.2", "10.7.7.7", TIMES[0], "127.0.0.1", "10.0.0.300"),
     "x://abc": ("x://abc", "x://def", "x://ghi", "abc", "", "x://abc"),
 }
 """What takes the place of a text when a request is made for the first, the second ... time."""
@@ -237,6 +252,30 @@ def test_a_write_that_is_based_on_an_older_state_is_refused(servers):
         before, lease = lease, json.loads(answer)
     status, _, answer = runner.run(send(app, ADMIN, "PUT", f"{LEASES}/old-1", JSON, before))
     assert (status, json.loads(answer)["reason"]) == (409, "Conflict")
+
+
+@pytest.mark.parametrize("other", [TIMES[0], UIDS[0], "10.0.0.1"])
+def test_what_is_no_time_with_microseconds_is_refused_where_there_must_be_one(servers, other):
+    runner, app, _ = servers
+    renewals = [*("2030-01-01T00:00:00.000001Z", "2030-01-01T00:00:02.000003Z") * 3, other]
+    for number, renewed in enumerate(renewals):
+        body = {"metadata": {"name": f"lease-{number}"}, "spec": {"holderIdentity": f"lease-{number}"}}
+        runner.run(send(app, ADMIN, "POST", LEASES, JSON, body))
+        told = {"spec": {"renewTime": renewed}}
+        status, _, _ = runner.run(send(app, ADMIN, "PATCH", f"{LEASES}/lease-{number}", MERGE, told))
+        assert status == (422 if renewed == other else 200)
+
+
+@pytest.mark.parametrize("other", [TIMES[0], MICROS[0], UIDS[0]])
+def test_what_is_no_address_is_refused_where_there_must_be_one(servers, other):
+    runner, app, _ = servers
+    for number in range(8):
+        runner.run(send(app, ADMIN, "POST", f"{DEFAULT}/pods", JSON, {**POD, "metadata": {"name": f"new-{number}"}}))
+        method, path, kind, body = run(f"new-{number}", number)
+        if number == 7:
+            body["status"] |= {"podIP": other, "podIPs": [{"ip": other}]}
+        status, _, _ = runner.run(send(app, ADMIN, method, path, kind, body))
+        assert status == (422 if number == 7 else 200)
 
 
 @pytest.mark.parametrize(

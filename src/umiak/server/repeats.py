@@ -3,7 +3,7 @@
 What is stored follows from the body, the object before it, the sender, and what admission looks at. Of these texts some
 parts are *own*: names, uids, times, addresses, remarks. Nothing follows from them but that some are equal. They are cut
 out; what is left, and which of them are equal, is the key of a `Lesson`, which keeps what was stored with places for
-them. The next write with that key has its own parts put there.
+them. The next write with that key has its own parts put there. Own parts are of the same forms then (`form_of`).
 
 A lesson is not believed at once. What it foretells is compared with what the whole way comes to for other objects, and
 a part may only be another than the one it was learnt from when it was so in a comparison that came out right. A lesson
@@ -47,6 +47,7 @@ _STAMP = re.compile(rb'"time":"([^"\\]+)"')
 _CONTROL = re.compile(rb"[\x00-\x08]")
 _REVISION = b"\x01" * 7
 _STAND_INS = [bytes([number]) * 7 for number in range(2, 9)]
+WORD = "word"
 UNBORN = b"\0"
 """The uid of an object that there is none of yet."""
 VERSION, NOW, UID = range(3)
@@ -152,18 +153,25 @@ def _is_only_key(text: bytes, before: bytes, part: bytes) -> bool:
     return start >= 0 and text.count(key) == text.count(key + part)
 
 
-@lru_cache(4096)
 def is_own(part: bytes) -> bool:
     """Whether it is a time, a uid or an address as everybody writes them, or stands for something that is own."""
-    if part[0] <= 8 or _UID.fullmatch(part) or _ADDRESS.fullmatch(part):
-        return True
+    return part[0] <= 8 or form_of(part) != WORD
+
+
+@lru_cache(4096)
+def form_of(part: bytes) -> str:
+    """What a part may be taken for: a field that takes one form may refuse another."""
+    if _UID.fullmatch(part):
+        return "uid"
+    if _ADDRESS.fullmatch(part):
+        return "address"
     if not _MOMENT.fullmatch(part):
-        return False
+        return WORD
     try:
         datetime.fromisoformat(part.decode())
     except ValueError:
-        return False
-    return True
+        return WORD
+    return "microseconds" if b"." in part else "seconds"
 
 
 class Repeat(msgspec.Struct):
@@ -293,7 +301,8 @@ def _repeat(call: Call, options: WriteOptions, entry: Entry | None, now: bytes) 
     key = kind.store_key(call.namespace, about.name) if entry is None else entry.key
     asked = (kind, call.route.subresource, call.namespace, *_sender(call, options))
     changes = tuple([app.store.changes(root) for root in roots])
-    return Repeat(call, key, entry, (*asked, len(cutter.own), *cuts), cutter, changes)
+    forms = tuple(map(form_of, cutter.own))
+    return Repeat(call, key, entry, (*asked, forms, *cuts), cutter, changes)
 
 
 def _sender(call: Call, options: WriteOptions) -> tuple[object, ...]:

@@ -138,34 +138,3 @@ def _has_only_additions(term: Object, own: Object) -> bool:
     if not any(had for _, had in lists):
         return not any(now for now, _ in lists)
     return all(now[: len(had)] == had for now, had in lists)
-
-
-def validate_status(new: Object, old: Object) -> list[FieldError]:
-    errors: Errors = []
-    status, before = new.get("status") or {}, old.get("status") or {}
-    if status.get("qosClass") != before.get("qosClass"):
-        errors.append(invalid_value("status.qosClass", status.get("qosClass") or "", "field is immutable"))
-    nominated = status.get("nominatedNodeName") or ""
-    if old["spec"].get("nodeName") and nominated and nominated != (before.get("nominatedNodeName") or ""):
-        text = "may not be set on pods that are already bound to a node"
-        errors.append(field_forbidden("status.nominatedNodeName", text))
-    if (status.get("observedGeneration") or 0) < 0:
-        path = "status.observedGeneration"
-        errors.append(invalid_value(path, status["observedGeneration"], "must be a non-negative integer"))
-    _ended_stays_ended(status, before, old["spec"].get("restartPolicy") or "Always", errors)
-    return errors
-
-
-def _ended_stays_ended(status: Object, before: Object, policy: str, errors: Errors) -> None:
-    """A container that ended and is not to be restarted cannot run again."""
-    if policy == "Always":
-        return
-    now = {c.get("name"): c for c in status.get("containerStatuses") or ()}
-    for index, container in enumerate(before.get("containerStatuses") or ()):
-        ended = (container.get("state") or {}).get("terminated")
-        later = now.get(container.get("name"))
-        if ended is None or later is None or (policy == "OnFailure" and ended.get("exitCode")):
-            continue
-        if (later.get("state") or {}).get("terminated") is None:
-            text = "may not be transitioned to non-terminated state"
-            errors.append(field_forbidden(f"status.containerStatuses[{index}].state", text))

@@ -9,8 +9,9 @@ from umiak.api.common.checks import nonnegative
 from umiak.api.common.pod_containers import image_without_spaces
 from umiak.api.common.pod_defaults import default_pod_spec
 from umiak.api.common.pod_levels import default_pod_resources, quality_of_service
+from umiak.api.common.pod_status import validate_status
 from umiak.api.common.pod_table import readiness_gates, ready, restarts, state
-from umiak.api.common.pod_update import validate_status, validate_update
+from umiak.api.common.pod_update import validate_update
 from umiak.api.common.pod_validation import pod_annotations, pod_spec
 from umiak.api.common.pod_warnings import APP_ARMOR, APP_ARMOR_TEXT, name_warnings, pod_warnings
 from umiak.api.common.strategy import keep_status, only_status
