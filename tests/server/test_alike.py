@@ -20,6 +20,8 @@ from umiak.server.settings import Settings
 from umiak.store.memory import MemoryStore
 from umiak.testing.clock import NOON, VirtualClock
 
+from .around import policy
+
 ADMIN = User("admin", groups=(MASTERS, "system:authenticated"))
 MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-patch+json"
 APPLY, JSON_PATCH = "application/apply-patch+yaml", "application/json-patch+json"
@@ -200,20 +202,7 @@ AROUND = {
     "not warned": ("PATCH", "/api/v1/namespaces/default", {
         "metadata": {"labels": {"pod-security.kubernetes.io/warn": None}}
     }),
-    "policy": ("POST", "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies", {
-        "metadata": {"name": "p"},
-        "spec": {
-            "matchConstraints": {"resourceRules": [
-                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["pods"]}
-            ]},
-            "validations": [{"expression": "object.metadata.name != 'a'"}],
-        },
-    }),
-    "binding": ("POST", "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings", {
-        "metadata": {"name": "b"}, "spec": {"policyName": "p", "validationActions": ["Deny"]}
-    }),
-    "no policy": ("DELETE", "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/p", None),
-    "no binding": ("DELETE", "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/b", None),
+    **policy("*"),
 }  # fmt: skip
 IMAGE = ("pods", "", STRATEGIC, "?fieldManager=m", {"spec": {"containers": [{"name": "c", "image": "y"}]}})
 

@@ -21,6 +21,7 @@ from umiak.server.local import LocalTransport
 from umiak.server.settings import Settings
 from umiak.store.memory import MemoryStore
 from umiak.testing.clock import NOON, VirtualClock, settle
+from umiak.testing.transport import KeptTransport
 
 ADMIN = User("admin", groups=(MASTERS, "system:authenticated"))
 TOKENS = 'root,root,1,"system:masters"\nines,ines,2\n'
@@ -37,27 +38,6 @@ VERSION = {"name": "v1", "served": True, "storage": True, "schema": SCHEMA}
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 NOT_YET = 0
 """The status of an answer that has not come."""
-
-
-class Wire:
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.sent = b""
-
-    def write(self, data: bytes) -> None:
-        self.sent += data
-
-    def writelines(self, pieces: Any) -> None:
-        self.sent += b"".join(pieces)
-
-    def get_extra_info(self, name: str) -> Any:
-        return ("127.0.0.1", 1) if name == "peername" else None
-
-    def close(self) -> None: ...
-    def abort(self) -> None: ...
-    def pause_reading(self) -> None: ...
-    def resume_reading(self) -> None: ...
 
 
 class Said(msgspec.Struct):
@@ -89,7 +69,7 @@ class Line:
             return app.handler(request, exchange)
 
         server = Server(handler, Limits(), plain_error, app.clock, app.express.answer)
-        self.connection, self.wire = Connection(server), Wire()
+        self.connection, self.wire = Connection(server), KeptTransport()
         self.connection.connection_made(self.wire)  # type: ignore[arg-type]
 
     async def get(self, target: str) -> Said:

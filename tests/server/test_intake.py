@@ -18,6 +18,8 @@ from umiak.server.settings import Settings
 from umiak.store.memory import MemoryStore
 from umiak.testing.clock import NOON, VirtualClock
 
+from .around import policy
+
 ADMIN = User("admin", groups=(MASTERS, "system:authenticated"))
 PODS = "/api/v1/namespaces/default/pods"
 NAMES = ("a", "web", "b.c", "app", "note", "Bad_", "", None)
@@ -156,20 +158,7 @@ AROUND = {
         "status": {"hard": {"pods": "3"}, "used": {"pods": "2"}}
     }),
     "no quota": ("DELETE", "/api/v1/namespaces/default/resourcequotas/q", None),
-    "policy": ("POST", "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies", {
-        "metadata": {"name": "p"},
-        "spec": {
-            "matchConstraints": {"resourceRules": [
-                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
-            ]},
-            "validations": [{"expression": "object.metadata.name != 'a'"}],
-        },
-    }),
-    "binding": ("POST", "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings", {
-        "metadata": {"name": "b"}, "spec": {"policyName": "p", "validationActions": ["Deny"]}
-    }),
-    "no policy": ("DELETE", "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/p", None),
-    "no binding": ("DELETE", "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/b", None),
+    **policy("CREATE"),
 }  # fmt: skip
 
 

@@ -13,28 +13,11 @@ from typing import Any
 
 import msgspec
 
+from umiak.objects.meta import FIELDS
 from umiak.objects.quantity import InvalidQuantity, canonical
 from umiak.objects.types import Object
 
 FORMS = Path(__file__).with_name("_compiled") / "internal.json"
-METADATA = (
-    "name",
-    "generateName",
-    "namespace",
-    "selfLink",
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "labels",
-    "annotations",
-    "ownerReferences",
-    "finalizers",
-    "managedFields",
-)
-"""Fields of ObjectMeta in Go's order; those that are empty are not printed."""
 OWNER = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
 _ZEROS = {"string": "", "bool": False, "int-or-string": 0, "quantity.Quantity": "0", "float64": 0}
 _NUMBERS = ("int", "int32", "int64", "uint32", "uint64")
@@ -150,7 +133,7 @@ def _struct(type: str, value: Object, stored: bool) -> Object:
 
 
 def _metadata(metadata: Object) -> Object:
-    made = {name: metadata[name] for name in METADATA if metadata.get(name)}
+    made = {name: metadata[name] for name in FIELDS if metadata.get(name)}
     for name in ("labels", "annotations"):
         if name in made:
             made[name] = {key: made[name][key] for key in sorted(made[name])}

@@ -8,6 +8,25 @@ from typing import Any, NamedTuple
 
 from umiak.objects.types import Object
 
+FIELDS = (
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+)
+"""Of metadata, in the order of Go's ObjectMeta, in which objects are written."""
+
 
 class Key(NamedTuple):
     """Names an object of a known kind; `namespace` is empty for cluster-scoped kinds."""

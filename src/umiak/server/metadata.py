@@ -22,26 +22,9 @@ from umiak.objects.errors import (
     required,
     too_long,
 )
-from umiak.objects.meta import format_time
+from umiak.objects.meta import FIELDS, format_time
 from umiak.objects.types import Object
 
-ORDER = (
-    "name",
-    "generateName",
-    "namespace",
-    "selfLink",
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "labels",
-    "annotations",
-    "ownerReferences",
-    "finalizers",
-    "managedFields",
-)
 NAMES = ("name", "generateName", "namespace")
 SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -79,7 +62,7 @@ def ordered(obj: Object, kind: Kind) -> Object:
 
 def arranged(obj: Object, name: str, api_version: str) -> Object:
     about = obj.get("metadata") or {}
-    first = {k: about[k] for k in ORDER if k in about}
+    first = {k: about[k] for k in FIELDS if k in about}
     rest = {k: v for k, v in obj.items() if k not in ("kind", "apiVersion", "metadata")}
     return {"kind": name, "apiVersion": api_version, "metadata": {**first, **about}, **rest}
 

@@ -12,6 +12,7 @@ from umiak.kit.http.connection import Connection
 from umiak.kit.http.exchange import Exchange, HttpRequest, Shortcut
 from umiak.kit.http.repeats import LONGEST, Usual, usual
 from umiak.kit.http.server import Limits, Server, plain_error
+from umiak.testing.transport import KeptTransport
 
 LINES = b"Host: a\r\nAuthorization: Bearer t\r\n\r\n"
 HEADERS = {"host": ["a"], "authorization": ["Bearer t"]}
@@ -117,24 +118,6 @@ def test_bodies_teach_too(data, headers, learns):
     assert (usual(data, headers) is not None) is learns
 
 
-class Wire:
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.sent = b""
-
-    def write(self, data: bytes) -> None:
-        self.sent += data
-
-    def get_extra_info(self, name: str) -> Any:
-        return ("127.0.0.1", 1) if name == "peername" else None
-
-    def close(self) -> None: ...
-    def abort(self) -> None: ...
-    def pause_reading(self) -> None: ...
-    def resume_reading(self) -> None: ...
-
-
 async def seen(pieces: list[bytes], shortcut: Shortcut | None = None) -> tuple[list[tuple[Any, ...]], bytes]:
     """(what the handler got, what went out) when these pieces come in on one connection."""
     found: list[tuple[Any, ...]] = []
@@ -145,7 +128,7 @@ async def seen(pieces: list[bytes], shortcut: Shortcut | None = None) -> tuple[l
             request.notes["seen"] = True
         exchange.reply(200, [], request.target.encode())
 
-    connection, wire = Connection(Server(handler, Limits(), plain_error, RealClock(), shortcut)), Wire()
+    connection, wire = Connection(Server(handler, Limits(), plain_error, RealClock(), shortcut)), KeptTransport()
     connection.connection_made(wire)  # type: ignore[arg-type]
     for piece in pieces:
         connection.get_buffer(-1)[: len(piece)] = piece
@@ -225,7 +208,7 @@ async def test_the_short_way_is_for_free_connections(state):
         return None if target == "/slow" else (b"HTTP/1.1 200 OK\r\n", b"short")
 
     server = Server(handler, Limits(), plain_error, RealClock(), shortcut)
-    connection, wire = Connection(server), Wire()
+    connection, wire = Connection(server), KeptTransport()
     connection.connection_made(wire)  # type: ignore[arg-type]
 
     def send(target: str) -> bytes:

@@ -4,9 +4,10 @@ from umiak.api.common import switched_off
 from umiak.api.common.cells import AGE, NAME
 from umiak.api.common.device_requests import claim_spec, default_claim_spec
 from umiak.api.common.metadata import validate_annotations, validate_labels
-from umiak.api.internal import METADATA, shown
+from umiak.api.internal import shown
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value
+from umiak.objects.meta import FIELDS
 from umiak.objects.types import Object
 
 
@@ -17,7 +18,7 @@ def default(obj: Object) -> None:
     default_claim_spec(spec.setdefault("spec", {}))
 
 
-_OTHER_METADATA = tuple(name for name in METADATA if name not in ("labels", "annotations"))
+_OTHER_METADATA = tuple(name for name in FIELDS if name not in ("labels", "annotations"))
 
 
 def validate(obj: Object) -> list[FieldError]:
