@@ -18,8 +18,8 @@ from umiak.client.client import ApiClient
 
 T = TypeVar("T")
 
-SECONDS = {"server": 30.0, "containerd": 30.0, "node": 60.0}
-"""How long to wait for each program before giving up; the supervisor goes on trying."""
+SECONDS = {"server": 120.0, "containerd": 120.0, "node": 240.0}
+"""How long to wait for each program before giving up, on a slow machine with much to recover."""
 LOOK_SECONDS = 0.01
 
 NEXT = """

@@ -12,6 +12,7 @@ from umiak.cli.machine.layout import Layout
 PAUSE = "registry.umiak.internal/pause:1"
 """The sandbox image; made by us, so no registry is asked."""
 CNI_BINARIES = ("/usr/lib/cni", "/opt/cni/bin")
+LOOK_SECONDS = 0.02
 
 
 REGISTRIES = "/etc/containerd/certs.d"
@@ -102,25 +103,36 @@ def prepare(layout: Layout) -> Path:
     return path
 
 
-async def ready(layout: Layout, seconds: float = 30.0) -> None:
-    """Waits until the runtime answers. Raises RuntimeMissing with the end of its log."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while asyncio.get_running_loop().time() < deadline:
-        if layout.runtime_socket.exists() and await _answers(layout.runtime_socket):
-            return
-        await asyncio.sleep(0.02)
+async def ready(layout: Layout, seconds: float) -> None:
+    """Waits until the runtime does its work, which it says some time after its socket answers.
+
+    containerd serves CRI while it still recovers its containers, with "server is not initialized yet" for all that is
+    asked. Raises RuntimeMissing with its last answer and the end of its log.
+    """
+    from umiak.node.cri.client import Cri
+    from umiak.node.runtime import RuntimeFailure
+
+    runtime = Cri(f"unix://{layout.runtime_socket}")
+    answer = "nothing"
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    await runtime.version()
+                    return
+                except RuntimeFailure as error:
+                    answer = str(error)
+                await asyncio.sleep(LOOK_SECONDS)
+    except TimeoutError:
+        raise RuntimeMissing(_why_not(layout, seconds, answer)) from None
+    finally:
+        await runtime.close()
+
+
+def _why_not(layout: Layout, seconds: float, answer: str) -> str:
     log = layout.logs / "containerd.log"
     tail = log.read_text(errors="replace").splitlines()[-3:] if log.exists() else []
-    raise RuntimeMissing(f"containerd did not come up within {seconds:g} s; {log} ends with:\n" + "\n".join(tail))
-
-
-async def _answers(socket: Path) -> bool:
-    try:
-        _, writer = await asyncio.open_unix_connection(str(socket))
-    except OSError:
-        return False
-    writer.close()
-    return True
+    return "\n".join([f"containerd did not come up within {seconds:g} s ({answer}); {log} ends with:", *tail])
 
 
 async def import_pause(layout: Layout) -> None:
