@@ -1,11 +1,15 @@
 """umiak's API server beside kube-apiserver, in one run with the same load generator: start, memory, rates.
 
-Rates depend on what else the machine does; the second table, CPU time per request of the server with its store, hardly.
+Both are up all the time. Each operation is measured several times on each, in turn, and who is first changes from round
+to round, so that whatever happens to the machine happens to both; figures are medians. Rates depend on what else the
+machine does; the second table, CPU time per request of the server with its store, hardly.
 
-usage: bench/run.py [--count 2000] [--list 5000] [--only umiak|reference] [--ops create,get,...] [--workers N]
+usage: bench/run.py [--rounds 3] [--count 2000] [--list 5000] [--only umiak|reference] [--ops create,get,...]
+    [--workers N]
 
-The load generator (bench/apiload, Go) is built on first use. The reference (kube-apiserver and etcd) is taken from
-the folder `bin` in $REFERENCE or ~/.cache/reference; without it, only umiak is measured. Everything runs on loopback.
+The load generator (bench/apiload, Go) is built from its source; $APILOAD names another. The reference (kube-apiserver
+and etcd) is taken from the folder `bin` in $REFERENCE or ~/.cache/reference; without it, only umiak is measured.
+Everything runs on loopback.
 """
 
 import argparse
@@ -22,9 +26,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 from umiak.kit.ports import free_ports
 
@@ -33,22 +40,33 @@ REFERENCE = Path(os.environ.get("REFERENCE", Path.home() / ".cache" / "reference
 TOKEN = "benchtoken"
 READY_SECONDS = 60
 OPERATIONS = "list,create,get,patch,status,apply,watch,delete"
-LISTS, EVENTS = 10, 20_000
-"""Lists that are asked for; events that 100 watchers get of 200 changes."""
+LISTS = 10
+"""How many are asked for."""
+TITLES = ("what", "CPU µs per request, server", "CPU µs per request, load generator")
 
 
 @dataclass
-class Measured:
-    """One server's figures: seconds to ready, MiB before and after the load (`shared`: as PSS), operations per second
-    and p99 in ms, CPU time in microseconds per operation."""
+class Row:
+    """One measurement of one operation: operations per second, CPU time in microseconds per operation of the server and
+    of the load generator."""
+
+    rate: float
+    server: float
+    client: float
+
+
+@dataclass
+class Side:
+    """One server and its figures: seconds to ready, MiB before and after the load (`shared`: as PSS)."""
 
     name: str
-    start: float = 0.0
-    idle: float = 0.0
+    url: str
+    processes: list[subprocess.Popen[bytes]]
+    start: float
+    idle: float
     loaded: float = 0.0
     shared: float = 0.0
-    rates: dict[str, tuple[float, float, int]] = field(default_factory=dict)
-    cpu: dict[str, float] = field(default_factory=dict)
+    rows: dict[str, list[Row]] = field(default_factory=dict)
 
 
 def family(processes: list[subprocess.Popen[bytes]]) -> Iterator[Path]:
@@ -171,95 +189,124 @@ def end(processes: list[subprocess.Popen[bytes]], number: int = signal.SIGTERM) 
         process.wait(30)
 
 
-def load(url: str, operations: str, count: int, *more: str) -> dict[str, tuple[float, float, int]]:
+def load(url: str, operations: str, count: int, *more: str) -> dict[str, dict[str, Any]]:
+    """What the load generator says of each operation."""
     program = [str(generator()), f"-server={url}", f"-token={TOKEN}", f"-ops={operations}", f"-n={count}", *more]
     done = subprocess.run(program, capture_output=True, text=True, check=True, timeout=900)
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
-    for row in rows:
+    rows = {row["op"]: row for row in map(json.loads, done.stdout.splitlines())}
+    for operation, row in rows.items():
         if row["errors"]:
-            print(f"  {row['op']}: {row['errors']} errors, the first: {row.get('first_error', '')}", file=sys.stderr)
-    return {row["op"]: (row["per_s"], row["p99_ms"], row["errors"]) for row in rows}
+            print(f"  {operation}: {row['errors']} errors, the first: {row.get('first_error', '')}", file=sys.stderr)
+    return rows
 
 
+@cache
 def generator() -> Path:
-    """The load generator: built beside its source, or where there is no Go the reference's copy, which knows fewer
-    flags."""
+    """The load generator: built from its source, or where there is no Go the reference's copy, which knows fewer flags
+    and takes more of the processor itself."""
+    if given := os.environ.get("APILOAD"):
+        return Path(given)
     own, copy = HERE / "apiload" / "apiload", REFERENCE / "apiload"
-    if own.exists():
-        return own
     if shutil.which("go") is not None:
-        subprocess.run(["go", "build", "-o", "apiload", "."], cwd=HERE / "apiload", check=True)
-        return own
-    if not copy.exists():
+        subprocess.run(["go", "build", "-o", own.name, "."], cwd=own.parent, check=True)
+    elif not own.exists() and not copy.exists():
         sys.exit("the load generator needs Go once: apt-get install golang")
-    return copy
+    return own if own.exists() else copy
 
 
-def measure(name: str, options: argparse.Namespace) -> Measured:
+@contextmanager
+def side(name: str, options: argparse.Namespace) -> Iterator[Side]:
+    """The server, started, and looked at before it has work."""
     with tempfile.TemporaryDirectory() as folder:
         more = [f"--workers={options.workers}"] if options.workers else []
         run = umiak(Path(folder), *more) if name == "umiak" else reference(Path(folder))
         with run as (url, processes, seconds):
-            found = Measured(name, seconds, resident(processes))
-            account = b'{"metadata":{"name":"default"}}'
-            with suppress(urllib.error.HTTPError):  # it may be there already
-                call(url, "/api/v1/namespaces/default/serviceaccounts", account)
-            for operation in options.ops.split(","):
-                measure_one(found, url, processes, operation, options)
-            found.loaded, found.shared = resident(processes), resident(processes, "Pss")
-    return found
+            yield Side(name, url, processes, seconds, resident(processes))
 
 
-def measure_one(
-    found: Measured, url: str, processes: list[subprocess.Popen[bytes]], operation: str, options: argparse.Namespace
-) -> None:
-    """Lists have Pods of their own around them."""
-    count = options.list if operation == "list" else options.count
-    times = {"get": 3 * count, "list": LISTS, "watch": EVENTS}.get(operation, count)
-    if operation == "list":
-        load(url, "create", count)
-    before = cpu_time(processes)
-    found.rates |= load(url, operation, count, f"-lists={LISTS}")
-    found.cpu[operation] = (cpu_time(processes) - before) / times
-    if operation == "list":
-        load(url, "delete", count)
+def open_namespace(url: str, name: str) -> None:
+    """Makes a namespace that takes Pods, as controllers would."""
+    for path, what in (("namespaces", name), (f"namespaces/{name}/serviceaccounts", "default")):
+        with suppress(urllib.error.HTTPError):  # it is there already
+            call(url, f"/api/v1/{path}", json.dumps({"metadata": {"name": what}}).encode())
 
 
-def cpu_table(results: list[Measured]) -> Iterator[str]:
-    yield (
-        "| CPU µs per request | " + " | ".join(r.name for r in results) + (" | ratio |" if len(results) == 2 else " |")
-    )
-    yield "|---|" + "---|" * (len(results) + (len(results) == 2))
-    for operation in results[0].cpu:
-        figures = [r.cpu[operation] for r in results]
-        ratio = [f"{figures[1] / figures[0]:.1f} x"] if len(figures) == 2 else []
-        yield "| " + " | ".join([operation, *(f"{f:,.0f}" for f in figures), *ratio]) + " |"
+def measure(sides: list[Side], options: argparse.Namespace) -> None:
+    """All rounds of all operations, each round in a namespace of its own. Those of lists come first, and share Pods."""
+    operations = options.ops.split(",")
+    if "list" in operations:
+        operations.remove("list")
+        with pods(sides, "lists", options.list):
+            for number in range(options.rounds):
+                in_turn(sides, number, "list", options.count, "lists")
+    for number in range(options.rounds):
+        space = f"round-{number}"
+        for one in sides:
+            open_namespace(one.url, space)
+        for operation in operations:
+            in_turn(sides, number, operation, options.count, space)
 
 
-def table(results: list[Measured], options: argparse.Namespace) -> Iterator[str]:
-    """One row per figure; with both servers a last column says how many times better umiak is."""
-    yield "| what | " + " | ".join(r.name for r in results) + (" | ratio |" if len(results) == 2 else " |")
-    yield "|---|" + "---|" * (len(results) + (len(results) == 2))
-    rows = [
-        ("start to ready (s)", [r.start for r in results], True),
-        ("RSS idle (MiB)", [r.idle for r in results], True),
-    ]
+@contextmanager
+def pods(sides: list[Side], space: str, count: int) -> Iterator[None]:
+    for one in sides:
+        open_namespace(one.url, space)
+        load(one.url, "create", count, f"-ns={space}")
+    yield
+    for one in sides:
+        load(one.url, "delete", count, f"-ns={space}")
+
+
+def in_turn(sides: list[Side], number: int, operation: str, count: int, space: str) -> None:
+    for one in sides if number % 2 == 0 else reversed(sides):
+        one.rows.setdefault(operation, []).append(measured(one, operation, count, space))
+
+
+def measured(one: Side, operation: str, count: int, space: str) -> Row:
+    before = cpu_time(one.processes)
+    found = load(one.url, operation, count, f"-lists={LISTS}", f"-ns={space}")[operation]
+    return Row(found["per_s"], (cpu_time(one.processes) - before) / found["n"], found.get("client_us", 0.0))
+
+
+def ratios(ours: list[float], theirs: list[float]) -> list[str]:
+    """How many times as much ours are: the medians, and the least and most of the rounds."""
+    if not all(theirs):
+        return ["-", "-"]
+    single = [mine / other for mine, other in zip(ours, theirs, strict=True)]
+    return [f"{median(ours) / median(theirs):.1f} x", f"{min(single):.1f} to {max(single):.1f}"]
+
+
+def line(label: str, figures: list[list[float]], less_is_better: bool = False) -> str:
+    """One row of a table: a median for each side, and how many times better umiak is."""
+    cells = [f"{f:,.2f}" if f < 10 else f"{f:,.0f}" for f in map(median, figures)]
+    if len(figures) == 2:
+        cells += ratios(*(reversed(figures) if less_is_better else figures))
+    return f"| {' | '.join([label, *cells])} |"
+
+
+def tables(sides: list[Side], options: argparse.Namespace) -> Iterator[str]:
     labels = {"list": f"list of {options.list} Pods", "watch": "watch fan-out, 100 watchers (events)"}
-    for operation in results[0].rates:
-        figures = [r.rates.get(operation, (0, 0, 0))[0] for r in results]
-        rows.append((f"{labels.get(operation, operation)} /s", figures, False))
-    rows.append(("RSS after the load (MiB)", [r.loaded for r in results], True))
-    rows.append(("PSS after the load (MiB)", [r.shared for r in results], True))
-    for label, figures, less_is_better in rows:
-        line = [label, *(f"{f:,.2f}" if f < 100 else f"{f:,.0f}" for f in figures)]
-        if len(figures) == 2 and all(figures):
-            ours, theirs = figures
-            line.append(f"{theirs / ours if less_is_better else ours / theirs:.1f} x")
-        yield "| " + " | ".join(line) + " |"
+    columns = [*(one.name for one in sides), *(("ratio", "ratios of the rounds") if len(sides) == 2 else ())]
+    rows = [(labels.get(operation, operation), [one.rows[operation] for one in sides]) for operation in sides[0].rows]
+    heads = [f"| {title} | {' | '.join(columns)} |\n|{'---|' * (1 + len(columns))}" for title in TITLES]
+    yield heads[0]
+    yield line("start to ready (s)", [[one.start] for one in sides], True)
+    yield line("RSS idle (MiB)", [[one.idle] for one in sides], True)
+    for label, found in rows:
+        yield line(f"{label} /s", [[row.rate for row in each] for each in found])
+    yield line("RSS after the load (MiB)", [[one.loaded] for one in sides], True)
+    yield line("PSS after the load (MiB)", [[one.shared] for one in sides], True) + "\n"
+    yield heads[1]
+    for label, found in rows:
+        yield line(label, [[row.server for row in each] for each in found], True)
+    yield "\n" + heads[2]
+    for label, found in rows:
+        yield line(label, [[row.client for row in each] for each in found], True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="how often each operation is measured on each side")
     parser.add_argument("--count", type=int, default=2000, help="requests per operation")
     parser.add_argument("--list", type=int, default=5000, help="Pods in the list")
     parser.add_argument("--ops", default=OPERATIONS)
@@ -270,8 +317,12 @@ def main() -> None:
     if "reference" in names and not (REFERENCE / "kube-apiserver").exists():
         print(f"no kube-apiserver in {REFERENCE}: measuring umiak alone", file=sys.stderr)
         names.remove("reference")
-    results = [measure(name, options) for name in names]
-    print("\n".join([*table(results, options), "", *cpu_table(results)]))
+    with ExitStack() as stack:
+        sides = [stack.enter_context(side(name, options)) for name in names]
+        measure(sides, options)
+        for one in sides:
+            one.loaded, one.shared = resident(one.processes), resident(one.processes, "Pss")
+    print("\n".join(tables(sides, options)))
     print(f"\numiak ran on Python {platform.python_version()} of {sys.base_prefix}")
 
 
