@@ -1,11 +1,12 @@
 """What only a store on disk can get wrong."""
 
+import asyncio
 import sqlite3
 
 import pytest
 
 from umiak.store.contract import StoreError, Unwritable, WrongFormat
-from umiak.store.sqlite import SqliteStore
+from umiak.store.sqlite import SqliteHistory, SqliteStore
 
 
 def text(value: str):
@@ -75,4 +76,67 @@ async def test_a_full_disk_fails_the_write_and_nothing_else(tmp_path):
     assert await store.get("/core/pods/a/x") == await store.latest("/core/pods/a/x") == kept
     connection.execute("PRAGMA max_page_count = 1000000")
     assert (await store.put("/core/pods/a/x", text("w"), expect=kept.modified)).value.startswith(b"w@")
+    await store.close()
+
+
+class Disk:
+    """A `DataSync` that ends when it is told to, well or badly."""
+
+    def __init__(self) -> None:
+        self.syncs: list[asyncio.Future[None]] = []
+
+    def sync(self) -> asyncio.Future[None]:
+        self.syncs.append(asyncio.get_running_loop().create_future())
+        return self.syncs[-1]
+
+    def close(self) -> None: ...
+
+    async def begun(self) -> asyncio.Future[None]:
+        while not self.syncs:  # noqa: ASYNC110 - the store has a task of its own
+            await asyncio.sleep(0)
+        return self.syncs.pop()
+
+
+@pytest.fixture
+async def slow(tmp_path):
+    """(a store, its disk)"""
+    store, disk = SqliteStore(tmp_path / "store.db"), Disk()
+    store._journal._disk = disk
+    yield store, disk
+    await store.close()
+
+
+async def test_nobody_sees_a_write_before_it_is_on_the_disk(tmp_path, slow):
+    store, disk = slow
+    writing = asyncio.ensure_future(store.put("/core/pods/a/x", text("v")))
+    syncing = await disk.begun()
+    assert not writing.done() and store.revision == 1
+    assert await store.get("/core/pods/a/x") is None
+    loaded = SqliteHistory(tmp_path / "store.db").load(store.revision)  # as a process that is started just now
+    assert (loaded.revision, list(loaded.entries)) == (1, [])
+    syncing.set_result(None)
+    assert (await writing).modified == store.revision == 2
+
+
+async def test_a_write_that_the_disk_did_not_take_is_taken_back(tmp_path, slow):
+    """The next one is written elsewhere, since nobody knows what became of the pages before it (fsync(2), Notes)."""
+    store, disk = slow
+    failing = asyncio.ensure_future(store.put("/core/pods/a/x", text("v")))
+    (await disk.begun()).set_exception(OSError(5, "Input/output error"))
+    with pytest.raises(Unwritable, match="Input/output error"):
+        await failing
+    assert await store.get("/core/pods/a/x") is None
+    writing = asyncio.ensure_future(store.put("/core/pods/a/y", text("v")))
+    (await disk.begun()).set_result(None)
+    kept = await writing
+    assert list(SqliteHistory(tmp_path / "store.db").load().entries) == [kept]
+
+
+async def test_the_log_is_emptied_now_and_then(tmp_path, monkeypatch):
+    monkeypatch.setattr("umiak.store.sqlite._LOG", 20)
+    store = SqliteStore(tmp_path / "store.db")
+    for number in range(100):
+        await store.put(f"/core/pods/a/{number}", text("v"))
+    assert (tmp_path / "store.db-wal").stat().st_size < 200 * 4096
+    assert len(list(SqliteHistory(tmp_path / "store.db").load().entries)) == 100
     await store.close()

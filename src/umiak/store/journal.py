@@ -22,7 +22,9 @@ class Loaded(msgspec.Struct, frozen=True):
 class Journal(History, Protocol):
     """Changes in the order of their revisions. Called by one `LoggedStore`, on its event loop."""
 
-    def load(self) -> Loaded: ...
+    def load(self, until: int | None = None) -> Loaded:
+        """What there is; only what was there at `until` where that is given."""
+        ...
 
     async def append(self, events: Sequence[Event]) -> None:
         """All or nothing, durable on return. Raises Unwritable."""
@@ -46,7 +48,7 @@ class MemoryJournal:
         self._events: list[Event] = []
         self._oldest = 1
 
-    def load(self) -> Loaded:
+    def load(self, until: int | None = None) -> Loaded:
         return Loaded(revision=1, oldest=1, entries=())
 
     async def append(self, events: Sequence[Event]) -> None:

@@ -26,7 +26,7 @@ class Transformer(Protocol):
 
 
 class LoadableHistory(History, Protocol):
-    def load(self) -> Loaded: ...
+    def load(self, until: int | None = None) -> Loaded: ...
 
 
 class OpenedHistory:
@@ -37,8 +37,8 @@ class OpenedHistory:
         self._transformer = transformer
         self.seals = Seals()
 
-    def load(self) -> Loaded:
-        loaded = self._history.load()
+    def load(self, until: int | None = None) -> Loaded:
+        loaded = self._history.load(until)
         return Loaded(loaded.revision, loaded.oldest, self._opened(loaded.entries))
 
     def _opened(self, entries: Iterable[Entry]) -> Iterator[Entry]:

@@ -12,6 +12,7 @@ from umiak.kit.board import Board
 from umiak.kit.http.server import Server
 from umiak.server.crew import post as words
 from umiak.server.crew.post import ENDED, GO, LONGEST, READY, TOLD, WANT, Post, hear, say, say_text, text_in
+from umiak.store.hub import REVISION
 from umiak.store.index import Index
 from umiak.store.replica import Replica
 from umiak.store.sealing import OpenedHistory
@@ -39,7 +40,7 @@ class Desk:
 
     def replica(self, history: "SqliteHistory | OpenedHistory") -> Replica:
         """The store as it is in the file, followed from then on."""
-        loaded = history.load()
+        loaded = history.load(self.board.words[REVISION])
         index = Index()
         for entry in loaded.entries:
             index.put(entry)
