@@ -10,6 +10,7 @@ import pytest
 
 from umiak.kit.board import Board
 from umiak.kit.children import end_with, fork, reap, spawn
+from umiak.testing.patience import LONG
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -60,7 +61,7 @@ def test_a_grandchild_does_not_outlive_its_parent():
 
         child = fork(parent, [theirs.fileno()])
         theirs.close()
-        ours.settimeout(5)
+        ours.settimeout(LONG)
         assert ours.recv(16) == b"started"
         assert reap(child) == -signal.SIGKILL
         assert ours.recv(16) == b"", "the grandchild still has its end"

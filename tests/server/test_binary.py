@@ -8,7 +8,7 @@ import pytest
 
 from umiak.api import protobuf, registry
 from umiak.server.binary import Messages
-from umiak.testing.patience import LONG
+from umiak.testing.patience import LONG, until_so
 
 CMS = "/api/v1/namespaces/default/configmaps"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
@@ -162,15 +162,15 @@ async def test_watch_from_too_long_ago(api, server, jar):
 
 async def test_a_change_is_encoded_once(api, server, jar):
     """Two watchers get the same frame."""
-    seen = []
+    watching, seen = [], []
 
     async def one():
         async with aclosing(api.transport.stream("GET", f"{CMS}?watch=1", {"accept": PROTOBUF})) as pieces:
-            await anext(pieces)
+            watching.append(await anext(pieces))
             seen.append(await anext(pieces))
 
     both = [asyncio.ensure_future(one()), asyncio.ensure_future(one())]
-    await asyncio.sleep(0.01)
+    await until_so(lambda: len(watching) == 2)
     await api("POST", CMS, {"metadata": {"name": "pot"}})
     await asyncio.wait_for(asyncio.gather(*both), LONG)
     assert seen[0] is seen[1]

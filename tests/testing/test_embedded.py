@@ -16,7 +16,7 @@ import pytest
 from umiak.objects.errors import StatusError
 from umiak.testing import Cluster, NotInTime
 from umiak.testing.embedded.client import UnknownKind
-from umiak.testing.patience import LONG
+from umiak.testing.patience import LONG, until
 
 CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"x": "1"}}
 DEFINITION = """
@@ -243,6 +243,7 @@ def test_a_failed_wait_shows_object_and_events(living: Cluster) -> None:
         pod = deployment()["spec"]["template"]["spec"] | {"nodeSelector": {"no": "such"}}
         cluster.client.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "lost"}, "spec": pod})
         cluster.wait_for("pod", "lost", "condition=PodScheduled=False", timeout=LONG)
+        until(lambda: "FailedScheduling" in [event["reason"] for event in cluster.client.list("events")])
         with pytest.raises(
             NotInTime, match=r"(?s)Pod default/lost was not as wanted.*phase: Pending.*FailedScheduling"
         ):

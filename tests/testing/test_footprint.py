@@ -18,7 +18,7 @@ with Cluster() as cluster:
 CLUSTER = """
 from umiak.testing import Cluster
 with Cluster() as cluster:
-    cluster.settle(60)
+    cluster.settle(300)
     cluster.client.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})
 """
 SERVER = ["-m", "umiak.cli.main", "server", "--port=0"]

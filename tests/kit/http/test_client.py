@@ -9,6 +9,7 @@ import pytest
 
 from umiak.kit.http.client import HttpClient, HttpError
 from umiak.kit.http.server import Exchange, Handler, HttpRequest, serve
+from umiak.testing.patience import until_so
 
 
 @asynccontextmanager
@@ -322,5 +323,5 @@ async def test_more_than_the_answer_ends_the_connection() -> None:
     plain = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     async with wired(plain, b"and more") as client:
         assert (await client.request("GET", "/"))[0] == 200
-        await asyncio.sleep(0.05)
+        await until_so(lambda: all(connection.lost for connection in client._idle), every=0.001)
         assert (await client.request("GET", "/"))[0] == 200

@@ -185,7 +185,7 @@ async def test_refuses_and_closes(status: int, sent: bytes) -> None:
 
 async def test_endless_header_is_bounded() -> None:
     """A header line that never ends is refused although the parser has not seen its end."""
-    async with serving(echo, Limits(linger=0.01, max_header_bytes=10_000)) as (_, connect):
+    async with serving(echo, Limits(linger=LONG, max_header_bytes=10_000)) as (_, connect):
         wire = await connect()
         wire.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
         for _ in range(20):
