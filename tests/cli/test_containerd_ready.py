@@ -69,11 +69,14 @@ async def test_the_last_answer_and_the_log_tell_why_not(layout):
     server = Server([Recovering(refusals=float("inf"))])
     await server.start(path=str(layout.runtime_socket))
     try:
-        with pytest.raises(containerd.RuntimeMissing) as caught:
-            await containerd.ready(layout, 0.3)
+        for seconds in (0.1, 1, 10, 100):  # it must have answered once
+            with pytest.raises(containerd.RuntimeMissing) as caught:
+                await containerd.ready(layout, seconds)
+            if "(nothing)" not in str(caught.value):
+                break
     finally:
         server.close()
         await server.wait_closed()
-    assert "within 0.3 s (" in str(caught.value)
+    assert f"within {seconds:g} s (" in str(caught.value)
     assert "server is not initialized yet" in str(caught.value)
     assert str(caught.value).endswith("no space left on device")

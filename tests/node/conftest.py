@@ -87,7 +87,7 @@ def containerd() -> Iterator[Containerd]:
     with (root / "log").open("wb") as log:
         process = subprocess.Popen(["containerd", "-c", str(root / "config.toml")], stdout=log, stderr=log)
     try:
-        until((root / "containerd.sock").exists, every=0.025, programs=[process], logs=[root / "log"])
+        until(lambda: asyncio.run(works(f"unix://{root}/containerd.sock")), programs=[process], logs=[root / "log"])
         for archive in build_images(root):
             asyncio.run(import_archive(str(archive), str(root / "containerd.sock")))
         yield Containerd(f"unix://{root}/containerd.sock", root, process.pid)
@@ -115,6 +115,20 @@ class AtOnce(ThreadPoolExecutor):
 async def no_threads() -> None:
     """Turning the loop is enough to have everything done: nothing depends on how fast threads are."""
     asyncio.get_running_loop().set_default_executor(AtOnce())
+
+
+async def works(endpoint: str) -> bool:
+    """Not merely answers: containerd does so before its plugins are ready."""
+    from umiak.node.cri.client import Cri
+    from umiak.node.runtime import RuntimeFailure
+
+    cri = Cri(endpoint)
+    try:
+        return bool(await cri.version())
+    except RuntimeFailure:
+        return False
+    finally:
+        await cri.close()
 
 
 async def empty(endpoint: str) -> None:
