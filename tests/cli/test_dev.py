@@ -135,3 +135,45 @@ def test_a_port_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(CommandError, match=f"cannot listen on 127.0.0.1:{port}: the port is in use"):
             run("--port", str(port), "--kubeconfig", str(tmp_path / "f"))
     assert not list(tmp_path.iterdir())
+
+
+DEFINED = """
+apiVersion: example.org/v1
+kind: {kind}
+metadata: {{name: umiak}}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {{name: boats.example.org}}
+spec:
+  group: example.org
+  scope: Namespaced
+  names: {{plural: boats, singular: boat, kind: Boat}}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {{openAPIV3Schema: {{type: object}}}}
+"""
+
+
+def started_with(folder: Path, manifest: str) -> subprocess.Popen[str]:
+    (folder / "all.yaml").write_text(manifest)
+    words = (*DEV, "--load", "all.yaml")
+    return subprocess.Popen(words, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.mark.slow
+def test_a_manifest_may_define_the_kinds_it_has(tmp_path: Path) -> None:
+    with started_with(tmp_path, DEFINED.format(kind="Boat")) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("umiak dev is ready")
+        process.terminate()
+
+
+@pytest.mark.slow
+def test_a_manifest_that_is_refused_is_told_in_a_line(tmp_path: Path) -> None:
+    with started_with(tmp_path, DEFINED.format(kind="Ship")) as process:
+        _, said = process.communicate(timeout=SECONDS)
+    assert process.returncode == 1
+    assert said == 'umiak: --load: the server doesn\'t have a resource type "example.org/v1/Ship"\n'

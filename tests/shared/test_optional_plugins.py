@@ -1,16 +1,16 @@
 """Admission plugins that are on only when named, configured by the same files, answer as kube-apiserver's do."""
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
 from beside import Beside
-from side_by_side import Both
+from side_by_side import Both, may, settled_answers
 
 from umiak.testing import reference
+from umiak.testing.patience import until
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
@@ -104,11 +104,11 @@ def prepare(both: Both) -> None:
     }
     both.ask("POST", f"{RBAC}/clusterrolebindings", body=about)
     both.ask("POST", "/api/v1/namespaces/default/pods", body=pod("there"))
-    time.sleep(1)  # the reference looks at a copy
+    until(lambda: may(both, "ines", "create", "configmaps", namespace="default"))
 
 
 def compare(both: Both, *question: Any, **more: Any) -> None:
-    theirs, ours = both.ask(*question, **more)
+    theirs, ours = settled_answers(both, *question, **more)
     assert ours.comparable() == theirs.comparable()
 
 

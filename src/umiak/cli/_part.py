@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from umiak.cli._output import TEXT, one_line
 from umiak.cli.command import CommandError
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from umiak.kit.clock import Clock
     from umiak.reconcile.context import Runtime
     from umiak.reconcile.contract import Options
+
+Failure = TypeVar("Failure", bound=Exception)
 
 
 def add_kubeconfig(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +72,12 @@ async def _until_stopped(work: Callable[[], Awaitable[None]]) -> int:
     with contextlib.suppress(asyncio.CancelledError):
         await task
     return 0
+
+
+def one_of(group: ExceptionGroup, kind: type[Failure]) -> Failure | None:
+    """The first of a task group's errors that is of that kind. (`except*` puts what is raised in it into a group again,
+    so that no caller would know it.)"""
+    return next((error for error in group.exceptions if isinstance(error, kind)), None)
 
 
 def say_ready(what: str, output: str = TEXT, **facts: Any) -> None:

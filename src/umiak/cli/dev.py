@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from umiak.cli._output import JSON, TEXT, add_output
-from umiak.cli._part import run_until_stopped, runtime, say_ready
+from umiak.cli._part import one_of, run_until_stopped, runtime, say_ready
 from umiak.cli._scheduling import add_scheduler_config, configuration, scheduler_of
 from umiak.cli.command import Command, CommandError
 from umiak.cli.server import COMMAND as SERVER
@@ -149,8 +149,8 @@ async def work(wishes: Wishes) -> None:
                 facts = {"part": "dev", "url": url, "kubeconfig": str(wishes.kubeconfig), "milliseconds": spent}
                 say_ready(text, wishes.output, **facts)
                 await asyncio.Event().wait()
-    except* CommandError as group:
-        raise group.exceptions[0] from None
+    except ExceptionGroup as group:
+        raise (one_of(group, CommandError) or group) from None
 
 
 async def load(server: Running, client: "Client", objects: "list[Object]") -> None:

@@ -6,7 +6,7 @@ import random
 import socket
 
 from umiak.cli._output import JSON, TEXT, add_output
-from umiak.cli._part import add_kubeconfig, connect, run_until_stopped, runtime, say_ready
+from umiak.cli._part import add_kubeconfig, connect, one_of, run_until_stopped, runtime, say_ready
 from umiak.cli.command import Command, CommandError
 
 
@@ -47,8 +47,10 @@ async def serve(args: argparse.Namespace) -> None:
                 await announce(client, settings)
             port = dns.server.port
             say_ready(f"cluster DNS is ready on port {port}", args.output, part="dns", port=port)
-    except* OSError as group:
-        raise CommandError(f"cannot listen on port {args.port}: {group.exceptions[0]}") from None
+    except ExceptionGroup as group:
+        if (error := one_of(group, OSError)) is None:
+            raise
+        raise CommandError(f"cannot listen on port {args.port}: {error}") from None
 
 
 COMMAND = Command(

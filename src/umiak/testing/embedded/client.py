@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from umiak.api.kind import Kind
-from umiak.client.client import ApiClient
+from umiak.client.client import ApiClient, closed
 from umiak.client.contract import Client as AsyncClient
 from umiak.objects import meta
 from umiak.objects.encoding import documents
@@ -16,7 +16,8 @@ T = TypeVar("T")
 Run = Callable[[Coroutine[Any, Any, T]], T]
 Objects = list[Object]
 SUFFIXES = (".yaml", ".yml", ".json")
-FIRST = ("CustomResourceDefinition", "Namespace")
+DEFINITION = "CustomResourceDefinition"
+FIRST = (DEFINITION, "Namespace")
 """Kinds that others in the same manifest need."""
 MANAGER = "umiak-testing"
 
@@ -45,9 +46,26 @@ def find_for(kinds: Iterable[Kind], obj: Object) -> Kind:
 
 
 async def create(client: AsyncClient, kinds: Iterable[Kind], obj: Object) -> Object:
-    """In the namespace it names, or `default`. Raises UnknownKind and StatusError."""
+    """In the namespace it names, or `default`; what a definition defines is served then. Raises UnknownKind and
+    StatusError."""
     kind = find_for(kinds, obj)
-    return await client.create(kind, obj, namespace=_namespace(kind, obj))
+    made = await client.create(kind, obj, namespace=_namespace(kind, obj))
+    if kind.kind == DEFINITION:
+        await _decided(client, kind, made)
+    return made
+
+
+async def _decided(client: AsyncClient, kind: Kind, definition: Object) -> None:
+    """Waits until the server has established a new definition, or has said why it does not."""
+    since, name = meta.resource_version(definition), meta.name(definition)
+    events = client.watch(kind, fields=f"metadata.name={name}", resource_version=since)
+    try:
+        async for event in events:
+            conditions = (event.object.get("status") or {}).get("conditions") or ()
+            if event.type == "DELETED" or any(c["type"] == "Established" for c in conditions):
+                return
+    finally:
+        await closed(events)
 
 
 class Client:
