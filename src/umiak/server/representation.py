@@ -90,8 +90,9 @@ async def of_list(call: Call, values: Sequence[bytes], about: Object) -> Answer:
             meta,
         )
         tail = b"]}\n" if media.is_plain else b"]}"
-        size = len(head) + stored.joined_size(kind, values) + len(tail)
-        body = Pieces(size, lambda: chain((head,), stored.joined(kind, values), (tail,)))
+        inside = stored.joined_size(kind, values)
+        size = len(head) + inside + len(tail)
+        body = Pieces(size, lambda: chain((head,), stored.joined(kind, values, inside), (tail,)))
         if media.is_plain:
             return Answer(200, body if size > GZIP_ABOVE else whole(body))
         return _answer(call, 200, whole(body))

@@ -129,13 +129,13 @@ def joined_size(kind: Kind, values: Sequence[bytes]) -> int:
     return sum(map(len, values)) + len(values) - 1 - shorter * len(values)
 
 
-def joined(kind: Kind, values: Sequence[bytes]) -> Iterator[bytes]:
-    """The inside of a list's `items`, in pieces."""
-    size = 0 if is_custom(kind) else len(head(kind))
-    between = b",{" if size else b","
-    run = 1 + PIECE * len(values) // (joined_size(kind, values) + 1)
+def joined(kind: Kind, values: Sequence[bytes], size: int) -> Iterator[bytes]:
+    """The inside of a list's `items`, in pieces; `size` is their `joined_size`."""
+    begin = 0 if is_custom(kind) else len(head(kind))
+    between = b",{" if begin else b","
+    run = 1 + PIECE * len(values) // (size + 1)
     for start in range(0, len(values), run):
-        items = [value[size:] for value in values[start : start + run]]
+        items = [value[begin:] for value in values[start : start + run]]
         items[0] = (between if start else between[1:]) + items[0]
         yield between.join(items)
 
