@@ -6,17 +6,17 @@ import os
 import pytest
 
 from umiak.kit import datasync
-from umiak.kit.datasync import KernelSync, ThreadSync
+from umiak.kit.datasync import RingSync, ThreadSync
 
 
-def kernel(descriptor: int) -> KernelSync:
+def ring(descriptor: int) -> RingSync:
     try:
-        return KernelSync(descriptor)
+        return RingSync(descriptor)
     except OSError as error:
-        pytest.skip(f"no AIO here: {error}")
+        pytest.skip(f"no io_uring here: {error}")
 
 
-ways = pytest.mark.parametrize("way", [kernel, ThreadSync])
+ways = pytest.mark.parametrize("way", [ring, ThreadSync])
 
 
 @ways
@@ -44,7 +44,7 @@ async def test_what_fails_is_told_and_the_next_one_begins_anew(way):
 async def test_nobody_has_to_wait_for_the_end(tmp_path):
     """Who was cancelled does not hear, and the next one hears of his own only."""
     with (tmp_path / "log").open("wb") as file:
-        disk = kernel(file.fileno())
+        disk = ring(file.fileno())
         first = disk.sync()
         first.cancel()
         while disk.busy:  # noqa: ASYNC110 - told by the loop
@@ -53,7 +53,7 @@ async def test_nobody_has_to_wait_for_the_end(tmp_path):
         disk.close()
 
 
-async def test_where_there_is_no_aio_a_thread_waits(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasync, "_CALLS", {})
+async def test_where_there_is_no_ring_a_thread_waits(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasync, "_SETUP", datasync.ctypes.c_long(-1))
     with (tmp_path / "log").open("wb") as file:
         assert isinstance(datasync.datasync(file.fileno()), ThreadSync)
