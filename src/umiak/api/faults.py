@@ -221,16 +221,23 @@ def _read_schema_or(node: Schema, value: Any) -> None:
     if node.type == "schema-or-bool" and not isinstance(value, dict | bool):
         raise Refused("boolean or JSON schema expected")
     inner = _Walk()
+    try:
+        _walk_union(inner, node, value)
+    except Mismatch as found:
+        raise found.within(inner.struct, inner.names) from None
+    if inner.error:
+        raise inner.error
+
+
+def _walk_union(walk: _Walk, node: Schema, value: Any) -> None:
     if isinstance(value, dict):
-        inner.value(node.items, value, "")
+        walk.value(node.items, value, "")
     elif isinstance(value, list):
         for item in value:
             if node.type == "schema-or-array":
-                inner.value(node.items, item, "")
+                walk.value(node.items, item, "")
             elif not isinstance(item, str):
-                inner.keep(described(item), "string")
-    if inner.error:
-        raise inner.error
+                walk.keep(described(item), "string")
 
 
 def _read_anything(node: Schema, value: Any) -> None:

@@ -23,6 +23,8 @@ _SHARED = {**_SCALARS, "raw": UNTYPED, "any": DEDUCED, "fields": DEDUCED}
 
 def shape_of(schema: "Schema") -> Shape:
     """What `Schema.shape` is."""
+    if schema.type == "string" and schema.format not in ("", "byte"):
+        return _SCALARS["time"]
     if schema.type in _SHARED:
         return _SHARED[schema.type]
     if schema.type == "object":

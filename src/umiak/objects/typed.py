@@ -246,6 +246,32 @@ def _compare_items(shape: Shape, old: list[Any], new: list[Any], path: list[str]
             fieldset.add(out.added, path, LEAF if len(new) > 1 else appeared(shape, new[0]))
 
 
+def conforms(shape: Shape, value: Any) -> bool:
+    """Whether `faults`, with repetitions allowed, would find none; quick."""
+    if value is None or shape is DEDUCED:
+        return True
+    kind = shape.kind_of(value)
+    if kind == SCALAR:
+        return not _scalar_fault(shape.scalar, value)
+    if kind == MAP:
+        return type(value) is dict and all(_fits(shape, name, item) for name, item in value.items())
+    return type(value) is list and all(_is_element(shape, item) for item in value)
+
+
+def _fits(shape: Shape, name: str, item: Any) -> bool:
+    part = shape.part(name)
+    return part is not None and conforms(part, item)
+
+
+def _is_element(shape: Shape, item: Any) -> bool:
+    if not shape.atomic_list:
+        try:
+            element_of(shape, item)
+        except Mismatch:
+            return False
+    return conforms(shape.item, item)
+
+
 def faults(shape: Shape, value: Any, *, allow_repeated: bool = False) -> list[str]:
     """What is not as the shape has it, each as `.path: text`."""
     found: list[tuple[str, str]] = []

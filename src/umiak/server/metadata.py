@@ -234,7 +234,7 @@ def _finalizers(finalizers: list[str]) -> list[FieldError]:
 
 
 def _standard_finalizers(kind: Kind, about: Mapping[str, Any]) -> list[FieldError]:
-    if is_custom(kind):
+    if is_custom(kind) or kind.group in ("apiextensions.k8s.io", "apiregistration.k8s.io"):
         return []
     why = "name is neither a standard finalizer name nor is it fully qualified"
     return [

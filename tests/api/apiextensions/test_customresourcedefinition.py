@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from umiak.api.apiextensions.customresourcedefinition import KIND
 
 
@@ -78,3 +80,88 @@ def test_scope_of_established_definition_stays() -> None:
     assert KIND.validate_update(new, old) == []
     old["status"]["conditions"] = [{"type": "Established", "status": "True"}]
     assert [error.path for error in KIND.validate_update(new, old)] == ["spec.scope"]
+
+
+RULE = "x-kubernetes-validations"
+NOT_Y = [{"rule": "self == 'y'", "message": "not y"}]
+EMPTY_METADATA = {"type": "object", "properties": {"metadata": {"type": "object", "maxLength": 0}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        pytest.param(
+            EMPTY_METADATA,
+            [
+                "[metadata]: Forbidden: must not specify anything other than name and generateName, but metadata is "
+                "implicitly specified"
+            ],
+            id="a bound of nothing is a bound, too",
+        ),
+        pytest.param(
+            {"type": "object", "properties": {"a": {"type": "object", "default": {"kind": "Pod"}}}},
+            ['[a].default: Invalid value: {"kind":"Pod"}: must not have unknown fields'],
+            id="defaults are pruned of kinds, too",
+        ),
+        pytest.param(
+            {"type": "object", "properties": {"a": {"type": "string", "default": "x", RULE: NOT_Y}}},
+            ['[a].default: Invalid value: "x": not y'],
+            id="rules hold for defaults",
+        ),
+        pytest.param(
+            {
+                "type": "object",
+                "properties": {"a": {"type": "string", RULE: [{"rule": "self"}]}, "b": {"type": "string", "id": "x"}},
+            },
+            ["[b].id: Forbidden: id is not supported"],
+            id="what can not be structural has no rules that could be read",
+        ),
+        pytest.param(
+            {"type": "object", "properties": {"a": {"type": "string", RULE: [{"rule": "'b'"}]}, "b": {"type": "null"}}},
+            [
+                '[b].type: Unsupported value: "null": supported values: '
+                '"array", "boolean", "integer", "number", "object", "string"',
+                "[b].type: Forbidden: type cannot be set to null, use nullable as an alternative",
+                "[a].x-kubernetes-validations[0].rule: Invalid value: "
+                '{"Rule":"\'b\'","Message":"","MessageExpression":"","Reason":null,"FieldPath":"","OptionalOldSelf":null}'
+                ": cel expression must evaluate to a bool",
+            ],
+            id="rules elsewhere are read",
+        ),
+    ],
+)
+def test_schemas_as_kube_apiserver_judges_them(schema, said):
+    """Asked of kube-apiserver 1.37.1."""
+    begin = "spec.validation.openAPIV3Schema.properties"
+    assert [fault.removeprefix(begin) for fault in faults(with_schema(schema))] == said
+
+
+def test_types_in_errors_are_named_as_if_the_rule_stood_at_the_root():
+    inner = {"type": "object", "properties": {"b": {"type": "string"}}, RULE: [{"rule": "self.all(x, true)"}]}
+    text = faults(with_schema({"type": "object", "properties": {"a": inner}}))[0]
+    assert "expression of type 'selfType' cannot be range" in text
+
+
+@pytest.mark.parametrize("sent", [None, []])
+def test_no_versions_are_shown_as_they_were_sent(sent):
+    shown = "null" if sent is None else "[]"
+    assert f"spec.versions: Invalid value: {shown}: must have exactly one version marked as storage version" in faults(
+        made(versions=sent)
+    )
+
+
+def test_a_prefix_of_a_name_would_have_to_be_the_name():
+    obj = made()
+    obj["metadata"] = {"name": "boats.sea.example", "generateName": "x"}
+    assert faults(obj) == ['metadata.generateName: Invalid value: "x": must be spec.names.plural+"."+spec.group']
+
+
+def test_an_authority_that_can_not_be_read_is_refused_once_the_definition_is_in_use():
+    webhook = {"conversionReviewVersions": ["v1"], "clientConfig": {"url": "https://a", "caBundle": "YQ=="}}
+    old, new = made(), made(conversion={"strategy": "Webhook", "webhook": webhook})
+    assert KIND.validate_update(new, old) == []
+    old["status"]["conditions"] = [{"type": "Established", "status": "True"}]
+    assert [f"{e.path}: {e.message}" for e in KIND.validate_update(new, old)] == [
+        'spec.conversion.webhookClientConfig.caBundle: Invalid value: "YQ==": unable to load root certificates: '
+        "unable to parse bytes as PEM block"
+    ]

@@ -2,6 +2,8 @@
 
 import pytest
 
+from umiak.objects.encoding import copy
+
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 KITES = "/apis/toys.example/v1/namespaces/default/kites"
 PARTS = {
@@ -173,3 +175,22 @@ async def test_versions_differ_by_their_schemas(api, kite, plain_version):
     assert (found["apiVersion"], found["spec"]) == ("toys.example/v1beta1", {"colour": "red"})
     response = await api.raw("GET", f"{before}/a")
     assert response.headers["warning"] == '299 - "toys.example/v1beta1 Kite is deprecated; use toys.example/v1 Kite"'
+
+
+async def test_a_status_has_its_default_from_the_start(api, plain_version, kite):
+    """As Gateways have: what is stored is read with defaults, a status that was dropped included."""
+    schema = copy(plain_version["schema"]["openAPIV3Schema"])
+    status = {"type": "object", "default": {"phase": "new"}, "properties": {"phase": {"type": "string"}}}
+    schema["properties"]["status"] = status
+    version = {**plain_version, "schema": {"openAPIV3Schema": schema}, "subresources": {"status": {}}}
+    await api.define(versions=[version])
+    _, made = await api("POST", KITES, {**kite(), "status": {"phase": "sent"}})
+    assert made["status"] == {"phase": "new"}
+
+
+async def test_of_fields_of_other_types_nobody_is_the_manager(kites, kite):
+    """structured-merge-diff can make nothing of such an object; the status goes anyhow."""
+    _, made = await kites("POST", KITES, {**kite(), "status": 7})
+    assert "managedFields" not in made["metadata"]
+    _, refused = await kites("POST", KITES, {**kite(), "spec": 7})
+    assert refused["code"] == 422

@@ -2,7 +2,7 @@
 
 import pytest
 
-from umiak.server.custom.rules import rules
+from umiak.api.apiextensions._evaluation import rules
 
 TEXT = {"type": "string", "maxLength": 20}
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from umiak.api.apiextensions import _embedded as embedded
+from umiak.api.apiextensions._structural import has_rules
 from umiak.objects.encoding import copy
 from umiak.objects.errors import FieldError, invalid_value
 from umiak.objects.structural import values
@@ -34,7 +35,7 @@ def _faults(
         if inside_meta:
             yield from _in_metadata(schema, value, here, root, surround)
         else:
-            yield from _plain(schema, value, here, must_be_pruned)
+            yield from _plain(schema, value, here, must_be_pruned, schema is root)
     if isinstance(schema.get("items"), dict):
         yield from _faults(schema["items"], f"{path}.items", root, _element(surround), inside_meta, must_be_pruned)
     properties = schema.get("properties") or {}
@@ -52,8 +53,10 @@ def _element(surround: Surround) -> Surround:
     return lambda value: surround([value])
 
 
-def _plain(schema: Object, value: Any, path: str, must_be_pruned: bool) -> Iterator[FieldError]:
-    if must_be_pruned and prune(copy(value), schema, bool(schema.get(EMBEDDED))):
+def _plain(schema: Object, value: Any, path: str, must_be_pruned: bool, is_root: bool) -> Iterator[FieldError]:
+    pruned = copy(value)
+    prune(pruned, schema, bool(schema.get(EMBEDDED)))
+    if must_be_pruned and pruned != value:
         yield invalid_value(path, value, "must not have unknown fields")
     try:
         embedded.coerce(copy(value), schema, path)
@@ -62,7 +65,18 @@ def _plain(schema: Object, value: Any, path: str, must_be_pruned: bool) -> Itera
         yield FieldError("FieldValueInvalid", place, text)
         return
     found = embedded.faults(value, schema, path)
-    yield from found or values.faults(schema, value, at=path)
+    yield from found or _against_schema(schema, value, path, is_root)
+
+
+def _against_schema(schema: Object, value: Any, path: str, is_root: bool) -> list[FieldError]:
+    """Rules hold for a default that stays, and for one that comes anew."""
+    found = values.faults(schema, value, at=path)
+    if found or not has_rules(schema):
+        return found
+    from umiak.api.apiextensions._evaluation import rules  # brings the expression language
+
+    check = rules(schema, is_root=is_root, path=path)
+    return [] if check is None else check(value, value) or check(value, None)
 
 
 def _in_metadata(schema: Object, value: Any, path: str, root: Object, surround: Surround) -> Iterator[FieldError]:
@@ -77,4 +91,4 @@ def _in_metadata(schema: Object, value: Any, path: str, root: Object, surround: 
         texts = ", ".join(map(str, found))
         yield invalid_value(path, value, f"{begin}: [{texts}]" if len(found) > 1 else f"{begin}: {texts}")
         return
-    yield from values.faults(schema, value, at=path)
+    yield from _against_schema(schema, value, path, schema is root)

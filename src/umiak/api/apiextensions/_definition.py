@@ -3,6 +3,7 @@
 Fields are named as the reference names them in its internal form, where what all versions share stands beside them.
 """
 
+import base64
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -32,24 +33,56 @@ PRESERVING = "cannot set to true, set x-kubernetes-preserve-unknown-fields to tr
 
 
 def faults(definition: Object) -> list[FieldError]:
+    return [*_name(definition), *_whole(definition, ())]
+
+
+def faults_of_update(new: Object, old: Object) -> list[FieldError]:
+    return _whole(new, _changes(new, old))
+
+
+def _whole(definition: Object, changes: Iterable[FieldError]) -> list[FieldError]:
     spec = _internal.lifted(definition["spec"])
-    found = [*_name(definition), *_spec(spec), *_accepted(definition), *_stored(definition), *_approval(definition)]
+    found = [*_spec(spec), *changes, *_accepted(definition), *_stored(definition), *_approval(definition)]
     if spec.get("preserveUnknownFields"):
         found.append(invalid_value("spec.preserveUnknownFields", True, PRESERVING))
     return found
 
 
-def faults_of_update(new: Object, old: Object) -> list[FieldError]:
+def _changes(new: Object, old: Object) -> Iterator[FieldError]:
     """What may not change, once the names are in use."""
     after, before = new["spec"], old["spec"]
     ours, theirs = after.get("names") or {}, before.get("names") or {}
     pairs: list[tuple[str, Any, Any]] = []
     if _established(old):
+        yield from _bundle(after, before)
         pairs.append(("spec.scope", after.get("scope"), before.get("scope")))
         pairs.append(("spec.names.kind", ours.get("kind"), theirs.get("kind")))
     pairs.append(("spec.group", after.get("group"), before.get("group")))
     pairs.append(("spec.names.plural", ours.get("plural"), theirs.get("plural")))
-    return [invalid_value(path, now, "field is immutable") for path, now, then in pairs if now != then]
+    yield from (invalid_value(path, now, "field is immutable") for path, now, then in pairs if now != then)
+
+
+def _bundle(after: Object, before: Object) -> Iterator[FieldError]:
+    """An authority of a webhook that can not be read is let pass only while nobody relies on it."""
+    found = _authority(after)
+    if found and not _is_bundle(found) and (not (was := _authority(before)) or _is_bundle(was)):
+        text = "unable to load root certificates: unable to parse bytes as PEM block"
+        yield invalid_value("spec.conversion.webhookClientConfig.caBundle", found, text)
+
+
+def _authority(spec: Object) -> str:
+    """The base64 of what the conversion's webhook is trusted by; empty when nothing is said."""
+    conversion = spec.get("conversion") or {}
+    return ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("caBundle") or ""
+
+
+def _is_bundle(found: str) -> bool:
+    from cryptography.x509 import load_pem_x509_certificates  # takes a while to load
+
+    try:
+        return bool(load_pem_x509_certificates(base64.b64decode(found)))
+    except ValueError:
+        return False
 
 
 def faults_of_status(definition: Object) -> list[FieldError]:
@@ -57,13 +90,12 @@ def faults_of_status(definition: Object) -> list[FieldError]:
 
 
 def _name(definition: Object) -> Iterator[FieldError]:
-    """Of a new definition, which has no version yet; later the parts of its name can not change."""
-    if definition["metadata"].get("resourceVersion"):
-        return
-    name, spec = definition["metadata"].get("name") or "", definition["spec"]
+    """Of a new definition; later the parts of its name can not change."""
+    about, spec = definition["metadata"], definition["spec"]
     wanted = f"{(spec.get('names') or {}).get('plural') or ''}.{spec.get('group') or ''}"
-    if name and name != wanted:
-        yield invalid_value("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
+    for field in ("generateName", "name"):
+        if about.get(field) and about[field] != wanted:
+            yield invalid_value(f"metadata.{field}", about[field], 'must be spec.names.plural+"."+spec.group')
 
 
 def _labels(path: str, value: str) -> list[FieldError]:
@@ -92,14 +124,14 @@ def _spec(spec: Object) -> Iterator[FieldError]:
         text = "must be false in order to use defaults in the schema"
         yield invalid_value("spec.preserveUnknownFields", True, text)
     shared_parts = spec.get("subresources")
-    for index, version in enumerate(spec["versions"]):
+    for index, version in enumerate(spec["versions"] or ()):
         path = f"spec.versions[{index}]"
         yield from _labels(f"{path}.name", version.get("name") or "")
         yield from _deprecation(version, f"{path}.deprecationWarning")
         yield from _about_versions(version, path, f"{path}.schema", shared_parts or version.get("subresources"))
     yield from _together(spec["versions"])
     yield from _names(spec.get("names") or {})
-    any_status = [shared_parts, *(v.get("subresources") for v in spec["versions"])]
+    any_status = [shared_parts, *(v.get("subresources") for v in spec["versions"] or ())]
     status = next((p for p in any_status if p and p.get("status") is not None), None)
     shared = {field: spec.get(name) for field, name in _internal.SHARED.items()}
     yield from _about_versions(shared, "spec", "spec.validation", status)
@@ -129,7 +161,7 @@ def _schemas(spec: Object) -> list[Object]:
 def _schemas_are_there(spec: Object) -> Iterator[FieldError]:
     if _open_api(spec.get("validation")) is not None:
         return
-    for index, version in enumerate(spec["versions"]):
+    for index, version in enumerate(spec["versions"] or ()):
         if _open_api(version.get("schema")) is None:
             yield required(f"spec.versions[{index}].schema.openAPIV3Schema")
 
@@ -154,13 +186,14 @@ def _schema_faults(schema: Object, path: str, has_status: bool) -> list[FieldErr
     found = list(_schema.root_faults(schema, path, has_status))
     inner = f"{path}.openAPIV3Schema"
     shapeless = _structural.unsupported(schema)
-    if not shapeless:
-        found += _structural.faults(schema, inner) or _default_values.faults(schema, inner)
-    found += _schema.faults(schema, inner)
-    if not found and not shapeless and _structural.has_rules(schema):
+    misshapen = [] if shapeless else _structural.faults(schema, inner) or _default_values.faults(schema, inner)
+    found += misshapen
+    odd = _schema.faults(schema, inner)
+    found += odd
+    if not shapeless and not misshapen and _structural.has_rules(schema):
         from umiak.api.apiextensions import _rules  # brings the expression language
 
-        found += _rules.faults(schema, inner)
+        found += _rules.faults(schema, inner, [fault.path for fault in odd])
     return found if found or not shapeless else [invalid_value(inner, "", shapeless)]
 
 
@@ -182,12 +215,13 @@ def _deprecation(version: Object, path: str) -> Iterator[FieldError]:
         yield invalid_value(path, text, why)
 
 
-def _together(versions: list[Object]) -> Iterator[FieldError]:
+def _together(named: list[Object] | None) -> Iterator[FieldError]:
+    versions = named or []
     if len({v.get("name") or "" for v in versions}) != len(versions):
         yield invalid_value("spec.versions", _internal.versions(versions), "must contain unique version names")
     if sum(1 for v in versions if v.get("storage")) != 1:
         text = "must have exactly one version marked as storage version"
-        yield invalid_value("spec.versions", _internal.versions(versions) if versions else None, text)
+        yield invalid_value("spec.versions", _internal.versions(named), text)
     if versions and versions[0].get("name"):
         yield from _labels("spec.version", versions[0]["name"])
 
@@ -261,6 +295,9 @@ def _selectable(fields: list[Object], schema: Object | None, path: str) -> Itera
         yield invalid_value(
             path, "", "may only be set when validations.schema is included" if path.count(".") < 2 else text
         )
+        return
+    if shapeless := _structural.unsupported(schema):
+        yield invalid_value(f"{path.rpartition('.')[0]}.schema.openAPIV3Schema", "", shapeless)
         return
     seen: set[str] = set()
     for index, field in enumerate(fields):

@@ -3,9 +3,12 @@
 from functools import cache
 from typing import Any
 
+import msgspec
+
 from umiak.api import compiled, schema
 from umiak.api.common.metadata import path_segment, validate_metadata
 from umiak.objects import names
+from umiak.objects.encoding import from_json
 from umiak.objects.errors import FieldError, StatusError, invalid_value, required
 from umiak.objects.structural.prune import EMBEDDED, NOTHING, additional
 from umiak.objects.types import Object
@@ -35,9 +38,18 @@ def read_metadata(holder: Object) -> list[str]:
         raise Malformed(f"json: cannot unmarshal {found} into Go value of type v1.ObjectMeta")
     try:
         holder["metadata"], faults = schema.decode(object_meta(), value, "ObjectMeta", "v1")
-    except StatusError as error:
-        raise Malformed(error.message.partition(" cannot be handled as a ObjectMeta: ")[2]) from None
+    except StatusError:
+        raise Malformed(_fault(value)) from None
     return [fault.removeprefix('unknown field "').removesuffix('"') for fault in faults]
+
+
+def _fault(value: Object) -> str:
+    """The first fault of unreadable metadata: the reference reads them from a map, whose keys come sorted."""
+    try:
+        schema.decode(object_meta(), from_json(msgspec.json.encode(value, order="sorted")), "ObjectMeta", "v1")
+    except StatusError as error:
+        return error.message.partition(" cannot be handled as a ObjectMeta: ")[2]
+    raise AssertionError("the order of its keys makes no object readable")
 
 
 def _word(value: Any) -> str:

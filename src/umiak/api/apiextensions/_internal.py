@@ -21,7 +21,7 @@ SHARED = {
 def lifted(spec: Object) -> Object:
     """The specification with what all versions say alike taken out of them."""
     versions = [dict(version) for version in spec.get("versions") or ()]
-    found = {**spec, "versions": versions}
+    found = {**spec, "versions": versions or spec.get("versions")}
     for field, name in SHARED.items():
         found.pop(name, None)
         values = [version.get(field) or None for version in versions]
@@ -32,9 +32,9 @@ def lifted(spec: Object) -> Object:
     return found
 
 
-def versions(found: list[Object]) -> Shown:
+def versions(found: list[Object] | None) -> Shown:
     """The versions of a lifted specification."""
-    return Shown([_struct(_VERSION, version) for version in found])
+    return Shown(None if found is None else [_struct(_VERSION, version) for version in found])
 
 
 def schema(found: Object) -> Shown:
@@ -199,4 +199,4 @@ def _or_none(found: Object | None) -> Object | None:
 
 def set_fields(found: Object) -> list[str]:
     """Go's names of what a schema says, in the order of the struct."""
-    return [name for name, field, absent, write in _SCHEMA if found.get(field) not in (None, "", False, [], {})]
+    return [name for name, field, absent, write in _SCHEMA if found.get(field) is not None and found[field] != absent]

@@ -3,7 +3,7 @@
 Texts and limits are those of apiextensions' `schema/cel/compilation.go` and `validation/cel_validation.go`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -55,7 +55,23 @@ def compiled(rules: list[Object], declared: Declared) -> list[Rule]:
     """The rules over data of a declared type."""
     provider = Declarations(root=declared)
     environments = {optional: Environment(_variables(declared.type, optional), provider) for optional in (False, True)}
-    return [_compile(rule, environments[bool(rule.get("optionalOldSelf"))]) for rule in rules]
+    found = [_compile(rule, environments[bool(rule.get("optionalOldSelf"))]) for rule in rules]
+    name = _name(declared)
+    for rule in found:
+        rule.error, rule.message_error = (
+            rule.error.replace(name, SELF_TYPE),
+            rule.message_error.replace(name, SELF_TYPE),
+        )
+    return found
+
+
+def _name(declared: Declared) -> str:
+    """What the objects in a type are called, apart from what they are in it: rules are told of them as if it was a
+    root."""
+    suffix = ""
+    while declared.element is not None:
+        suffix, declared = suffix + (".@elem" if declared.key else ".@idx"), declared.element
+    return declared.type.name.removesuffix(suffix) if declared.type.kind == "struct" else SELF_TYPE
 
 
 def _variables(type: Type, optional: bool) -> dict[str, Type]:
@@ -97,9 +113,9 @@ def part_of(declared: Declared | None, key: str, schema: Object) -> Declared | N
     return declared.fields[name][1]
 
 
-def faults(schema: Object, path: str) -> list[FieldError]:
-    """What is wrong with the rules of a schema that is otherwise well formed."""
-    check = _Check()
+def faults(schema: Object, path: str, odd: Sequence[str] = ()) -> list[FieldError]:
+    """What is wrong with the rules of a structural schema; where it is `odd`, and around these places, none is read."""
+    check = _Check(odd)
     found = list(check.node(schema, path, of_schema(schema, SELF_TYPE, is_root=True), _Place(1)))
     if check.total > SCHEMA_LIMIT:
         found += [field_forbidden(where, CONTRIBUTED) for _, where in check.expensive]
@@ -119,6 +135,7 @@ class _Place(msgspec.Struct, frozen=True):
 
 
 class _Check(msgspec.Struct):
+    odd: Sequence[str]
     total: int = 0
     expensive: list[tuple[int, str]] = msgspec.field(default_factory=list)
     """(cost, path) of the rules that take a hundredth of the limit or more, four at most."""
@@ -138,8 +155,11 @@ class _Check(msgspec.Struct):
         if isinstance(items, dict):
             own = "" if schema.get("x-kubernetes-list-type") == "map" else path
             yield from self.node(items, f"{path}.items", element, place.within(schema.get("maxItems"), own))
-        if schema.get(RULES) and declared is not None:
+        if schema.get(RULES) and declared is not None and not self.is_odd(path):
             yield from self.rules(schema, f"{path}.{RULES}", declared, place)
+
+    def is_odd(self, path: str) -> bool:
+        return any(where.startswith(f"{path}.") for where in self.odd)
 
     def rules(self, schema: Object, path: str, declared: Declared, place: _Place) -> Iterator[FieldError]:
         for index, rule in enumerate(compiled(schema[RULES], declared)):

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from umiak.api.apiextensions import _field_paths, _internal
+from umiak.api.apiextensions import _field_paths, _internal, _structural
 from umiak.objects.errors import FieldError, field_forbidden, invalid_value, not_supported, required
 from umiak.objects.structural.prune import EMBEDDED, META_FIELDS, PRESERVE
 from umiak.objects.types import Object
@@ -213,6 +213,8 @@ def _rule_path(schema: Object, found: str, path: str) -> Iterator[FieldError]:
         yield invalid_value(path, found, "must be non-empty if specified")
     if _has_line_breaks(found):
         yield invalid_value(path, found, "must not contain line breaks")
+    if _structural.unsupported(schema):
+        return
     try:
         _field_paths.resolve(found, schema)
     except _field_paths.NoSuchField:

@@ -3,7 +3,7 @@
 Source: apiextensions' `pkg/apiserver/schema/{convert,validation,complete}.go`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from umiak.objects import linear_regexp
@@ -55,6 +55,8 @@ def unsupported(schema: Object) -> str:
 
 
 RULES = "x-kubernetes-validations"
+RuleCheck = Callable[[Any, Any], list[FieldError]]
+"""(new, old) to what a schema's validation rules say; old is None where nothing was."""
 
 
 def has_rules(schema: Object) -> bool:
@@ -140,7 +142,8 @@ def _meta(schema: Object, properties: Object, level: str, path: str) -> Iterator
 
 def _says_names_only(metadata: Object) -> bool:
     inner = set(metadata.get("properties") or ())
-    said = {key for key, value in metadata.items() if value not in (None, "", False, [], {})}
+    said = {key for key, value in metadata.items() if value not in (None, "", [], {}) and value is not False}
+    said |= {key for key in ("x-kubernetes-list-type", "x-kubernetes-map-type") if metadata.get(key) is not None}
     return inner <= {"name", "generateName"} and said <= {"type", "default", "properties"}
 
 

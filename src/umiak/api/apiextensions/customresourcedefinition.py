@@ -85,6 +85,7 @@ KIND = builtin(
     prepare_status=prepare_status,
     validate=validate,
     validate_update=validate_update,
+    judges_updates_alone=True,
     validate_status=validate_status,
     warnings=warnings,
     counts_generation=True,

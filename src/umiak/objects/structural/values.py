@@ -167,7 +167,7 @@ class _Check:
         if (text := self._string_fault(schema, value, path, result)) is not None:
             result.add(text, invalid_value(self._place(path), value, text))
         format = _format(schema)
-        if format and not formats.matches(format, value):
+        if format and formats.is_known(format, "string") and not formats.matches(format, value):
             result.merge(self._wrong_type(path, format, value))
 
     def _string_fault(self, schema: Object, value: str, path: str, result: Result) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from umiak.api.apiextensions import _embedded as embedded
-from umiak.api.apiextensions._structural import has_rules
+from umiak.api.apiextensions._structural import RuleCheck, has_rules
 from umiak.objects import names
 from umiak.objects.errors import FieldError, invalid_value
 from umiak.objects.go_text import plain, quoted, type_name
@@ -15,10 +15,10 @@ from umiak.objects.structural.values import NO_PATH, UNKNOWN, faults
 from umiak.objects.types import Object
 from umiak.server.metadata import STANDARD_FINALIZERS
 
-RuleCheck = Callable[[Object, Object | None], list[FieldError]]
-"""(new, old) to what the schema's validation rules say; old is None on create."""
 Rules = Callable[[Object], RuleCheck | None]
 """A schema to the check of its `x-kubernetes-validations`; None when it has none."""
+
+AboutCheck = Callable[[Object, Object | None], list[FieldError]]
 
 MAX_INT32 = 2**31 - 1
 BLOCKING = {
@@ -38,7 +38,7 @@ def rules_of(schema: Object) -> RuleCheck | None:
     """Evaluates rules; the expression language is loaded with the first schema that has any."""
     if not has_rules(schema):
         return None
-    from umiak.server.custom.rules import rules
+    from umiak.api.apiextensions._evaluation import rules
 
     return rules(schema)
 
@@ -49,6 +49,8 @@ class Checks(msgspec.Struct, frozen=True):
     schema: Object
     scale: Object | None
     rules: RuleCheck | None
+    about: AboutCheck = lambda new, old: []
+    """What is wrong with metadata: the server tells it anyhow, but rules wait until it is mended, too."""
 
     def create(self, obj: Object) -> list[FieldError]:
         found = [*faults(self.schema, obj), *self._scale_spec(obj), *self._scale_status(obj)]
@@ -77,7 +79,7 @@ class Checks(msgspec.Struct, frozen=True):
     def _rules(self, found: list[FieldError], new: Object, old: Object | None) -> list[FieldError]:
         if self.rules is None:
             return []
-        if any(fault.type in BLOCKING for fault in found):
+        if any(fault.type in BLOCKING for fault in (*found, *self.about(new, old))):
             return [invalid_value(NO_PATH, None, UNCHECKED)]
         return self.rules(new, old)
 

@@ -58,6 +58,8 @@ def taken(others: Iterable[Object]) -> tuple[set[str], set[str]]:
 def settle(definition: Object, others: Iterable[Object], now: datetime) -> None:
     """Brings the status up to date, in place; `others` are the group's other definitions."""
     spec, status = definition["spec"], definition.setdefault("status", {})
+    if is_protected(spec["group"]):
+        _approve(definition, now)
     if spec["names"] != accepted(definition) or condition(definition, "NamesAccepted") is None:
         names, reason, message = _granted(spec["names"], accepted(definition), *taken(others))
         status["acceptedNames"] = names
@@ -68,8 +70,6 @@ def settle(definition: Object, others: Iterable[Object], now: datetime) -> None:
             set_condition(definition, "Established", "True", *why, now)
     elif condition(definition, "Established") is None:
         set_condition(definition, "Established", "False", "NotAccepted", "not all names are accepted", now)
-    if is_protected(spec["group"]):
-        _approve(definition, now)
 
 
 def _told(reason: str, message: str) -> tuple[str, str]:

@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterable
 
 from umiak.api.kind import Kind, Scale, Subresource
 from umiak.objects.encoding import copy
+from umiak.objects.errors import FieldError
 from umiak.objects.go_text import plain
 from umiak.objects.jsonpath import InvalidPath, NotFound, Path
+from umiak.objects.structural import prune
 from umiak.objects.types import Object
+from umiak.server import metadata
 from umiak.server.custom import columns, nodes, reading
 from umiak.server.custom.checks import Checks, Rules, finalizer_warnings
 from umiak.server.custom.reading import Forms
@@ -55,13 +58,13 @@ def _kind(definition: Object, version: Object, forms: Forms, rules: Rules) -> Ki
     spec, names = definition["spec"], definition["status"]["acceptedNames"]
     schema, parts = schema_of(version), version.get("subresources") or {}
     stored, api_version = stored_version(definition), f"{spec['group']}/{version['name']}"
-    checks = Checks(schema, parts.get("scale"), rules(schema))
+    checks = Checks(schema, parts.get("scale"), rules(schema), lambda new, old: _faults_about(made, new, old))
     comes_converted = converts(definition)
     is_direct = comes_converted or _stays_as_stored(definition, version)
     node = nodes.root(schema, definition_name(spec["group"], version["name"], names["kind"]), names["kind"])
     node.read = reading.reader(schema)
     has_status = "status" in parts
-    return Kind(
+    made = Kind(
         group=spec["group"],
         version=version["name"],
         kind=names["kind"],
@@ -79,7 +82,7 @@ def _kind(definition: Object, version: Object, forms: Forms, rules: Rules) -> Ki
         deprecation=_deprecation(spec, version),
         load_schema=lambda: node,
         default=reading.filler(schema),
-        prepare_create=_without_status if has_status else _as_it_is,
+        prepare_create=_without_status(schema) if has_status else _as_it_is,
         prepare_update=_keep_status if has_status else _count_status,
         prepare_status=_only_status,
         validate=checks.create,
@@ -95,6 +98,13 @@ def _kind(definition: Object, version: Object, forms: Forms, rules: Rules) -> Ki
         counts_generation=True,
         updates_unconditionally=False,
     )
+    return made
+
+
+def _faults_about(kind: Kind, new: Object, old: Object | None) -> list[FieldError]:
+    if old is None:
+        return metadata.faults_of_new(kind, new["metadata"])
+    return metadata.faults_of_update(kind, new["metadata"], old["metadata"])
 
 
 def _stays_as_stored(definition: Object, version: Object) -> bool:
@@ -156,8 +166,16 @@ def _as_it_is(obj: Object) -> None:
     """A status that is no subresource is a field like others."""
 
 
-def _without_status(obj: Object) -> None:
-    obj.pop("status", None)
+def _without_status(schema: Object) -> Callable[[Object], None]:
+    """A status comes later; one that the schema has a default for is there from the start."""
+    default = (schema.get("properties") or {}).get("status", {}).get("default")
+
+    def prepare(obj: Object) -> None:
+        obj.pop("status", None)
+        if default is not None:
+            prune.fill_in(obj, {"properties": {"status": schema["properties"]["status"]}})
+
+    return prepare
 
 
 def _keep_status(new: Object, old: Object) -> None:

@@ -89,6 +89,7 @@ def _created_with(scope: Scope, obj: Object, managers: Managers, manager: str, n
 def fields_of_new(scope: Scope, obj: Object, emptied: FieldSet = fieldset.NONE) -> FieldSet:
     """All that is set in a new object without managed fields; empty when that can not be told."""
     try:
+        _check_types(scope.kind, obj)
         fields = typed.filled(shape_of(scope.kind), zero(scope.kind), obj) or fieldset.NONE
     except Mismatch:
         return fieldset.NONE
@@ -136,7 +137,14 @@ def _decoded(entries: Sequence[Object]) -> Managers | None:
         return None
 
 
+def _check_types(kind: Kind, *objects: Object) -> None:
+    """Raises Mismatch for a custom resource that its schema does not describe; other kinds are decoded by theirs."""
+    if kind.is_custom and not all(typed.conforms(shape_of(kind), obj) for obj in objects):
+        raise Mismatch("fields of other types than the schema says")
+
+
 def _update(scope: Scope, old: Object, new: Object, managers: Managers, manager: str, now: str) -> None:
+    _check_types(scope.kind, old, new)
     fields, left = merging.update(scope, old, new, managers)
     fields = fieldset.difference(fields, NEVER_MANAGED)
     if fields:
@@ -175,9 +183,11 @@ def _capped(managers: Managers) -> Managers:
 
 def applied(scope: Scope, live: Object, config: Object, manager: str, force: bool, now: str) -> Object:
     """`live` with `config` applied and its managers; `live` is the caller's. Raises 400, 409 and 500."""
+    _check(scope, config)
+    if scope.kind.is_custom:
+        _check_shape(scope.kind, live, "live", typed.faults(shape_of(scope.kind), live, allow_repeated=True))
     held = metadata.of(live).get("managedFields") or []
     managers = decode(held, trusted=True) if held else _before(scope, live, now)
-    _check(scope, config)
     owner = Owner(manager, APPLY, "", scope.subresource)
     try:
         new, managers = _apply(scope, live, config, managers, owner, force)
@@ -224,9 +234,13 @@ def _check(scope: Scope, config: Object) -> None:
     about = about if isinstance(about, dict) else {}
     if about.get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
-    if faults := typed.faults(shape_of(scope.kind), config):
+    _check_shape(scope.kind, config, "patch", typed.faults(shape_of(scope.kind), config))
+
+
+def _check_shape(kind: Kind, obj: Object, role: str, faults: list[str]) -> None:
+    if faults:
         text = faults[0] if len(faults) == 1 else "\n  ".join(["errors:", *faults])
-        raise StatusError(500, "", f"failed to create typed patch object ({title(config)}): {text}")
+        raise StatusError(500, "", f"failed to create typed {role} object ({title(obj)}): {text}")
 
 
 def title(obj: Object) -> str:

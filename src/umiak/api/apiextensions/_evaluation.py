@@ -12,7 +12,7 @@ import msgspec
 
 from umiak.api.apiextensions._field_paths import NoSuchField, resolve
 from umiak.api.apiextensions._rules import OLD_SELF, SELF, SELF_TYPE, Rule, compiled, part_of
-from umiak.api.apiextensions._structural import RULES, has_rules
+from umiak.api.apiextensions._structural import RULES, RuleCheck, has_rules
 from umiak.objects.cel.declared import Declared, of_schema
 from umiak.objects.cel.environment import PER_CALL_LIMIT, RUNTIME_BUDGET
 from umiak.objects.cel.errors import CostExceeded, EvaluationError
@@ -23,7 +23,6 @@ from umiak.objects.go_text import quoted
 from umiak.objects.structural.prune import EMBEDDED
 from umiak.objects.structural.values import NO_PATH
 from umiak.objects.types import Object
-from umiak.server.custom.checks import RuleCheck
 
 LONGEST_MESSAGE = 5 * 1024
 """Bytes of what a messageExpression may yield."""
@@ -31,18 +30,18 @@ LONGEST_MESSAGE = 5 * 1024
 OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
 
 
-def rules(schema: Object, budget: int = RUNTIME_BUDGET) -> RuleCheck | None:
-    """The check of a schema's rules, None when it has none; `budget` is for one object. Rules are compiled when first
-    needed."""
+def rules(schema: Object, budget: int = RUNTIME_BUDGET, is_root: bool = True, path: str = "") -> RuleCheck | None:
+    """The check of a schema's rules, None when it has none; `budget` is for one object, `path` where it stands. Rules
+    are compiled when first needed."""
     if not has_rules(schema):
         return None
     validators: list[_Validator] = []
 
     def check(new: Object, old: Object | None) -> list[FieldError]:
         if not validators:
-            validators.append(_Validator(schema, schema, True, of_schema(schema, SELF_TYPE, is_root=True)))
+            validators.append(_Validator(schema, schema, is_root, of_schema(schema, SELF_TYPE, is_root)))
         run = _Run(budget)
-        run.node(validators[0], "", new, old, _Match(new, old, schema, old is not None))
+        run.node(validators[0], path, new, old, _Match(new, old, schema, old is not None))
         return run.faults
 
     return check
