@@ -73,7 +73,7 @@ def test_merges(pod, original, patch, merged):
         ({"spec": {"colours": {"a": {}}}}, {"spec": {"colours": {"b": {}}}}, 500,
          'unable to find api field in struct PodSpec for the json field "colours"'),
         ({"metadata": {"finalizers": ["a"]}}, {"metadata": {"finalizers": [1]}}, 500,
-         "list element types are not identical: [a] [1]"),
+         "list element types are not identical: [[a] [1]]"),
         (containers(("a", "1"), ("b", "1")),
          {"spec": {"$setElementOrder/containers": [{"name": "a"}], "containers": [{"name": "b"}]}}, 500,
          "The order in patch list:\n[map[name:b]]\n doesn't match $setElementOrder list:\n[map[name:a]]\n"),

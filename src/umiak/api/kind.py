@@ -24,7 +24,8 @@ def no_errors(*_: Object) -> list[FieldError]:
 class Column(msgspec.Struct, frozen=True):
     """One column of `kubectl get`. `cell` gets the object and the current time in seconds since the epoch.
 
-    `type` is string, integer, number, boolean or date; `priority` above 0 shows with `-o wide` only.
+    `type` is string, integer, number, boolean or date; `priority` above 0 shows with `-o wide` only. One without a name
+    is a cell that the reference sends under no heading.
     """
 
     name: str

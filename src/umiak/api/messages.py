@@ -43,6 +43,15 @@ def fields_of(name: str) -> dict[int, Field]:
     return {number: (field, kind, how) for number, field, kind, how in sorted(_descriptions()[name])}
 
 
+@cache
+def declared_fields(name: str) -> tuple[str, ...]:
+    """The names of a message's fields as Go's struct declares them, with those it embeds in their place."""
+    names: list[str] = []
+    for _, field, kind, how in _descriptions()[name]:
+        names += declared_fields(kind) if how == "." and not is_list(kind) else (field,)
+    return tuple(names)
+
+
 def is_list(name: str) -> bool:
     return _descriptions().get(name) == "list"
 

@@ -3,6 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 _NAMED = {
     "\a": r"\a",
     "\b": r"\b",
@@ -49,6 +51,14 @@ def plain(value: Any) -> str:
     if isinstance(value, list):
         return "[" + " ".join(map(plain, value)) + "]"
     return float_g(value) if isinstance(value, float) else str(value)
+
+
+def json_text(value: Any) -> str:
+    """As Go's encoding/json writes it, which hides what could end a script in HTML."""
+    text = msgspec.json.encode(value).decode()
+    for char in "<>&\u2028\u2029":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
 
 
 def type_name(value: Any) -> str:

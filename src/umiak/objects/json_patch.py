@@ -135,15 +135,15 @@ def _place(document: Any, path: str, missing: str) -> _Place:
         raise absent
     for part in parts[:-1]:
         try:
-            document = _Place(document, _unescaped(part)).get()
+            document = _Place(document, unescaped(part)).get()
         except PatchFailed:
             raise absent from None
         if not isinstance(document, dict | list):
             raise absent
-    return _Place(document, _unescaped(parts[-1]))
+    return _Place(document, unescaped(parts[-1]))
 
 
-def _unescaped(part: str) -> str:
+def unescaped(part: str) -> str:
     return part.replace("~1", "/").replace("~0", "~")
 
 

@@ -64,9 +64,12 @@ def _no_merge_key(item: Object, key: str) -> PatchError:
 
 
 def _unknown_directive(directive: Any, item: Object) -> PatchError:
-    shown = (
-        directive if isinstance(directive, str) else f"%!s({go_text.type_name(directive)}={go_text.plain(directive)})"
-    )
+    if directive is None:
+        shown = "%!s(<nil>)"
+    elif isinstance(directive, str):
+        shown = directive
+    else:
+        shown = f"%!s({go_text.type_name(directive)}={go_text.plain(directive)})"
     return PatchError(f"unknown patch type: {shown} in map: {go_text.plain(item)}")
 
 
@@ -114,7 +117,8 @@ def _merge_map(original: Object, patch: Object, schema: Node) -> Object:
 def _whole_map(patch: Object) -> Object:
     directive = patch[DIRECTIVE]
     if directive == "replace":
-        return {key: value for key, value in patch.items() if key != DIRECTIVE}
+        del patch[DIRECTIVE]
+        return patch
     if directive == "delete":
         return {}
     raise _unknown_directive(directive, patch)
@@ -267,7 +271,7 @@ def _element_type(*lists: list[Any]) -> type:
     if found == {list}:
         raise PatchError(LISTS_OF_LISTS, 422)
     if len(found) > 1:
-        raise PatchError(f"list element types are not identical: {' '.join(map(go_text.plain, lists))}")
+        raise PatchError(f"list element types are not identical: {go_text.plain(list(lists))}")
     return found.pop()
 
 

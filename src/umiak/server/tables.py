@@ -64,7 +64,7 @@ def table(
         "kind": "Table",
         "apiVersion": f"meta.k8s.io/{version}",
         "metadata": about,
-        "columnDefinitions": [_definition(c) for c in columns] if with_headers else None,
+        "columnDefinitions": [_definition(c) for c in columns if c.name] if with_headers else None,
         "rows": rows,
     }
 

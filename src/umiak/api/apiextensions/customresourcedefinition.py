@@ -3,6 +3,9 @@
 What a definition may say is checked in modules of its own, which are loaded when one is written.
 """
 
+from typing import Any
+
+from umiak.api.common.cells import NAME, column, condition_is_true, reads
 from umiak.api.registry import builtin
 from umiak.objects.errors import FieldError
 from umiak.objects.types import Object
@@ -76,6 +79,19 @@ def warnings(new: Object, old: Object | None) -> list[str]:
     return warnings_of(new, old)
 
 
+def served(obj: Object, now: float) -> Any:
+    versions = [v for v in obj["spec"].get("versions") or () if v.get("served")]
+    return ",".join(sorted(f"{v['name']}(storage)" if v.get("storage") else v["name"] for v in versions))
+
+
+def short_names(obj: Object, now: float) -> Any:
+    return ",".join((obj["spec"].get("names") or {}).get("shortNames") or ())
+
+
+def is_established(obj: Object, now: float) -> Any:
+    return condition_is_true(obj, "Established")
+
+
 KIND = builtin(
     "apiextensions.k8s.io/v1",
     "CustomResourceDefinition",
@@ -88,6 +104,16 @@ KIND = builtin(
     judges_updates_alone=True,
     validate_status=validate_status,
     warnings=warnings,
+    columns=(
+        NAME,
+        column("Scope", reads("spec", "scope", otherwise=""), "Cluster/Namespaced"),
+        column("Versions", served, "Served versions"),
+        column("Created At", reads("metadata", "creationTimestamp"), "ObjectMeta.creationTimestamp", type="date"),
+        column("Group", reads("spec", "group", otherwise=""), "API group", wide=True),
+        column("Kind", reads("spec", "names", "kind", otherwise=""), "CustomResource kind", wide=True),
+        column("ShortNames", short_names, "Short names", wide=True),
+        column("Established", is_established, "Established status", type="boolean", wide=True),
+    ),
     counts_generation=True,
     updates_unconditionally=False,
 )

@@ -11,19 +11,22 @@ from umiak.objects.types import Object
 
 
 def validate(obj: Object) -> list[FieldError]:
+    missing = [required("data", "data is mandatory")] if obj.get("data") is None else []
+    return [*_given(obj), *missing]
+
+
+def _given(obj: Object) -> list[FieldError]:
+    """Faults of what there is."""
     errors: list[FieldError] = []
     nonnegative(obj, "revision", "", errors)
     errors = [FieldError(e.type, e.path.removeprefix("."), e.message) for e in errors]
-    data = obj.get("data")
-    if data is None:
-        errors.append(required("data", "data is mandatory"))
-    elif not isinstance(data, dict):
+    if not isinstance(obj.get("data"), dict | None):
         errors.append(required("data", "data must be a valid JSON object"))
     return errors
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
-    errors: list[FieldError] = []
+    errors = _given(new)
     immutable(new.get("data"), old.get("data"), "data", errors)
     return errors
 
@@ -42,6 +45,7 @@ KIND = builtin(
     "ControllerRevision",
     validate=validate,
     validate_update=validate_update,
+    judges_updates_alone=True,
     columns=(
         NAME,
         column("Controller", controller, "Controller of the object"),

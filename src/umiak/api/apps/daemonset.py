@@ -14,7 +14,7 @@ from umiak.api.common.checks import (
 )
 from umiak.api.common.pod_defaults import default_template
 from umiak.api.common.pod_validation import pod_template
-from umiak.api.common.pod_warnings import of_template
+from umiak.api.common.pod_warnings import is_new_template, of_template
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.common.workloads import NO_MATCH, counters, not_decremented, runs_for_ever, shown_labels, template_labels
 from umiak.api.internal import shown
@@ -128,7 +128,7 @@ KIND = builtin(
     validate_update=validate_update,
     judges_updates_alone=True,
     validate_status=validate_status,
-    warnings=of_template("spec", "template"),
+    warnings=of_template("spec", "template", changed=is_new_template),
     columns=(
         NAME,
         column(

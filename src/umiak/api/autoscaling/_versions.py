@@ -17,6 +17,7 @@ PREFIX = "autoscaling.alpha.kubernetes.io/"
 METRICS, CURRENT_METRICS = PREFIX + "metrics", PREFIX + "current-metrics"
 CONDITIONS, BEHAVIOR = PREFIX + "conditions", PREFIX + "behavior"
 TOLERANCES = (PREFIX + "scale-down-tolerance", PREFIX + "scale-up-tolerance")
+NOTES = (METRICS, CURRENT_METRICS, CONDITIONS, BEHAVIOR, *TOLERANCES)
 DEFAULT_UTILIZATION = 80
 
 _SPEC = ("scaleTargetRef", "minReplicas", "maxReplicas")

@@ -77,7 +77,7 @@ def _metric(spec: Object, status: Object) -> str:
 
 def _resource_target(target: Object, current: Object) -> str:
     if target.get("averageValue") is not None:
-        return f"{current.get('averageValue') or UNKNOWN}/{target['averageValue']}"
+        return f"{current.get('averageValue') or '<nil>' if current else UNKNOWN}/{target['averageValue']}"
     used, wanted = current.get("averageUtilization"), target.get("averageUtilization")
     return f"{UNKNOWN if used is None else f'{used}%'}/{'<auto>' if wanted is None else f'{wanted}%'}"
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from umiak.api.autoscaling._versions import to_v1, to_v2
+from umiak.api.autoscaling._versions import NOTES, to_v1, to_v2
 from umiak.api.autoscaling.horizontalpodautoscaler import COLUMNS
 from umiak.api.autoscaling.horizontalpodautoscaler import default as default_v2
 from umiak.api.common import scaling_rules
@@ -53,5 +53,6 @@ KIND = builtin(
     from_storage=to_v1,
     storage_version="v2",
     columns=tuple(map(_of_newer, COLUMNS)),
+    annotated_fields=NOTES,
     counts_generation=True,
 )

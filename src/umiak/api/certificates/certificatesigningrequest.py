@@ -110,10 +110,18 @@ KIND = builtin(
     columns=(
         NAME,
         AGE,
-        column("SignerName", or_else("spec", "signerName", otherwise=NONE), "CertificateSigningRequestSpec.signerName"),
-        column("Requestor", reads("spec", "username"), "CertificateSigningRequestSpec.request"),
-        column("RequestedDuration", requested_duration, "CertificateSigningRequestSpec.expirationSeconds"),
-        column("Condition", state, "CertificateSigningRequestStatus.conditions"),
+        column(
+            "SignerName",
+            or_else("spec", "signerName", otherwise=NONE),
+            "certificates/v1beta1:CertificateSigningRequestSpec.signerName",
+        ),
+        column("Requestor", reads("spec", "username"), "certificates/v1beta1:CertificateSigningRequestSpec.request"),
+        column(
+            "RequestedDuration",
+            requested_duration,
+            "certificates/v1beta1:CertificateSigningRequestSpec.expirationSeconds",
+        ),
+        column("Condition", state, "certificates/v1beta1:CertificateSigningRequestStatus.conditions"),
     ),
     selectable={"spec.signerName": lambda obj: (obj.get("spec") or {}).get("signerName") or ""},
 )

@@ -31,8 +31,8 @@ def documented(field: str) -> str:
 def column(
     name: str, cell: Cell, doc: str = "", *, type: str = "string", format: str = "", wide: bool = False
 ) -> Column:
-    """A column described by `doc`: a sentence, or the Type.field whose documentation describes it."""
-    text = doc if " " in doc else documented(doc)
+    """A column described by `doc`: words, or the Type.field whose documentation describes it."""
+    text = doc if " " in doc or "." not in doc else documented(doc)
     return Column(name, cell, type, format, 1 if wide else 0, text)
 
 

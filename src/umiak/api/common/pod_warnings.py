@@ -225,19 +225,29 @@ def _pod_affinity(spec: Object, path: str) -> list[str]:
     return found
 
 
-def of_template(*path: str, use: str = "") -> Warnings:
-    """The hook of a kind whose pod template lies at `path`; `use` is what its own name is used in."""
+Changed = Callable[[Object, Object], bool]
+"""(new, old) to whether an update is looked at."""
+
+
+def is_new_generation(new: Object, old: Object) -> bool:
+    return new["metadata"].get("generation") != old["metadata"].get("generation")
+
+
+def is_new_template(new: Object, old: Object) -> bool:
+    return bool(new["spec"]["template"] != old["spec"]["template"])
+
+
+def of_template(*path: str, use: str = "", changed: Changed = is_new_generation, of_old: bool = False) -> Warnings:
+    """The hook of a kind whose pod template lies at `path`; `use` is what its own name is used in. An update tells them
+    where `changed` says so: of the template that was there before, with `of_old`."""
 
     def warnings(new: Object, old: Object | None) -> list[str]:
-        template: Object = new
+        found = name_warnings(new, use) if use and old is None else []
+        if old is not None and not changed(new, old):
+            return found
+        template: Object = old if of_old and old is not None else new
         for step in path:
             template = template.get(step) or {}
-        found = name_warnings(new, use) if use and old is None else []
-        was = old
-        for step in path:
-            was = (was or {}).get(step)
-        if was is not None and was == template:
-            return found
         return found + pod_warnings(template.get("metadata") or {}, template.get("spec") or {}, ".".join(path) + ".")
 
     return warnings

@@ -33,9 +33,7 @@ def _subjects(kind: str) -> Callable[[Object, float], Any]:
     def cell(obj: Object, now: float) -> Any:
         found = [s for s in obj.get("subjects") or () if s.get("kind") == kind]
         return ", ".join(
-            f"{s['namespace']}/{s.get('name') or ''}"
-            if kind == "ServiceAccount" and s.get("namespace")
-            else s.get("name") or ""
+            f"{s.get('namespace') or ''}/{s.get('name') or ''}" if kind == "ServiceAccount" else s.get("name") or ""
             for s in found
         )
 
@@ -46,7 +44,7 @@ def binding_columns(kind: str, noun: str) -> tuple[Column, ...]:
     """The columns of RoleBinding and ClusterRoleBinding."""
     return (
         NAME,
-        column("Role", _role, f"{kind}.roleRef"),
+        column("Role", _role, f"rbac/v1beta1:{kind}.roleRef"),
         AGE,
         column("Users", _subjects("User"), f"Users in the {noun}", wide=True),
         column("Groups", _subjects("Group"), f"Groups in the {noun}", wide=True),

@@ -79,7 +79,7 @@ KIND = builtin(
     prepare_status=only_status,
     validate=validate,
     validate_status=validate_status,
-    warnings=of_template("spec", "template", use="Pod names and hostnames"),
+    warnings=of_template("spec", "template", use="Pod names and hostnames", of_old=True),
     columns=(
         NAME,
         column("Desired", number("spec", "replicas"), "ReplicationControllerSpec.replicas", type="integer"),

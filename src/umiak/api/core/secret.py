@@ -89,7 +89,7 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
         for field in ("immutable", "data"):
             if new.get(field) != old.get(field):
                 errors.append(field_forbidden(field, "field is immutable when `immutable` is set"))
-    return errors
+    return [*errors, *validate(new)]
 
 
 KIND = builtin(
@@ -98,6 +98,7 @@ KIND = builtin(
     default=default,
     validate=validate,
     validate_update=validate_update,
+    judges_updates_alone=True,
     columns=(NAME, column("Type", reads("type"), "Secret.type"), column("Data", counts("data"), "Secret.data"), AGE),
     selectable={"type": lambda obj: obj.get("type") or ""},
 )

@@ -53,7 +53,7 @@ def _parameters(ref: Object, path: str, errors: list[FieldError], late: list[Fie
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
     errors: list[FieldError] = []
-    immutable(new["spec"].get("controller"), old["spec"].get("controller"), "spec.controller", errors)
+    immutable(new["spec"].get("controller") or "", old["spec"].get("controller"), "spec.controller", errors)
     return [*errors, *validate(new)]
 
 

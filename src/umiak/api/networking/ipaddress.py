@@ -3,7 +3,7 @@
 import ipaddress
 from typing import Any
 
-from umiak.api.common.cells import NAME, NONE, column
+from umiak.api.common.cells import NAME, NONE, age, column
 from umiak.api.common.checks import check, declared_immutable
 from umiak.api.registry import builtin
 from umiak.objects import names
@@ -61,5 +61,5 @@ KIND = builtin(
     validate=validate,
     validate_update=validate_update,
     validate_name=address_name,
-    columns=(NAME, column("ParentRef", parent, "IPAddressSpec.parentRef")),
+    columns=(NAME, column("ParentRef", parent, "IPAddressSpec.parentRef"), column("", age)),
 )

@@ -69,8 +69,16 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     return errors
 
 
+def prepare_update(new: Object, old: Object) -> None:
+    """Changes are counted from the first one: a new driver has no generation."""
+    if new["spec"] != old["spec"]:
+        new["metadata"]["generation"] = (old["metadata"].get("generation") or 0) + 1
+
+
 def warnings(new: Object, old: Object | None) -> list[str]:
     spec = new["spec"]
+    if old is not None and spec.get("tokenRequests") == old["spec"].get("tokenRequests"):
+        return []
     if not spec.get("tokenRequests") or spec.get("serviceAccountTokenInSecrets") is not None:
         return []
     advice = "set to true to prevent possible logging of tokens in volume attributes"
@@ -94,6 +102,7 @@ KIND = builtin(
     "storage.k8s.io/v1",
     "CSIDriver",
     default=default,
+    prepare_update=prepare_update,
     validate=validate,
     validate_update=validate_update,
     warnings=warnings,

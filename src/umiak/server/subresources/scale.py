@@ -135,6 +135,7 @@ SCALE = Part(
     merge=merge,
     prepare=prepare,
     validate=faults_of_update,
+    warnings=lambda kind, new, old: kind.warnings(new, old),
 )
 
 

@@ -32,9 +32,9 @@ class Deleted(msgspec.Struct, frozen=True):
 
 async def delete(call: Call) -> Answer:
     options = delete_options(call.request, bodies.read_delete_options(call))
-    done = await delete_object(call, call.namespace, call.name, options)
     if (call.kind.group, call.kind.plural) == ("batch", "jobs") and options.orphan is None and options.policy is None:
         call.warn([JOB_WARNING])
+    done = await delete_object(call, call.namespace, call.name, options)
     code = 202 if not done.gone and options.orphan is False else 200
     return answer(call, done, code)
 

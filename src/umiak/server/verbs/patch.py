@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from umiak.api import schema
+from umiak.api import go_order, schema
 from umiak.api.kind import Kind
 from umiak.objects import encoding, go_text, json_patch, merge_patch, strategic_merge
 from umiak.objects.errors import StatusError, bad_request, invalid, invalid_value, not_found
@@ -33,25 +33,30 @@ FOR_CUSTOM = f"{JSON_PATCH}, {MERGE_PATCH}, {APPLY_PATCH}"
 MOST_OPERATIONS = 10000
 
 
-Claim = Callable[[Object, Kind], None]
-"""Checks apiVersion and kind of the outcome. Raises 400."""
+Claim = Callable[[Object, Kind], list[str]]
+"""Checks apiVersion and kind of the outcome; returns strict faults. Raises 400."""
 
 
-def claim_in_json(obj: Object, kind: Kind) -> None:
-    """What was patched as JSON is read like a body; without a version Go's decoder finds nothing in it."""
+def claim_in_json(obj: Object, kind: Kind) -> list[str]:
+    """What was patched as JSON is read like a body; without a version Go's decoder knows none of its fields. Returns
+    the faults of that."""
     if fault := bodies.claim_fault(obj):
         raise bad_request(fault)
     bodies.check_claim(obj, kind)
-    if not obj.get("apiVersion"):
-        obj.clear()
+    if obj.get("apiVersion"):
+        return []
+    unknown = [f"unknown field {go_text.quoted(name)}" for name in sorted(obj) if name not in ("apiVersion", "kind")]
+    obj.clear()
+    return unknown
 
 
-def claim_in_fields(obj: Object, kind: Kind) -> None:
+def claim_in_fields(obj: Object, kind: Kind) -> list[str]:
     """What was patched field by field is not asked what it is; apiVersion and kind need only be texts."""
     for name in ("apiVersion", "kind"):
         value = obj.get(name)
         if not isinstance(value, str | None):
             raise bad_request("cannot convert int64 to string" if type(value) is int else "unrecognized type: string")
+    return []
 
 
 class Patched(msgspec.Struct):
@@ -77,6 +82,13 @@ class Asked(msgspec.Struct, frozen=True):
 Mechanism = Callable[[Asked, Object], Patched]
 
 
+class Attempt(msgspec.Struct, frozen=True):
+    """Patches the latest object; `to_be_shown` does so with its fields in the order of Go, for errors that quote it."""
+
+    patch: Callable[[], Patched]
+    to_be_shown: Callable[[], Patched]
+
+
 async def patch(call: Call, part: Part = WHOLE) -> Answer:
     if _type_of(call) == APPLY_PATCH:
         return await apply.apply(call, part)
@@ -93,7 +105,10 @@ async def patch(call: Call, part: Part = WHOLE) -> Answer:
     async def make(current: Callable[[], Object] | None) -> Object:
         if current is None:
             raise not_found(call.kind.group, call.kind.plural, call.name)
-        return read(call, kind, lambda: mechanism(asked, current()), options)
+        attempt = Attempt(
+            lambda: mechanism(asked, current()), lambda: mechanism(asked, go_order.of_kind(kind, current()))
+        )
+        return read(call, kind, attempt, options)
 
     changed = await change(
         call,
@@ -123,23 +138,28 @@ def _mechanism(call: Call) -> Mechanism:
     return MECHANISMS[name]
 
 
-def read(call: Call, kind: Kind, patch: Callable[[], Patched], options: WriteOptions) -> Object:
+def read(call: Call, kind: Kind, attempt: Attempt, options: WriteOptions) -> Object:
     """The outcome as an object of its kind, with defaults. Raises 400 and 422. What is unknown is taken out, which
     errors have to show: so they patch once more."""
-    patched = patch()
+    patched = attempt.patch()
     obj = patched.obj
     try:
-        patched.claim(obj, kind)
+        claimed = patched.claim(obj, kind)
         obj["kind"], obj["apiVersion"] = kind.kind, kind.api_version
         resets = metadata.resets_managers(obj)
         touched = patched.touched if kind is call.kind and stored.is_direct(kind) else None
         obj, faults = schema.decode(kind.schema, obj, kind.kind, kind.version, touched)
     except StatusError as error:
-        _, _, why = error.message.partition(f" cannot be handled as a {kind.kind}: ")
-        raise _unusable(patch(), why or error.message) from None
-    faults = [*patched.faults, *faults]
+        if patched.claim is claim_in_fields:
+            claimed = []
+            resets = metadata.resets_managers(obj)
+            obj, faults = _read_leniently(kind, attempt)
+        else:
+            _, _, why = error.message.partition(f" cannot be handled as a {kind.kind}: ")
+            raise _unusable(attempt.to_be_shown(), why or error.message) from None
+    faults = [*patched.faults, *claimed, *faults]
     if faults and options.directive == "Strict":
-        raise _unusable(patch(), f"strict decoding error: {', '.join(faults)}")
+        raise _unusable(attempt.to_be_shown(), f"strict decoding error: {', '.join(faults)}")
     if faults and options.directive == "Warn":
         call.warn(faults)
     bodies.give_defaults(call, kind, obj)
@@ -150,6 +170,21 @@ def read(call: Call, kind: Kind, patch: Callable[[], Patched], options: WriteOpt
     return obj
 
 
+def _read_leniently(kind: Kind, attempt: Attempt) -> tuple[Object, list[str]]:
+    """The outcome field by field, which takes some values that are none in JSON. Raises 422."""
+    from umiak.api import unstructured
+
+    patched = attempt.patch()
+    try:
+        patched.claim(patched.obj, kind)
+        named = {**patched.obj, "kind": kind.kind, "apiVersion": kind.api_version}
+        return unstructured.convert(kind.schema, named)
+    except StatusError as error:
+        raise _unusable(attempt.to_be_shown(), error.message) from None
+    except unstructured.Unconvertible as error:
+        raise _unusable(attempt.to_be_shown(), str(error)) from None
+
+
 def _unusable(patched: Patched, why: str) -> StatusError:
     """The reference does not name the object here."""
     return invalid("", "", "", [invalid_value("patch", patched.shown(patched.obj), why)])
@@ -157,37 +192,39 @@ def _unusable(patched: Patched, why: str) -> StatusError:
 
 def _as_json(obj: Object, touched: Object) -> str:
     """Go's patch library sorts the keys of what it had to look into; `touched` is nested like that."""
-    return msgspec.json.encode(_sorted_where(obj, touched)).decode()
+    return go_text.json_text(_sorted_where(obj, touched))
 
 
 def _sorted_where(value: Any, touched: Any) -> Any:
     if isinstance(value, dict) and isinstance(touched, dict):
         return {key: _sorted_where(value[key], touched.get(key)) for key in sorted(value)}
+    if touched is True or isinstance(touched, list):  # a merge patch reads lists to the bottom
+        return go_order.by_name(value)
     if isinstance(value, list) and isinstance(touched, dict):
         return [_sorted_where(item, touched.get(str(index))) for index, item in enumerate(value)]
     return value
 
 
 def _looked_into(operations: list[Any]) -> Object:
-    """The places on the paths of a JSON patch."""
+    """The places on the paths of a JSON patch; True for those that a test read to the bottom."""
     found: Object = {}
     for operation in operations:
         for name in ("path", "from"):
-            place = found
-            path = str(operation.get(name) or "") if isinstance(operation, dict) else ""
-            for part in path.split("/")[1:-1]:
-                place = place.setdefault(part.replace("~1", "/").replace("~0", "~"), {})
+            place: Any = found
+            *way, last = [json_patch.unescaped(part) for part in str(operation.get(name) or "").split("/")[1:]] or [""]
+            for part in way:
+                place = place.setdefault(part, {})
+                if place is True:
+                    break
+            else:
+                if operation.get("op") == "test" and name == "path":
+                    place[last] = True
     return found
 
 
 def by_json_patch(asked: Asked, obj: Object) -> Patched:
     """RFC 6902."""
-    operations = asked.body
-    if not isinstance(operations, list):
-        found = bodies.go_kind(operations)
-        raise bad_request(
-            f"error decoding patch: json: cannot unmarshal {found} into Go value of type []handlers.jsonPatchOp"
-        )
+    operations = _operations(asked)
     if len(operations) > MOST_OPERATIONS:
         text = f"The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {len(operations)}"
         raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {text}", {})
@@ -202,6 +239,31 @@ def by_json_patch(asked: Asked, obj: Object) -> Patched:
     return Patched(
         outcome, lambda obj: _as_json(obj, _looked_into(operations)), _odd_keys(operations) if asked.strict else []
     )
+
+
+def _operations(asked: Asked) -> list[Any]:
+    """A patch of nothing at all has none. Raises 400."""
+    if asked.body is None:
+        return []
+    if not isinstance(asked.body, list):
+        raise _undecodable(asked, asked.body, "[]handlers.jsonPatchOp", "jsonpatch.Patch")
+    for operation in asked.body:
+        if not isinstance(operation, dict | None):
+            raise _undecodable(asked, operation, "handlers.jsonPatchOp", "jsonpatch.Operation")
+        for name in ("op", "path", "from") if asked.strict else ():
+            value = (operation or {}).get(name)
+            if not isinstance(value, str | None):
+                text = (
+                    f"cannot unmarshal {bodies.go_kind(value)} into Go struct field jsonPatchOp.{name} of type string"
+                )
+                raise bad_request(f"error decoding patch: json: {text}")
+    return [operation or {} for operation in asked.body]
+
+
+def _undecodable(asked: Asked, value: Any, strictly: str, loosely: str) -> StatusError:
+    """Strict reading comes first, and into another type of Go."""
+    prefix, type = ("error decoding patch: ", strictly) if asked.strict else ("", loosely)
+    return bad_request(f"{prefix}json: cannot unmarshal {bodies.go_kind(value)} into Go value of type {type}")
 
 
 def _odd_keys(operations: list[Any]) -> list[str]:
@@ -225,6 +287,8 @@ def _map(asked: Asked, prefix: str) -> Object:
 
 def by_merge_patch(asked: Asked, obj: Object) -> Patched:
     """RFC 7386."""
+    if asked.body is None or not (asked.strict or isinstance(asked.body, dict | list)):
+        raise bad_request("Invalid JSON Patch")
     sent = _map(asked, "error decoding patch: ")
     outcome = merge_patch.apply(obj, encoding.copy(sent))
     return Patched(outcome, lambda obj: _as_json(obj, sent), repeated(asked.body), _touched(sent))
@@ -232,12 +296,13 @@ def by_merge_patch(asked: Asked, obj: Object) -> Patched:
 
 def by_strategic_patch(asked: Asked, obj: Object) -> Patched:
     sent = _map(asked, "")
+    used = encoding.copy(sent)
     try:
-        outcome = strategic_merge.apply(obj, encoding.copy(sent), asked.kind.schema)
+        outcome = strategic_merge.apply(obj, used, asked.kind.schema)
     except strategic_merge.PatchError as error:
         failures = {400: bad_request(str(error)), 422: unprocessable()}
         raise failures.get(error.code) or unknown_failure(str(error)) from None
-    return Patched(outcome, lambda obj: go_text.plain(sent), repeated(asked.body), _touched(sent), claim_in_fields)
+    return Patched(outcome, lambda obj: go_text.plain(used), repeated(asked.body), _touched(sent), claim_in_fields)
 
 
 def _touched(sent: Object) -> schema.Touched | None:
