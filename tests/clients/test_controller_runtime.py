@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -135,8 +134,8 @@ def test_the_example_of_built_in_kinds(manager: None, kubectl: Program, certific
     validating, mutating = (webhook(sort, kubectl.namespace, certificates) for sort in ("Validating", "Mutating"))
     kubectl("apply", "-f", "-", given=validating)
     try:
-        refused = kubectl.fails("run", "p", "--image=p")
-        assert re.search("denied the request: missing annotation example-mutating-admission-webhook", refused)
+        refusal = "denied the request: missing annotation example-mutating-admission-webhook"
+        patience.until(lambda: refusal in kubectl.fails("run", "p", "--image=p"))  # once the example listens
         kubectl("apply", "-f", "-", given=mutating)
         kubectl("run", "p", "--image=p")
         asked = "jsonpath={.metadata.annotations.example-mutating-admission-webhook}"

@@ -278,7 +278,7 @@ def test_outputs(kubectl: Program) -> None:
 
 
 def test_wait_for_what_comes_later(kubectl: Program) -> None:
-    said = kubectl.fails("wait", "--for=jsonpath={.data.a}=1", "configmap/settings", "--timeout=1s")
+    said = kubectl.fails("wait", "--for=jsonpath={.data.a}=1", "configmap/settings", "--timeout=300s")
     assert 'configmaps "settings" not found' in said
     kubectl("apply", "-f", "-", given=CONFIG)
     said = kubectl("wait", "--for=jsonpath={.data.colour}=red", "cm/settings")

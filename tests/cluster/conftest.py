@@ -2,11 +2,23 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from machines import GUESTBOOK, Machine
 
 from umiak.kit.ports import free_port
+
+running: list[Machine] = []
+"""Whose logs are shown when a test fails."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    report = yield
+    if report.failed:
+        report.sections += [section for machine in running for section in machine.last_words()]
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -17,15 +29,18 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     folder = tmp_path_factory.mktemp("cluster")
     made = Machine(folder / "cluster.yaml", folder / "data", folder / "run")
     made.config.write_text(
-        f"nodeName: e2e\ndataDir: {made.data}\nrunDir: {made.run}\nport: {free_port()}\nnodePort: {free_port()}\n"
+        f"nodeName: e2e\ndataDir: {made.data}\nrunDir: {made.run}\n"
+        f"port: {free_port('0.0.0.0')}\nnodePort: {free_port('0.0.0.0')}\n"
     )
     made.before = made.traces()
+    running.append(made)
     try:
-        made.umiak("up")
+        made.bring_up()
         node = "jsonpath={.items[0].status.addresses[?(@.type=='InternalIP')].address}"
         made.address = made.kubectl("get", "nodes", "-o", node)
         yield made
     finally:
+        running.remove(made)
         made.umiak("reset", "--yes")
 
 

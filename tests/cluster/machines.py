@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from umiak.testing.patience import LONG
+from umiak.testing.patience import LONG, TAIL, tail
 
 GUESTBOOK = Path(__file__).resolve().parents[2] / "examples" / "guestbook"
 
@@ -86,6 +86,26 @@ class Machine:
     def start_kubectl(self, *words: str, **more: Any) -> subprocess.Popen[str]:
         command = [kubectl_path(), f"--kubeconfig={self.kubeconfig}", *words]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
+
+    def bring_up(self) -> None:
+        """Raises AssertionError with the logs: they go with the cluster that did not come up."""
+        try:
+            self.umiak("up")
+        except AssertionError as error:
+            for name, text in self.last_words():
+                error.add_note(f"{name}:\n{text}")
+            raise
+
+    def last_words(self) -> list[tuple[str, str]]:
+        """Why something may have gone wrong: what the programs logged last, and what the cluster looks like."""
+        found = [(log.name, tail(log)) for log in sorted((self.data / "logs").glob("*.log"))]
+        for kinds in ("nodes,pods", "events"):
+            words = [kubectl_path(), f"--kubeconfig={self.kubeconfig}", "--request-timeout=20s"]
+            told = output(
+                *words, "get", kinds, "--all-namespaces", "-o", "wide", "--sort-by=.metadata.creationTimestamp"
+            )
+            found.append((kinds, told[-4 * TAIL :]))
+        return found
 
     def pid(self, program: str) -> int:
         return int((self.run / f"{program}.pid").read_text().split()[0])

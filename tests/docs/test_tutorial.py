@@ -22,7 +22,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("src", "pyproject.toml", "README.md", "LICENSE"):
         subprocess.run(["cp", "-r", str(ROOT / name), str(source)], check=True)
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(source)]
-    subprocess.run(pip, check=True)
+    subprocess.run(pip, check=True, env=surroundings())
     return folder
 
 
@@ -46,6 +46,12 @@ def _makes_venvs(python: Path) -> bool:
     return subprocess.run([python, "-c", "import ensurepip"], capture_output=True).returncode == 0
 
 
+def surroundings() -> dict[str, str]:
+    """A newcomer's, who does not give up when the registry is out of reach for a while."""
+    ours = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    return {"PIP_RETRIES": "10", "PIP_TIMEOUT": "60", **ours}
+
+
 ANSWERS = """
 import umiak.testing
 with umiak.testing.Cluster() as cluster:
@@ -55,7 +61,7 @@ with umiak.testing.Cluster() as cluster:
 
 @pytest.mark.parametrize("python", interpreters())
 def test_every_python_can_run_the_wheel(wheel: Path, tmp_path: Path, python: str) -> None:
-    ours = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    ours = surroundings()
     subprocess.run([python, "-m", "venv", str(tmp_path / "venv")], check=True)
     own = str(tmp_path / "venv" / "bin" / "python")
     (built,) = wheel.glob("umiak-*.whl")
@@ -65,7 +71,7 @@ def test_every_python_can_run_the_wheel(wheel: Path, tmp_path: Path, python: str
 
 
 def test_the_tutorial_is_followed_to_the_letter(wheel: Path, tmp_path: Path) -> None:
-    ours = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    ours = surroundings()
     links = f"{ours.get('PIP_FIND_LINKS', '')} {wheel}".strip()
     for block in blocks(TUTORIAL):
         if block.language == "sh":

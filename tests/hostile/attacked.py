@@ -148,4 +148,4 @@ class Attacked:
         finally:
             over.set()
             other.join(LONG)
-        assert set(answers) == {200}, answers
+        assert set(answers) == {200}, f"{answers}\n{''.join(self.lines[-50:])}"

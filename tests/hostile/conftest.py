@@ -29,5 +29,5 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     found.ask("POST", "/api/v1/namespaces/default/configmaps", CONFIG_MAP)
     found.ask("POST", "/api/v1/namespaces/default/podtemplates", TEMPLATE)
     yield found
-    assert found.process.poll() is None, "the server is gone"
+    assert found.process.poll() is None, "the server is gone:\n" + "".join(found.lines[-50:])
     found.stop()

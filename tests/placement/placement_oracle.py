@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from umiak.testing.patience import LONG
+
 MODULE = Path(__file__).parent / "oracle"
 NAME = "placement-oracle"
 BUILD_SECONDS = 1800.0
@@ -54,7 +56,7 @@ class Oracle:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait(timeout=10)
+        self._process.wait(LONG)
 
     def answers(self, objects: list[Object]) -> list[Object]:
         """About each pod without a node."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 LONG = 300.0
 """Seconds that anything may take; what takes one second here has taken ten elsewhere, and a minute at a bad time."""
-TAIL = 2000
+TAIL = 4000
 """Characters of a log that are shown."""
 NOT_YET = (AssertionError, OSError, LookupError, subprocess.SubprocessError)
 """Failures of a look that count as no."""
@@ -40,7 +40,7 @@ def until(
             last = f"{type(error).__name__}: {error}"
         ended = [f"ended with {p.returncode}: {p.args!r}" for p in programs if p.poll() is not None]
         if ended or time.monotonic() > end:
-            raise AssertionError("\n".join([f"not so within {seconds:g} s, but {last}", *ended, *map(_tail, logs)]))
+            raise AssertionError("\n".join([f"not so within {seconds:g} s, but {last}", *ended, *map(tail, logs)]))
         time.sleep(every)
 
 
@@ -54,7 +54,8 @@ async def until_so(look: Callable[[], object], seconds: float = LONG, *, every: 
             await asyncio.sleep(every)
 
 
-def _tail(log: Path) -> str:
+def tail(log: Path) -> str:
+    """The end of a program's log, for a failure's text."""
     try:
         return f"{log}:\n{log.read_text(errors='replace')[-TAIL:]}"
     except OSError as error:
