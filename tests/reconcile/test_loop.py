@@ -4,11 +4,13 @@ import asyncio
 import logging
 from datetime import timedelta
 
+import pytest
+
 from umiak.api.core.configmap import KIND as CONFIG_MAP
 from umiak.api.core.namespace import KIND as NAMESPACE
 from umiak.objects import errors, meta
 from umiak.objects.meta import Key
-from umiak.reconcile.contract import DONE, Also, Controller, Done, Loop, RetryAfter
+from umiak.reconcile.contract import DONE, Also, Controller, Done, Hindered, Loop, RetryAfter
 from umiak.testing.clock import VirtualClock, settle
 from umiak.testing.fakeapi import FakeApi
 from umiak.testing.workbench import Workbench
@@ -84,6 +86,21 @@ async def test_failures_come_again_and_are_logged_once(api: FakeApi, clock: Virt
             await clock.advance(1)
     assert tries == [0, 0.005, 0.015, 0.035]
     assert [r.getMessage() for r in caplog.records] == ["test: default/a: Internal error occurred: no luck"]
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"), [(Hindered("still in use"), False), (errors.internal("no luck"), False), (KeyError("x"), True)]
+)
+async def test_only_what_may_be_a_bug_is_logged_with_its_place(api, clock, caplog, error, shown):
+    async def reconcile(ctx, key):
+        raise error
+
+    cluster = Workbench(api, clock)
+    with caplog.at_level(logging.ERROR):
+        async with cluster.running(controller(reconcile)):
+            await cluster.create(CONFIG_MAP, config_map("a"))
+    assert ["Traceback" in caplog.text] == [shown]
+    assert str(error) in caplog.text
 
 
 async def test_conflicts_are_quiet(api: FakeApi, clock: VirtualClock, caplog):

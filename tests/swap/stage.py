@@ -36,6 +36,7 @@ EQUAL = [
 ]
 """Patterns of what differs by nature, and what to write for it."""
 LEFT_OUT = {"managedFields", "resourceVersion", "creationTimestamp", "generation", "observedGeneration"}
+LEFT_OUT |= {"endpoints.kubernetes.io/last-change-trigger-time"}  # the original loses it when it has to try again
 QUIET, PAUSE, LONGEST = 3.0, 0.3, 40.0
 """Seconds: without a change the controllers are done; between two looks for something; the longest wait."""
 

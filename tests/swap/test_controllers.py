@@ -20,7 +20,7 @@ from umiak.kit import pki
 from umiak.testing import reference
 
 from .beside import call, original, running
-from .scenes import SCENES
+from .scenes import ALONE, SCENES
 from .stage import STRATEGIC, Activity, Stage
 
 pytestmark = [pytest.mark.cluster, pytest.mark.shared, pytest.mark.slow]
@@ -35,6 +35,8 @@ current-context: c
 """
 NODES = {"n1": "za", "n2": "zb"}
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+MANY, FEW = len(SCENES), 4
+"""Scenes at a time: all of them, and as many as a busy machine can play, too."""
 SETTLE = 5
 """Seconds until the controllers have seen the nodes."""
 
@@ -49,8 +51,8 @@ def theirs(kubeconfig, folder):
     return reference.controllers(kubeconfig, folder, "10.244.0.0/16", "application/json")
 
 
-def play_all(command, folder):
-    """What each scene leaves behind, by its name."""
+def play_all(command, folder, scenes=SCENES, at_once=MANY):
+    """What each scene leaves behind, by its name. Those that change what the others see come first, one by one."""
     folder.mkdir()
     with ExitStack() as stack:
         port, _ = original(stack, folder, "--disable-admission-plugins=ServiceAccount")
@@ -63,8 +65,11 @@ def play_all(command, folder):
         stack.callback(heartbeats(port))
         time.sleep(SETTLE)
         activity = Activity(port)
-        with ThreadPoolExecutor(len(SCENES)) as pool:
-            return dict(pool.map(lambda scene: (scene.__name__, play(scene, port, activity)), SCENES))
+        left = {scene.__name__: play(scene, port, activity) for scene in scenes if scene in ALONE}
+        with ThreadPoolExecutor(at_once) as pool:
+            together = [scene for scene in scenes if scene not in ALONE]
+            found = pool.map(lambda scene: play(scene, port, activity), together)
+            return left | {scene.__name__: end for scene, end in zip(together, found, strict=True)}
 
 
 def play(scene, port, activity):
@@ -109,23 +114,33 @@ def heartbeats(port):
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
-    """What the original's controllers left, and what ours did."""
+    """What the original's controllers left, and what ours did. Scenes that end differently are played once more, a few
+    at a time: on a busy machine controllers are quiet for a while before they are done."""
     try:
         for name in ("kube-apiserver", "etcd", "kube-controller-manager"):
             reference.program(name)
     except reference.Missing as error:
         pytest.skip(str(error))
     top = tmp_path_factory.mktemp("controllers")
-    return [play_all(theirs, top / "theirs"), play_all(ours, top / "ours")]
+    left = [play_all(theirs, top / "theirs"), play_all(ours, top / "ours")]
+    unlike = [scene for scene in SCENES if shown(left[0], scene.__name__) != shown(left[1], scene.__name__)]
+    if unlike:
+        left[0] |= play_all(theirs, top / "theirs-again", unlike, FEW)
+        left[1] |= play_all(ours, top / "ours-again", unlike, FEW)
+    return left
+
+
+def shown(side, scene):
+    return json.dumps(side[scene], indent=1, sort_keys=True).splitlines()
 
 
 @pytest.mark.parametrize("scene", [scene.__name__ for scene in SCENES])
 def test_the_same_is_left(both, scene):
-    left = [json.dumps(side[scene], indent=1, sort_keys=True).splitlines() for side in both]
+    left = [shown(side, scene) for side in both]
     assert "failed" not in both[0][scene], both[0][scene]["failed"]
     assert left[1] == left[0]
 
 
 def test_nothing_went_wrong_on_our_side(both, tmp_path_factory):
-    said = Path(tmp_path_factory.getbasetemp()).glob("controllers*/ours/controllers.out")
+    said = Path(tmp_path_factory.getbasetemp()).glob("controllers*/ours*/controllers.out")
     assert "Traceback" not in "".join(path.read_text() for path in said)

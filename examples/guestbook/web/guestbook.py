@@ -19,7 +19,7 @@ KEY = "entries"
 
 def redis(*words: str) -> list[str] | str | int | None:
     """Sends one command and reads its answer (RESP)."""
-    with socket.create_connection((STORE, 6379), timeout=2) as connection, connection.makefile("rwb") as stream:
+    with socket.create_connection((STORE, 6379), timeout=10) as connection, connection.makefile("rwb") as stream:
         for command in ([("AUTH", PASSWORD)] if PASSWORD else []) + [words]:
             parts = [w.encode() for w in command]
             stream.write(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts))

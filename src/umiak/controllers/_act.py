@@ -11,7 +11,7 @@ from umiak.client.contract import Preconditions
 from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
-from umiak.reconcile.contract import Context
+from umiak.reconcile.contract import Context, Hindered
 
 T = TypeVar("T")
 AT_ONCE = 64
@@ -82,7 +82,7 @@ async def create_pod(ctx: Context, owner: Object, pod: Object) -> Object | None:
     return made
 
 
-class FailedDeletion(Exception):
+class FailedDeletion(Hindered):
     """A pod could not be deleted."""
 
 

@@ -42,7 +42,7 @@ from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
-from umiak.reconcile.contract import DONE, Also, Cache, Context, Controller, Measure, Outcome, RetryAfter
+from umiak.reconcile.contract import DONE, Also, Cache, Context, Controller, Hindered, Measure, Outcome, RetryAfter
 
 MANAGED = "volumes.kubernetes.io/controller-managed-attach-detach"
 FAILURES = Waits(first=0.5, limit=122)
@@ -278,7 +278,7 @@ async def _detach(ctx: Context, detach: Detach, node: Object | None, node_name: 
             raise
 
 
-class InUse(Exception):
+class InUse(Hindered):
     """The node began to use a volume that was about to be detached."""
 
 

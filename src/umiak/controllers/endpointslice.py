@@ -40,7 +40,7 @@ from umiak.controllers._topology import ZONE, Shares, Verdict, cached_shares, is
 from umiak.objects import meta
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
-from umiak.reconcile.contract import DONE, Also, Cache, Context, Controller, Outcome
+from umiak.reconcile.contract import DONE, Also, Cache, Context, Controller, Hindered, Outcome
 
 NAME = "endpointslice-controller.k8s.io"
 MAX_ENDPOINTS = 100
@@ -341,7 +341,7 @@ async def _apply(ctx: Context, changes: Changes, service: Object) -> None:
     await every(delete_if_there(ctx, endpointslice.KIND, s) for s in changes.delete)
 
 
-class Incomplete(Exception):
+class Incomplete(Hindered):
     """Some pods could not be made endpoints."""
 
 

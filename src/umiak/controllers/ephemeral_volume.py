@@ -8,10 +8,10 @@ from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
-from umiak.reconcile.contract import DONE, Also, Cache, Context, Controller, Outcome
+from umiak.reconcile.contract import DONE, Also, Cache, Context, Controller, Hindered, Outcome
 
 
-class NotOurs(Exception):
+class NotOurs(Hindered):
     """There is a claim of that name, but of somebody else."""
 
 

@@ -17,7 +17,7 @@ from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
 from umiak.reconcile.cache import Change, Row, Tables, identity, parse_version
-from umiak.reconcile.contract import DONE, Context, Loop, Outcome
+from umiak.reconcile.contract import DONE, Context, Hindered, Loop, Outcome
 from umiak.reconcile.informer import Informer
 from umiak.reconcile.queue import Queue
 from umiak.reconcile.worker import ErrorLog, serve
@@ -31,7 +31,7 @@ VERBS = ("delete", "list", "watch")
 CONFLICT_TRIES = 5
 
 
-class UnknownKind(Exception):
+class UnknownKind(Hindered):
     """An owner reference names a kind that the server does not serve, at least not yet."""
 
 

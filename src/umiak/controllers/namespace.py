@@ -21,7 +21,7 @@ from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
-from umiak.reconcile.contract import DONE, Context, Controller, Outcome, RetryAfter
+from umiak.reconcile.contract import DONE, Context, Controller, Hindered, Outcome, RetryAfter
 
 FINALIZER = "kubernetes"
 HEARD_BY_ALL = timedelta(seconds=5)
@@ -41,7 +41,7 @@ FINE = {
 }
 
 
-class Unfinished(Exception):
+class Unfinished(Hindered):
     """Some of the namespace's content could not be deleted."""
 
 

@@ -8,13 +8,13 @@ from umiak.api.core.node import KIND as NODE
 from umiak.objects import meta
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
-from umiak.reconcile.contract import DONE, Context, Controller, Options, Outcome
+from umiak.reconcile.contract import DONE, Context, Controller, Hindered, Options, Outcome
 
 IPV6_MASK = 64
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class Exhausted(Exception):
+class Exhausted(Hindered):
     """No range is left for one more node."""
 
 

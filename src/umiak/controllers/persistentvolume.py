@@ -19,7 +19,7 @@ from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
-from umiak.reconcile.contract import DONE, Also, Cache, Context, Controller, Outcome, RetryAfter
+from umiak.reconcile.contract import DONE, Also, Cache, Context, Controller, Hindered, Outcome, RetryAfter
 
 LOOK_AGAIN = RetryAfter(timedelta(seconds=15))
 """Claims that wait say so again this often."""
@@ -29,7 +29,7 @@ MISBOUND = "Two claims are bound to the same volume, this one is bound incorrect
 NOTHING_SET = "no persistent volumes available for this claim and no storage class is set"
 
 
-class Misbound(Exception):
+class Misbound(Hindered):
     """A claim says it is bound to a volume that belongs to another."""
 
 

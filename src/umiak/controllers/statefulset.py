@@ -18,7 +18,7 @@ from umiak.objects import meta
 from umiak.objects.errors import StatusError
 from umiak.objects.meta import Key
 from umiak.objects.types import Object
-from umiak.reconcile.contract import DONE, Also, Context, Controller, Outcome, RetryAfter
+from umiak.reconcile.contract import DONE, Also, Context, Controller, Hindered, Outcome, RetryAfter
 
 MAX_PREFIX = 223
 HASH_LABEL = "controller.kubernetes.io/hash"
@@ -115,7 +115,7 @@ def _tell_claim(ctx: Context, sts: Object, pod: Object, name: str, error: Except
     _tell(ctx, sts, "create", what, error)
 
 
-class ClaimsNotReady(Exception):
+class ClaimsNotReady(Hindered):
     """Not all claims of a pod could be made."""
 
 

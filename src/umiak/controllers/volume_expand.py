@@ -12,14 +12,14 @@ from umiak.objects import meta, quantity
 from umiak.objects.meta import Key
 from umiak.objects.quantity import Quantity
 from umiak.objects.types import Object
-from umiak.reconcile.contract import DONE, Context, Controller, Outcome
+from umiak.reconcile.contract import DONE, Context, Controller, Hindered, Outcome
 
 RESIZER = "volume.kubernetes.io/storage-resizer"
 REASON = "ExternalExpanding"
 WAITING = "waiting for an external controller to expand this PVC"
 
 
-class NotBound(Exception):
+class NotBound(Hindered):
     """The volume that a claim names is another claim's, or nobody's."""
 
 

@@ -42,6 +42,11 @@ Outcome = Done | RetryAfter
 """A reconcile returns one of these, or raises: then it is retried with growing delays."""
 
 
+class Hindered(Exception):
+    """What is to be done can not be, for a reason that lies in the cluster and not in the program. As any failure it is
+    retried; it is told in a line, without where in the program that was."""
+
+
 class Cache(Protocol):
     """The newest state this process has seen. Objects are copies of the caller's own; change them freely."""
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from umiak.client.contract import Unreachable
 from umiak.objects.errors import StatusError
-from umiak.reconcile.contract import Outcome, RetryAfter
+from umiak.reconcile.contract import Hindered, Outcome, RetryAfter
 from umiak.reconcile.queue import Queue
 
 K = TypeVar("K", bound=Hashable)
@@ -36,7 +36,7 @@ class ErrorLog:
         self._seen[entry] = None
         if len(self._seen) > MAX_ERRORS:
             self._seen.popitem(last=False)
-        expected = isinstance(error, StatusError | Unreachable)
+        expected = isinstance(error, StatusError | Unreachable | Hindered)
         log.error("%s: %s: %s", what, about, error, exc_info=None if expected else error)
 
 

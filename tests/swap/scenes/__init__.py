@@ -2,4 +2,6 @@
 
 from . import apps, batch, cluster, services
 
+ALONE = [services.ranges]
+"""Services of all scenes get addresses from a range that there is."""
 SCENES = [*apps.SCENES, *batch.SCENES, *services.SCENES, *cluster.SCENES]
