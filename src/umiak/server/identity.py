@@ -84,7 +84,9 @@ def prepare(
         _write(folder / "apiserver.names", wanted)
 
     def serving() -> Pair:
-        return pki.issue(authority, "kube-apiserver", dns=dns, ips=ips, server=True, days=DAYS, now=now)
+        """With its issuer behind it, which OpenSSL would look up, and verify, in every handshake."""
+        made = pki.issue(authority, "kube-apiserver", dns=dns, ips=ips, server=True, days=DAYS, now=now)
+        return made._replace(certificate_pem=made.certificate_pem + authority.certificate_pem)
 
     def client(name: str, group: str) -> Callable[[], Pair]:
         return lambda: pki.issue(authority, name, [group], client=True, days=DAYS, now=now)
