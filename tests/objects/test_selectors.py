@@ -122,6 +122,8 @@ def test_from_set_checks_nothing():
         ("b=2,a!=1", (FieldRequirement("a", True, "1"), FieldRequirement("b", False, "2"))),
         ("a==x\\,y\\=z\\\\", (FieldRequirement("a", False, "x,y=z\\"),)),
         (",,", ()),
+        ("=,!=", ()),
+        ("=a", (FieldRequirement("", False, "a"),)),
     ],
 )
 def test_fields(text, found):

@@ -345,8 +345,10 @@ class FieldRequirement(NamedTuple):
 
 
 def parse_fields(text: str) -> tuple[FieldRequirement, ...]:
-    """Reads `metadata.name=a,spec.nodeName!=b`; `\\` escapes backslash, comma and equals. Raises InvalidSelector."""
-    return tuple(_field_requirement(text, part) for part in sorted(_field_terms(text)) if part)
+    """Reads `metadata.name=a,spec.nodeName!=b`; `\\` escapes backslash, comma and equals. A term with
+    nothing on either side says nothing. Raises InvalidSelector."""
+    found = (_field_requirement(text, part) for part in sorted(_field_terms(text)) if part)
+    return tuple(requirement for requirement in found if requirement.field or requirement.value)
 
 
 def _field_terms(text: str) -> list[str]:

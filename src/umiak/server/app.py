@@ -7,6 +7,7 @@ belongs to no resource. `handler` is what an HTTP server calls.
 import asyncio
 import logging
 import random
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
@@ -456,11 +457,16 @@ def parameters(query: str) -> dict[str, list[str]]:
 
 @lru_cache(512)
 def _parameters(query: str) -> Mapping[str, Sequence[str]]:
-    """A client's requests have few different ones."""
+    """A client's requests have few different ones. Go passes over those that it cannot read."""
+    if _UNREADABLE.search(query):
+        query = "&".join(part for part in query.split("&") if not _UNREADABLE.search(part))
     found: dict[str, list[str]] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         found.setdefault(name, []).append(value)
     return found
+
+
+_UNREADABLE = re.compile("%(?![0-9A-Fa-f]{2})|;")
 
 
 def unjudged(request: Request, error: Unjudged) -> Answer:

@@ -264,15 +264,29 @@ def _watch_faults(o: ListOptions) -> list[FieldError]:
 
 
 def version_number(text: str) -> int:
-    """A resourceVersion of a list, get or watch; 0 for none. Raises 400."""
+    """A resourceVersion of a list or get; 0 for none. Raises 400."""
     if text in ("", "0"):
         return 0
-    if not (text.isascii() and text.isdigit()):
-        raise bad_request(f"invalid resource version: {version_fault(text)}")
-    number = whole(text)
-    if number >= 2**64:
-        raise bad_request(f"invalid resource version: {version_fault(text, 'value out of range')}")
+    number, fault = _version(text)
+    if fault:
+        raise bad_request(f"invalid resource version: {fault}")
     return number
+
+
+def watched_version(text: str) -> int:
+    """That of a watch, which nobody prepared for being wrong. Raises 500 as the reference does."""
+    number, fault = _version(text or "0")
+    if fault:
+        raise StatusError(500, "", fault)
+    return number
+
+
+def _version(text: str) -> tuple[int, str]:
+    """(the number, or what is wrong with it)"""
+    if not (text.isascii() and text.isdigit()):
+        return 0, version_fault(text)
+    number = whole(text)
+    return number, version_fault(text, "value out of range") if number >= 2**64 else ""
 
 
 def version_fault(text: str, why: str = "invalid syntax") -> str:

@@ -7,6 +7,7 @@ import msgspec
 from umiak.api.kind import Kind
 from umiak.objects import names
 from umiak.objects.errors import bad_request
+from umiak.objects.go_text import quoted
 from umiak.objects.selectors import (
     EVERYTHING,
     FieldRequirement,
@@ -99,9 +100,14 @@ def selection(kind: Kind, options: ListOptions, name: str = "") -> Selection:
 
 
 def _check_known(kind: Kind, field: str) -> None:
-    if field in COMMON or field in kind.selectable:
+    has_own = bool(kind.selectable) or kind.is_custom
+    if field in kind.selectable or field == "metadata.name":
         return
-    if kind.selectable or kind.is_custom:
+    if field == "metadata.namespace" and (kind.namespaced or not has_own):
+        return
+    if (kind.group, kind.plural) == ("batch", "jobs"):
+        raise bad_request(f"field label {quoted(field)} not supported for Job")
+    if has_own:
         named = f" for {kind.api_version}, Kind={kind.kind}" if kind.group == "resource.k8s.io" else ""
         raise bad_request(f"field label not supported{named}: {field}")
     shown_field = msgspec.json.encode(field).decode()

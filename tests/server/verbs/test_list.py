@@ -53,6 +53,9 @@ async def test_pages_show_one_moment(five):
         ("?fieldSelector=metadata.name=p3", ["p3"]),
         ("?fieldSelector=metadata.name!=p3", ["p1", "p2", "p4", "p5"]),
         ("?fieldSelector=metadata.name=p3&labelSelector=!odd", []),
+        ("?fieldSelector==", ["p1", "p2", "p3", "p4", "p5"]),
+        ("?labelSelector=%zz&fieldSelector=metadata.name=p3", ["p3"]),
+        ("?fieldSelector=metadata.name=p3;a", ["p1", "p2", "p3", "p4", "p5"]),
         ("?labelSelector=odd&limit=2", ["p1", "p3"]),
         ("?limit=2&resourceVersion=0", ["p1", "p2", "p3", "p4", "p5"]),
     ],
@@ -130,3 +133,23 @@ async def test_long_lists_are_the_same_in_pieces_and_compressed(api):
     items = msgspec.json.decode(plain.body)["items"]
     assert [item["metadata"]["name"] for item in items] == [f"a{number:03}" for number in range(150)]
     assert not any("kind" in item for item in items)
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/apis/batch/v1/jobs?fieldSelector=spec.a=b", 'field label "spec.a" not supported for Job'),
+        ("/api/v1/nodes?fieldSelector=metadata.namespace=a", "field label not supported: metadata.namespace"),
+        ("/api/v1/pods?fieldSelector=status.podIPs=", None),
+        ("/apis/batch/v1/jobs?fieldSelector=metadata.namespace=a", None),
+        ("/apis/storage.k8s.io/v1/storageclasses?fieldSelector=metadata.namespace=a", None),
+        (
+            f"{CMS}?continue=abcde",
+            "invalid continue token: continue key is not valid: illegal base64 data at input byte 4",
+        ),
+    ],
+)
+async def test_what_can_be_selected_by(api, path, told):
+    """As kube-apiserver 1.37.1 answers."""
+    status, answer = await api("GET", path)
+    assert (status, answer.get("message")) == ((400, told) if told else (200, None))

@@ -314,6 +314,7 @@ KIND = builtin(
         "spec.hostNetwork": _host_network,
         "status.phase": _status("phase"),
         "status.podIP": _status("podIP"),
+        "status.podIPs": lambda obj: "",  # known, and always empty
         "status.nominatedNodeName": _status("nominatedNodeName"),
     },
     counts_generation=True,

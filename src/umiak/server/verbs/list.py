@@ -178,5 +178,6 @@ def decode_token(text: str, root: str) -> tuple[str, int]:
 
 
 def _illegal_byte(text: str) -> int:
+    """The first that is none of the alphabet, or the last one, which stands alone."""
     letters = "-_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-    return next((i for i, letter in enumerate(text) if letter not in letters), len(text))
+    return next((i for i, letter in enumerate(text) if letter not in letters), len(text) - 1)

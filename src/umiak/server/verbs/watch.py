@@ -15,7 +15,7 @@ from umiak.objects.types import Object
 from umiak.server import binary, representation, stored, streams
 from umiak.server.call import Call, Stream
 from umiak.server.metadata import is_custom
-from umiak.server.options import ListOptions, list_options, too_large, version_number
+from umiak.server.options import ListOptions, list_options, too_large, watched_version
 from umiak.server.selection import Selection, prefix, selection
 from umiak.server.tables import include_policy
 from umiak.store.contract import Cancel, Compacted, Entry, Event
@@ -38,7 +38,7 @@ def line(type_: bytes, value: bytes) -> bytes:
 async def watch(call: Call) -> None:
     options = list_options(call.request, is_watch=True)
     wanted = selection(call.kind, options, call.name if call.name and not options.fields else "")
-    after = version_number(options.resource_version)
+    after = watched_version(options.resource_version)
     if options.initial_events and after > call.app.store.revision:
         raise too_large(after, call.app.store.revision)
     if options.initial_events and call.media.is_binary and not call.media.target:
