@@ -40,7 +40,7 @@ REFERENCE = Path(os.environ.get("REFERENCE", Path.home() / ".cache" / "reference
 TOKEN = "benchtoken"
 READY_SECONDS = 60
 OPERATIONS = "list,create,get,patch,status,apply,watch,delete"
-LISTS = 10
+LISTS = 20
 """How many are asked for."""
 TITLES = ("what", "CPU µs per request, server", "CPU µs per request, load generator")
 
@@ -271,9 +271,9 @@ def measured(one: Side, operation: str, count: int, space: str) -> Row:
 def ratios(ours: list[float], theirs: list[float]) -> list[str]:
     """How many times as much ours are: the medians, and the least and most of the rounds."""
     if not all(theirs):
-        return ["-", "-"]
+        return ["-", ""]
     single = [mine / other for mine, other in zip(ours, theirs, strict=True)]
-    return [f"{median(ours) / median(theirs):.1f} x", f"{min(single):.1f} to {max(single):.1f}"]
+    return [f"{median(ours) / median(theirs):.1f} x", f"{min(single):.1f} to {max(single):.1f}" if single[1:] else ""]
 
 
 def line(label: str, figures: list[list[float]], less_is_better: bool = False) -> str:
