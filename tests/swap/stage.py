@@ -58,8 +58,10 @@ class Activity:
                 threading.Thread(target=self._watch, args=(plural, url), daemon=True).start()
 
     def note(self, plural, items):
+        """What is seen by watching counts more."""
         for item in items:
-            self.names |= given(plural, item["metadata"])
+            for name, shown in given(plural, item["metadata"]).items():
+                self.names.setdefault(name, shown)
 
     def _watch(self, plural, url):
         request = urllib.request.Request(url, headers={"Authorization": "Bearer admintoken"})
@@ -68,7 +70,7 @@ class Activity:
                 for text in answer:
                     changed = json.loads(text)["object"]
                     self.last[changed["metadata"].get("namespace")] = time.monotonic()
-                    self.note(plural, [changed])
+                    self.names |= given(plural, changed["metadata"])
         except (OSError, KeyError, ValueError):
             return  # the server has gone
 
