@@ -99,12 +99,12 @@ class Machine:
     def last_words(self) -> list[tuple[str, str]]:
         """Why something may have gone wrong: what the programs logged last, and what the cluster looks like."""
         found = [(log.name, tail(log)) for log in sorted((self.data / "logs").glob("*.log"))]
-        for kinds in ("nodes,pods", "events"):
+        for kinds in ("nodes", "pods", "events"):
             words = [kubectl_path(), f"--kubeconfig={self.kubeconfig}", "--request-timeout=20s"]
             told = output(
                 *words, "get", kinds, "--all-namespaces", "-o", "wide", "--sort-by=.metadata.creationTimestamp"
             )
-            found.append((kinds, told[-4 * TAIL :]))
+            found.append((kinds, told[-2 * TAIL :]))
         return found
 
     def pid(self, program: str) -> int:

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -26,6 +27,8 @@ MINIMUM = {
 """Raised to this where they are lower: every pod takes some."""
 NFT_TABLES = (("ip", "umiak-proxy"), ("ip6", "umiak-proxy"), ("ip", cni.TABLE), ("ip6", cni.TABLE))
 PROC_SYS = Path("/proc/sys")
+GONE_SECONDS, LOOK_SECONDS = 10.0, 0.02
+"""How long a killed process may take to be gone, and the time between two looks."""
 
 
 def settle(remember: Path) -> None:
@@ -149,11 +152,21 @@ def pod_cgroups(uids: Iterable[str]) -> list[Path]:
 
 
 def end_processes(uids: Iterable[str]) -> None:
-    """Kills whatever still runs in the control groups of these pods."""
-    for folder in pod_cgroups(uids):
-        with contextlib.suppress(OSError):
-            for pid in (folder / "cgroup.procs").read_text().split():
-                os.kill(int(pid), signal.SIGKILL)
+    """Kills whatever still runs in the control groups of these pods, and waits until it is gone: the kernel keeps the
+    groups until then."""
+    folders, end = pod_cgroups(uids), time.monotonic() + GONE_SECONDS
+    while (alive := {pid for folder in folders for pid in _members(folder)}) and time.monotonic() < end:
+        for pid in alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(LOOK_SECONDS)
+
+
+def _members(cgroup: Path) -> list[int]:
+    try:
+        return [int(pid) for pid in (cgroup / "cgroup.procs").read_text().split()]
+    except OSError:
+        return []  # it has gone
 
 
 def remove_cgroups() -> None:
