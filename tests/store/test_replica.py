@@ -40,9 +40,9 @@ async def test_a_commit_is_published_before_any_copy_hears_of_it(shared, monkeyp
     one, _ = shared.replica(), shared.replica()
     published, tell = [], Link.tell
 
-    def noting(link, frames):
+    def noting(link, frames, is_awaited):
         published.append(shared.board.words[REVISION])
-        tell(link, frames)
+        tell(link, frames, is_awaited)
 
     monkeypatch.setattr(Link, "tell", noting)
     told = await one.put(KEY, text("v"))
@@ -57,6 +57,16 @@ async def test_the_owners_own_writes_reach_the_copies(shared):
     assert await copy.get(KEY) == told == copy.peek(KEY)
     await shared.store.put(KEY, text("w"))
     assert copy.behind and copy.peek(KEY) is None, "who was told of the newest state must not be shown an older one"
+
+
+async def test_who_waits_here_goes_on_before_copies_hear_of_it(shared, monkeypatch):
+    copy, order = shared.replica(), []
+    say = Link._say
+    monkeypatch.setattr(Link, "_say", lambda link: (order.append("copies"), say(link)))
+    await shared.store.put(KEY, text("v"))
+    order.append("answer")
+    await copy.caught_up()
+    assert order == ["answer", "copies"]
 
 
 async def test_a_mismatch_is_told_when_the_copy_has_seen_why(shared):

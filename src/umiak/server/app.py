@@ -27,6 +27,7 @@ from umiak.objects.types import Object
 from umiak.server import binary, deprecation, metadata, paths, stored, warning
 from umiak.server.access.authorization import Unjudged, refusal, sanitized
 from umiak.server.answer import GZIP_ABOVE, Answer, gzipped, indented, no_such_resource, page_not_found, plain
+from umiak.server.audience import Audiences
 from umiak.server.call import Call, Exchange, Gate
 from umiak.server.contract import (
     ANONYMOUS,
@@ -121,6 +122,7 @@ class ApiServer:
         """Of health, beside those that every server has."""
         self.auditing: Auditing | None = None
         self.rounds = Rounds(clock)
+        self.audiences = Audiences(store, self.rounds)
         self.flow: FlowGate | None = None
         """Limits how many requests run at once."""
         self.messages = binary.Messages()

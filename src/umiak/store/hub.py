@@ -2,7 +2,7 @@
 
 Order is all: the revision of a commit is published on the board, then the commit goes out to every replica, which may
 be what tells whoever wished for it. So who was told of a write finds every replica either past it or knowing that it
-has to wait.
+has to wait. Replicas that wished for nothing in it hear of it after those who wait for an answer here.
 """
 
 import asyncio
@@ -45,22 +45,26 @@ class Hub:
         self.links.append(link)
         return link
 
+    def published(self, revision: int) -> None:
+        self.board.words[REVISION] = revision
+
     def committed(self, events: Sequence[Event]) -> None:
-        self.board.words[REVISION] = events[-1].revision
         wished = [self.wished.pop(event.revision, NOBODY) for event in events]
         askers = {asker for asker, _ in wished}
         shared: list[bytes] = []
         for link in list(self.links):
             if link in askers:
-                link.tell(_frames(events, [number if asker is link else 0 for asker, number in wished]))
+                link.tell(
+                    _frames(events, [number if asker is link else 0 for asker, number in wished]), is_awaited=True
+                )
                 continue
             shared = shared or _frames(events, [0] * len(events))
-            link.tell(shared)
+            link.tell(shared, is_awaited=False)
 
     def failed(self) -> None:
         self.wished.clear()
         for link in list(self.links):
-            link.tell([])
+            link.tell([], is_awaited=False)
 
     def compacted(self, oldest: int) -> None:
         self.board.words[OLDEST] = oldest
@@ -93,12 +97,13 @@ class Link:
         self._lost = lost
         self._pipe = Pipe(sock, self._received, self._gone)
         self._refused: list[tuple[str, Outcome]] = []
-        self._outcomes: list[bytes] = []
+        self._unsaid: list[bytes] = []
         self._compaction: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
 
-    def tell(self, frames: Sequence[bytes]) -> None:
-        """Sends `frames`, then the refusals whose reason is settled by now."""
+    def tell(self, frames: Sequence[bytes], is_awaited: bool) -> None:
+        """Says `frames`, then the refusals whose reason is settled by now: at once where they are awaited."""
+        self._soon(*frames)
         if self._refused:
             waiting, self._refused = self._refused, []
             for key, outcome in waiting:
@@ -106,6 +111,17 @@ class Link:
                     self._refused.append((key, outcome))
                 else:
                     self._outcome(outcome)
+        if is_awaited:
+            self._say()
+
+    def _soon(self, *frames: bytes) -> None:
+        """In their order, together with others of this turn of the loop, after those who were called before."""
+        if frames and not self._unsaid:
+            self._loop.call_soon(self._say)
+        self._unsaid += frames
+
+    def _say(self) -> None:
+        frames, self._unsaid = self._unsaid, []
         if self._pipe.unsent > BACKLOG:
             self.close()
             self._lost()
@@ -154,14 +170,7 @@ class Link:
             self._outcome(Outcome(wish.number, fault=str(error)))
 
     def _outcome(self, outcome: Outcome) -> None:
-        """Goes out soon, together with others of the same commit, and after it."""
-        if not self._outcomes:
-            self._loop.call_soon(self._flush)
-        self._outcomes.append(ENCODER.encode(outcome))
-
-    def _flush(self) -> None:
-        outcomes, self._outcomes = self._outcomes, []
-        self._pipe.send(*outcomes)
+        self._soon(ENCODER.encode(outcome))
 
     def _gone(self) -> None:
         self.close()

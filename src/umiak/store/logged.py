@@ -33,9 +33,15 @@ class Done(Protocol):
 
 
 class Relay(Protocol):
-    """Told before anybody else what other processes have to know; must not raise or block."""
+    """Told what other processes have to know; must not raise or block."""
 
-    def committed(self, events: Sequence[Event]) -> None: ...
+    def published(self, revision: int) -> None:
+        """Called before anybody hears of a commit, with its last revision."""
+        ...
+
+    def committed(self, events: Sequence[Event]) -> None:
+        """Called when those who wait for the commit here are about to go on."""
+        ...
 
     def failed(self) -> None:
         """What was pending is given up."""
@@ -48,6 +54,8 @@ class Relay(Protocol):
 
 class NoRelay:
     """There are no other processes."""
+
+    def published(self, revision: int) -> None: ...
 
     def committed(self, events: Sequence[Event]) -> None: ...
 
@@ -173,10 +181,11 @@ class LoggedStore(View):
         for event in events:
             if self._pending.get(event.entry.key) is event:
                 del self._pending[event.entry.key]
-        self.relay.committed(events)
+        self.relay.published(events[-1].revision)
         for together, done in batch:  # who waits goes on when this has returned, and before watchers are written to
             if not done.done():
                 done.set_result(together[-1].entry)
+        self.relay.committed(events)
         self._tell(events)
 
     def _give_up(self, batch: Sequence[tuple[Sequence[Event], Done]], error: BaseException) -> None:

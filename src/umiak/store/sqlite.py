@@ -31,7 +31,7 @@ _AFTER_ALL = "\U0010ffff"
 _CACHE = 1024
 """KiB of pages that a connection keeps; what else it reads lies in the kernel's cache."""
 _PAGE = 4096
-_LOG = 1000
+_LOG = 4000
 """Pages that the log grows to before it is copied to the database; more make reads slower and a start longer."""
 
 _SCHEMA = """

@@ -1,24 +1,32 @@
 """Watch: an endless answer of what happens to objects, one JSON line or protobuf frame each.
 
 A watcher gets what the store tells, in order. Plain lines and frames are encoded once per change and shared by
-all watchers. Who does not keep up is dropped, and comes back with the version it has seen.
+all watchers; those that want everything of a place in one form are told together (`server/audience.py`). Who does not
+keep up is dropped, and comes back with the version it has seen.
 """
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from umiak.api import schema
+from umiak.api.kind import Kind
 from umiak.objects.errors import StatusError
 from umiak.objects.types import Object
 from umiak.server import binary, representation, stored, streams
+from umiak.server.audience import Audience
 from umiak.server.call import Call, Stream
 from umiak.server.metadata import is_custom
 from umiak.server.options import ListOptions, list_options, too_large, watched_version
 from umiak.server.selection import Selection, prefix, selection
 from umiak.server.tables import include_policy
 from umiak.store.contract import Cancel, Compacted, Entry, Event
+
+if TYPE_CHECKING:
+    from umiak.server.app import ApiServer
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 TOO_OLD = "too old resource version: {} ({})"
@@ -33,6 +41,20 @@ ADDED, MODIFIED, DELETED, BOOKMARK, ERROR = (
 
 def line(type_: bytes, value: bytes) -> bytes:
     return b'{"type":"%b","object":%b}\n' % (type_, value)
+
+
+def told(app: "ApiServer", kind: Kind, is_binary: bool, type_: bytes, value: bytes) -> bytes:
+    """An event of an object in the kind's own form, as a line or a frame."""
+    return binary.event(type_, app.messages.body(kind, value)) if is_binary else line(type_, value)
+
+
+def shared(app: "ApiServer", kind: Kind, form: str, is_binary: bool, event: Event) -> bytes:
+    """A change, encoded for the first watcher that wants it in this `form`."""
+    found: bytes | None = event.memo.get(form)
+    if found is None:
+        type_ = DELETED if event.deleted else ADDED if event.previous is None else MODIFIED
+        found = event.memo[form] = told(app, kind, is_binary, type_, stored.shown(kind, event.entry.value))
+    return found
 
 
 async def watch(call: Call) -> None:
@@ -113,6 +135,7 @@ class Watcher:
         self._untold: list[bytes] = []
         self._timers = Timers()
         self._cancel: Cancel | None = None
+        self._audience: Audience | None = None
 
     def check_form(self) -> None:
         """Raises what would go wrong with the first event, before the answer has begun."""
@@ -132,6 +155,7 @@ class Watcher:
             after = self._initial(root, key, after)
             self._skipped = after  # somebody may wait for what has not happened yet
             self._cancel = app.store.watch(key or root, min(after, app.store.revision), self._sink)
+            self._meet_others(key or root)
         except Compacted as error:
             self._fail(StatusError(410, "Expired", TOO_OLD.format(after, error.oldest)))
             return
@@ -139,6 +163,17 @@ class Watcher:
             self._ended()
         elif self.options.bookmarks:
             self._timers.bookmark = loop.call_later(settings.bookmark_interval, self._bookmark)
+
+    def _meet_others(self, place: str) -> None:
+        """From now on hears together with those who are to hear the same."""
+        app, cancel = self.call.app, self._cancel
+        if not self.is_shared or self.selects or self._skipped > app.store.revision or self.kind.comes_converted:
+            return
+        assert cancel is not None
+        cancel()
+        self.tell()
+        encode = partial(shared, app, self.kind, self._form, self.is_binary)
+        self._audience, self._cancel = app.audiences.join(place, self._form, encode, self)
 
     def _initial(self, root: str, key: str, after: int) -> int:
         """Sends what there is, when that was asked for; returns the revision to go on from."""
@@ -166,14 +201,14 @@ class Watcher:
         self.seen = events[-1].revision
         if events[0].revision <= self._skipped:
             events = [event for event in events if event.revision > self._skipped]
-        if self.is_shared and not self.selects:
-            self._untold += [self._shared(event) for event in events]
-        else:
-            self._untold += [found for event in events if (found := self._event(event))]
+        self._untold += [found for event in events if (found := self._event(event))]
         if self._untold:
             self.call.app.rounds.join(self)
 
     def tell(self) -> None:
+        if self._audience is not None:
+            self._audience.tell_one(self)
+            return
         lines, self._untold = self._untold, []
         self._write(lines)
 
@@ -211,22 +246,19 @@ class Watcher:
 
     def _own(self, type_: bytes, value: bytes) -> bytes:
         """The event of an object in the kind's form."""
-        if self.is_binary:
-            return binary.event(type_, self.call.app.messages.body(self.kind, value))
-        return line(type_, value)
+        return told(self.call.app, self.kind, self.is_binary, type_, value)
 
     def _shared(self, event: Event) -> bytes:
-        """A change, encoded for the first watcher that wants it so."""
-        found: bytes | None = event.memo.get(self._form)
-        if found is None:
-            type_ = DELETED if event.deleted else ADDED if event.previous is None else MODIFIED
-            found = event.memo[self._form] = self._own(type_, stored.shown(self.kind, event.entry.value))
-        return found
+        return shared(self.call.app, self.kind, self._form, self.is_binary, event)
 
     def _write(self, lines: list[bytes]) -> None:
-        if not lines or self.stream.closed:
+        if lines:
+            self.write(b"".join(lines) if len(lines) > 1 else lines[0])
+
+    def write(self, text: bytes) -> None:
+        if self.stream.closed:
             return
-        self.stream.write(b"".join(lines) if len(lines) > 1 else lines[0])
+        self.stream.write(text)
         if self.stream.buffered > self.call.app.settings.watch_backlog:
             self.stream.abort()
 
@@ -263,4 +295,4 @@ class Watcher:
         self.call.app.watchers.discard(self)
         if self._cancel is not None:
             self._cancel()
-            self._cancel = None
+            self._cancel = self._audience = None
