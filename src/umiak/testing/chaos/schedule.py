@@ -79,6 +79,9 @@ class Simulation:
 
     # the store's relay: hears of every commit before anybody else
 
+    def published(self, revision: int) -> None:
+        """The changes follow."""
+
     def committed(self, events: Sequence[Event]) -> None:
         for event in events:
             author = self.store.authors.pop(event.revision, ("cluster", ""))
