@@ -36,7 +36,7 @@ import (
 	"k8s.io/client-go/util/retry"
 )
 
-const patience = 60 * time.Second
+const patience = 4 * time.Minute
 
 var maps = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
 
@@ -57,7 +57,7 @@ func main() {
 	config := rest.CopyConfig(plain)
 	config.ContentType = "application/vnd.kubernetes.protobuf"
 	config.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	p := &program{ctx, config, plain, kubernetes.NewForConfigOrDie(config), os.Getenv("NAMESPACE")}
 	steps := map[string]func() error{
@@ -360,7 +360,7 @@ func (p *program) leader() error {
 			defer close(done)
 			leaderelection.RunOrDie(ctx, leaderelection.LeaderElectionConfig{
 				Lock: lock, ReleaseOnCancel: true,
-				LeaseDuration: 5 * time.Second, RenewDeadline: 3 * time.Second, RetryPeriod: time.Second,
+				LeaseDuration: 60 * time.Second, RenewDeadline: 40 * time.Second, RetryPeriod: time.Second,
 				Callbacks: leaderelection.LeaderCallbacks{
 					OnStartedLeading: func(context.Context) { elected <- name },
 					OnStoppedLeading: func() {},
