@@ -162,7 +162,7 @@ class _Walk:
         elif (node.type == "integer" and not _in_range(node, value)) or (node.type == "number" and not isfinite(value)):
             self.keep(f"number {number_text(value)}", node.go_type)
         elif node.type == "bytes":
-            at = _bad_base64(value)
+            at = bad_base64(value)
             if at is not None:
                 self.error = self.error or Refused(f"illegal base64 data at input byte {at}")
 
@@ -266,7 +266,7 @@ def read_itself(node: Schema, value: Any) -> None:
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 
-def _bad_base64(text: str) -> int | None:
+def bad_base64(text: str) -> int | None:
     """Where Go's decoder stops reading, None when it reads all."""
     plain = text.replace("\r", "").replace("\n", "")
     try:

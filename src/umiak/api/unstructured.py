@@ -6,7 +6,7 @@ with its leniency: a whole number may have a fraction of zero, a number too larg
 
 from typing import Any
 
-from umiak.api.faults import Mismatch, Refused, read_itself
+from umiak.api.faults import Mismatch, Refused, bad_base64, read_itself
 from umiak.api.schema import Schema, decode
 from umiak.objects import go_text
 from umiak.objects.types import Object
@@ -71,6 +71,8 @@ def _kind(value: Any) -> str:
 
 
 def _scalar(node: Schema, value: Any) -> Any:
+    if node.type == "bytes" and isinstance(value, str) and (at := bad_base64(value)) is not None:
+        raise Unconvertible(f"error decoding from json: illegal base64 data at input byte {at}")
     if type(value) is _SCALARS[node.type] and (node.type != "integer" or node.format == "int64"):
         return value
     if node.type == "bytes":

@@ -106,6 +106,13 @@ def validate_status(new: Object, old: Object) -> list[FieldError]:
     return errors
 
 
+def prepare_update(new: Object, old: Object) -> None:
+    """Annotations count as much as the spec."""
+    keep_status(new, old)
+    if (new["metadata"].get("annotations") or {}) != (old["metadata"].get("annotations") or {}):
+        new["metadata"]["generation"] = (old["metadata"].get("generation") or 0) + 1
+
+
 def ready(obj: Object, now: float) -> Any:
     desired = (obj.get("spec") or {}).get("replicas") or 0
     return f"{(obj.get('status') or {}).get('readyReplicas') or 0}/{desired}"
@@ -117,7 +124,7 @@ KIND = builtin(
     drop=switched_off.fields_of_pods("spec", "template", "spec"),
     default=default,
     prepare_create=reset_status,
-    prepare_update=keep_status,
+    prepare_update=prepare_update,
     prepare_status=prepare_status,
     validate=validate,
     validate_update=validate_update,

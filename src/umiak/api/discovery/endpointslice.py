@@ -164,6 +164,12 @@ def warnings(new: Object, old: Object | None) -> list[str]:
     return found
 
 
+def prepare_update(new: Object, old: Object) -> None:
+    """Labels count as much as what the slice says."""
+    if (new["metadata"].get("labels") or {}) != (old["metadata"].get("labels") or {}):
+        new["metadata"]["generation"] = (old["metadata"].get("generation") or 0) + 1
+
+
 KIND = builtin(
     "discovery.k8s.io/v1",
     "EndpointSlice",
@@ -179,5 +185,6 @@ KIND = builtin(
         column("Endpoints", endpoints, "EndpointSlice.endpoints"),
         AGE,
     ),
+    prepare_update=prepare_update,
     counts_generation=True,
 )

@@ -104,7 +104,7 @@ def _typed(call: Call, kind: Kind, obj: Object, config: Object) -> Object:
     """The merged object read as one of its kind, with defaults. Raises 500 as the reference does."""
     try:
         obj = schema.normalize(kind.schema, obj)
-    except schema.Odd:
+    except (schema.Odd, StatusError):
         from umiak.api import unstructured
 
         try:
