@@ -18,7 +18,7 @@ from umiak.server.settings import Settings
 from umiak.store.memory import MemoryStore
 from umiak.testing.clock import NOON, VirtualClock
 
-from .around import policy
+from .precedents.telling import policy
 
 ADMIN = User("admin", groups=(MASTERS, "system:authenticated"))
 PODS = "/api/v1/namespaces/default/pods"
@@ -95,7 +95,7 @@ def servers():
     secrets = Secrets(service_account_key=pki.new_authority("keys", 1, NOON).key_pem)
     with asyncio.Runner() as runner:
         one, other = runner.run(a_server(secrets)), runner.run(a_server(secrets))
-        other.intakes, other.verdicts, other.molds = Memo(0), Memo(0), Memo(0)
+        other.intakes, other.verdicts, other.sightings = Memo(0), Memo(0), Memo(0)
         yield runner, one, other
         for app in (one, other):
             runner.run(app.close())
@@ -196,19 +196,19 @@ def test_what_changes_around_is_heeded(servers, about, turns):
     pod = {"metadata": about, "spec": {"containers": [{"name": "web", "image": "a/b:1"}]}}
     alike = [("application/json", json.dumps(pod))] * 3
     remembered = runner.run(tale(one, alike, turns))
-    assert len(one.molds)
+    assert len(one.precedents)
     assert remembered == runner.run(tale(other, alike, turns))
 
 
 def test_it_is_remembered(servers):
     runner, one, _ = servers
-    one.intakes, one.verdicts, one.molds = Memo(1 << 20), Memo(1 << 20), Memo(1 << 20)
+    one.intakes, one.verdicts, one.precedents = Memo(1 << 20), Memo(1 << 20), Memo(1 << 20)
     pod = '{"spec":{"containers":[{"name":"n1","image":"x"}]},"metadata":{"name":"%s"}}'
     sent = [("application/json", pod % name) for name in ("n1", "n2", "n3")]
     assert [status for status, _, _ in runner.run(answers(one, sent, ""))] == [201, 201, 201]
     assert len(one.intakes) == 2  # the first has its name in another place, before
     assert len(one.verdicts) == 1
-    assert len(one.molds) == 1
+    assert len(one.precedents) == 1
 
 
 def test_memo_forgets_what_was_not_asked_for():

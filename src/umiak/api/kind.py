@@ -113,13 +113,11 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Of kinds that controllers make by the hundred from one template. The bytes of a new object that decide what
     `validate` and `warnings` say, empty when no less than the whole object does; `default` must not look at the name.
     What was found out about one object then holds for all that are like it."""
-    carries: tuple[str, ...] | None = None
-    """Of kinds whose hooks for updates look at no name, uid or time of the metadata, nor at what labels are set to: the
-    fields that map texts to texts of which they only want to know whether two are the same, too (and that there is less
-    than 64 KiB of them). So what was found out about one change then holds for all that are like it."""
-    own_texts: tuple[str, ...] | None = None
-    """Of kinds whose objects are written by the hundred in the same way: paths, of two steps at most, of names and
-    remarks from which nothing follows. Uids, times, addresses and the object's name are such without being listed."""
+    free: tuple[str, ...] | None = None
+    """Of kinds whose objects are written by the hundred in the same way: the fields, wherever they lie, of names and
+    remarks from which nothing follows but that some are equal; `field.*` is a map of such texts. Where `judged_by` is
+    set, this is about changes only. Uids, times, IPv4 addresses and the object's name have to be free, too, and are not
+    named here (see `server.precedents`)."""
     validate_name: Callable[[str, bool], list[str]] | None = None
     """(name, is_a_prefix) to texts of what is wrong; None means a DNS subdomain."""
     to_storage: Callable[[Object], Object] | None = None

@@ -61,15 +61,14 @@ from umiak.store.contract import Entry, Store, Unreadable, Unsealable, Unwritabl
 if TYPE_CHECKING:
     from umiak.server.aggregation.extensions import Extensions
     from umiak.server.aggregation.follow import Services
-    from umiak.server.alike import Mold as Cast
     from umiak.server.audit.auditing import Auditing
     from umiak.server.audit.record import Record
     from umiak.server.express import Express
     from umiak.server.flow.control import Gate as FlowGate
     from umiak.server.impersonation import Impersonation
     from umiak.server.intake import Known
-    from umiak.server.molds import Mold
-    from umiak.server.repeats import Lesson
+    from umiak.server.precedents.precedent import Precedent, Sighting
+    from umiak.server.precedents.templates import Recent
 
 log = logging.getLogger(__name__)
 
@@ -130,12 +129,12 @@ class ApiServer:
         """Bodies of new objects that were read lately."""
         self.verdicts: Memo[tuple[str, ...]] = Memo(REMEMBERED)
         """Warnings of new objects that were found to be valid lately."""
-        self.molds: Memo[Mold] = Memo(REMEMBERED)
-        """What new objects were made from lately."""
-        self.lessons: Memo[Lesson] = Memo(REMEMBERED)
-        """What came of writes lately that many others are like."""
-        self.alike: Memo[Cast] = Memo(REMEMBERED)
-        """What came of changes lately."""
+        self.precedents: Memo[Precedent] = Memo(2 * REMEMBERED)
+        """What came of writes lately that others may be like."""
+        self.templates: Recent = {}
+        """How texts of writes were cut lately."""
+        self.sightings: Memo[Sighting] = Memo(REMEMBERED)
+        """Bodies of writes that came lately."""
         self.custom: dict[tuple[str, str, str], Kind] = {}
         """Kinds that custom resource definitions brought, by group, version and plural."""
         self.on_start: list[Step] = []

@@ -4,7 +4,6 @@ This is apiserver's `Store.Update` with `BeforeUpdate`, for updates and patches 
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
 
 import msgspec
 
@@ -15,12 +14,13 @@ from umiak.objects.types import Object
 from umiak.server import metadata, stored, wording
 from umiak.server.answer import unknown_failure
 from umiak.server.call import Call, undo
-from umiak.server.contract import Admitted, Phase
+from umiak.server.contract import Phase
 from umiak.server.managed_fields import manager, tracking
 from umiak.server.options import unsigned_fault
 from umiak.server.part import Part, itself, taken
+from umiak.server.precedents.cases import Asked, Case
 from umiak.server.verbs import create
-from umiak.store.contract import Entry, Mismatch, Render
+from umiak.store.contract import Entry, Mismatch
 
 Make = Callable[[Callable[[], Object] | None], Awaitable[Object]]
 """Makes the object as the client wants it. Gets a function that reads the stored one anew, in the part's view, or None
@@ -34,26 +34,6 @@ class Changed(msgspec.Struct, frozen=True):
     created: bool = False
 
 
-class Wish(Protocol):
-    """A change of an object in the state that it was read in, which may be like one before."""
-
-    def mold(self) -> Any:
-        """What to make it from, with `warnings`; None when it has to be worked out."""
-        ...
-
-    def cast(self, mold: Any) -> Render: ...
-
-    def learn(self, admitted: Admitted, value: bytes) -> None:
-        """Takes in what came of the long way; `value` is what is stored now."""
-        ...
-
-
-class Likeness(Protocol):
-    """A change of some object, apart from the state of that. `alike` and `repeats` have them."""
-
-    def wish(self, entry: Entry | None) -> Wish | None: ...
-
-
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One update or patch. `uid` is demanded of the stored object when not empty."""
 
@@ -64,7 +44,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool = False
     uid: str = ""
     allows_create: bool = False
-    likeness: Likeness | None = None
+    asked: Asked | None = None
+    """Learns what comes of it."""
     manager: str | None = None
     """Who is to be remembered for what changes, as the options name it; None when `make` sees to that."""
 
@@ -74,28 +55,16 @@ async def change(call: Call, wanted: Change) -> Changed:
     key = call.kind.store_key(call.namespace, call.name)
     while True:
         entry = await call.store.latest(key)
-        wish = wanted.likeness.wish(entry) if wanted.likeness is not None else None
+        case = wanted.asked.case(entry) if wanted.asked is not None else None
         try:
-            if wish is not None and (mold := wish.mold()) is not None:
-                return await _cast(call, wish, mold, entry)
             if entry is None:
-                return await _create(call, wanted, wish)
-            return await _replace(call, wanted, entry, wish)
+                return await _create(call, wanted, case)
+            return await _replace(call, wanted, entry, case)
         except Mismatch:
             continue
 
 
-async def _cast(call: Call, wish: Wish, mold: Any, entry: Entry | None) -> Changed:
-    """What `_create` or `_replace` would come to."""
-    if entry is None:
-        await call.app.authorize_create(call)
-    key = call.kind.store_key(call.namespace, call.name)
-    done = await call.store.put(key, wish.cast(mold), expect=entry.modified if entry is not None else 0)
-    call.warn(mold.warnings)
-    return Changed(done.value, entry is None)
-
-
-async def _create(call: Call, wanted: Change, wish: Wish | None) -> Changed:
+async def _create(call: Call, wanted: Change, case: Case | None) -> Changed:
     kind = call.kind
     if not wanted.allows_create:
         raise not_found(kind.group, kind.plural, call.name)
@@ -109,14 +78,14 @@ async def _create(call: Call, wanted: Change, wish: Wish | None) -> Changed:
     metadata.wipe(about)
     await call.app.authorize_create(call)
     try:
-        return Changed(await create.create_object(call, obj, wanted.create_options, wanted.dry_run, wish), True)
+        return Changed(await create.create_object(call, obj, wanted.create_options, wanted.dry_run, case), True)
     except StatusError as error:
         if error.reason == "AlreadyExists":  # somebody was faster: now it is an update
             raise Mismatch("", None) from None
         raise
 
 
-async def _replace(call: Call, wanted: Change, entry: Entry, wish: Wish | None) -> Changed:
+async def _replace(call: Call, wanted: Change, entry: Entry, case: Case | None) -> Changed:
     kind, part = call.kind, wanted.part
     old = stored.read(kind, entry.value)
     if wanted.uid and wanted.uid != old["metadata"]["uid"]:
@@ -141,8 +110,8 @@ async def _replace(call: Call, wanted: Change, entry: Entry, wish: Wish | None) 
     except BaseException:
         await undo(admitted)
         raise
-    if wish is not None and is_stored:
-        wish.learn(admitted, changed.value)
+    if case is not None and is_stored:
+        case.learn(admitted, changed.value)
     return changed
 
 

@@ -263,7 +263,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     """Those that it may concern; None for any."""
     looks_at: tuple[str, ...] | None = None
     """Where all lies that it looks at besides the object, its namespace and the user (`Kind.store_root`); None when it
-    does more than look. As long as nothing changes there, it does the same to objects that are alike (see `molds`)."""
+    does more than look. As long as nothing changes there, it does the same to objects that are alike (`precedents`)."""
     dormant: Callable[[Surroundings], bool] | None = None
     """Whether it has nothing to do now, whatever comes."""
 

@@ -49,6 +49,6 @@ KIND = builtin(
     "ConfigMap",
     validate=validate,
     validate_update=validate_update,
-    carries=("data",),
+    free=("labels.*", "data.*"),
     columns=(NAME, column("Data", entries, "ConfigMap.data"), AGE),
 )

@@ -24,7 +24,7 @@ KIND = builtin(
     "Event",
     validate=lambda obj: legacy(obj, "involvedObject", "reportingComponent"),
     validate_name=path_segment,
-    own_texts=("involvedObject.name", "involvedObject.resourceVersion", "message"),
+    free=("involvedObject.name", "involvedObject.resourceVersion", "message"),
     checks_metadata=True,
     columns=columns("involvedObject", "source", "firstTimestamp", "lastTimestamp", "count", "message"),
     selectable={

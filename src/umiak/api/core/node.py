@@ -163,7 +163,7 @@ KIND = builtin(
     prepare_status=only_status,
     validate=validate,
     validate_update=validate_update,
-    own_texts=(),
+    free=(),
     warnings=warnings,
     columns=(
         NAME,

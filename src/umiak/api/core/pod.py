@@ -282,8 +282,7 @@ KIND = builtin(
     warnings=warnings,
     early_warnings=early_warnings,
     judged_by=judged_by,
-    carries=(),
-    own_texts=("spec.nodeName",),
+    free=("labels.*", "nodeName", "containerID"),
     status_warnings=status_warnings,
     columns=(
         NAME,

@@ -10,7 +10,6 @@ from umiak.objects.errors import StatusError, bad_request, conflict
 from umiak.objects.meta import format_time
 from umiak.objects.types import Object
 from umiak.server import bodies, metadata, representation
-from umiak.server.alike import likeness
 from umiak.server.answer import Answer
 from umiak.server.call import Call
 from umiak.server.change import Change, change
@@ -18,17 +17,22 @@ from umiak.server.managed_fields import manager, tracking
 from umiak.server.managed_fields.versions import zero
 from umiak.server.options import WriteOptions, write_options
 from umiak.server.part import Part
+from umiak.server.precedents import cases
 from umiak.server.verbs.update import check_name
 
 
 async def apply(call: Call, part: Part) -> Answer:
     options = write_options(call.request, "PatchOptions", apply=True)
     kind = part.body_kind(call.kind)
+    is_client_side = options.manager == manager.CLIENT_SIDE  # looks into an annotation
+    asked = None if is_client_side else cases.change(call, part, options)
+    if asked is not None and (decided := await asked.follow()) is not None:
+        value, is_new = decided
+        return representation.of_object(call, value, 201 if is_new else 200, kind)
     config, repeated = read(call.request.body)
     if call.request.audit is not None:
         call.request.audit.sent_patch(encoding.to_json(config))
     scope = tracking.scope(call, kind, part.name)
-    is_client_side = options.manager == manager.CLIENT_SIDE  # looks into an annotation
 
     async def make(current: Callable[[], Object] | None) -> Object:
         told = f"{kind.group}/{kind.version}, Kind={kind.kind}"
@@ -51,7 +55,7 @@ async def apply(call: Call, part: Part) -> Answer:
             options=options.as_object("UpdateOptions"),
             create_options=options.as_object("CreateOptions"),
             dry_run=options.dry_run,
-            likeness=None if repeated or is_client_side else likeness(call, part, options, config),
+            asked=asked,
             allows_create=part.creates,
         ),
     )

@@ -2,20 +2,20 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Protocol
 
 from umiak.api.kind import Kind
 from umiak.objects import encoding
 from umiak.objects.errors import FieldError, StatusError, already_exists, invalid
 from umiak.objects.types import Object
-from umiak.server import metadata, molds, repeats, representation, stored, wording
+from umiak.server import metadata, representation, stored, wording
 from umiak.server.answer import Answer, unknown_failure
 from umiak.server.call import Call, undo
 from umiak.server.contract import Admitted, Phase
 from umiak.server.intake import take_in
 from umiak.server.managed_fields import tracking
-from umiak.server.molds import Mold, Order
 from umiak.server.options import write_options
+from umiak.server.precedents import cases
+from umiak.server.precedents.cases import Case
 from umiak.server.special import Reserved
 from umiak.store.contract import Mismatch
 
@@ -24,45 +24,23 @@ NAME_ATTEMPTS = 8
 
 async def create(call: Call) -> Answer:
     options = write_options(call.request, "CreateOptions")
-    order = molds.order(call, options)
-    if order is not None and (mold := order.mold()) is not None:
-        return representation.of_object(call, await _cast(call, order, mold), 201)
-    repeat = repeats.creation(call, options)
-    if repeat is not None and (shown := await repeat.answer()) is not None:
+    case = cases.creation(call, options)
+    if case is not None and (shown := await case.follow()) is not None:
         return representation.of_object(call, shown, 201)
     sent = take_in(call, options.directive)
     about = metadata.of(sent.obj)
     metadata.ensure_namespace(about, call.namespace)
     call.warn(metadata.without_duplicate_owners(about, after_admission=False))
     await tracking.track_creation(call, sent.obj, options.manager, emptied=sent.emptied, fields=sent.fields)
-    value = await create_object(call, sent.obj, options.as_object("CreateOptions"), options.dry_run, order or repeat)
+    value = await create_object(call, sent.obj, options.as_object("CreateOptions"), options.dry_run, case)
     return representation.of_object(call, value, 201)
 
 
-async def _cast(call: Call, order: Order, mold: Mold) -> bytes:
-    """What `create_object` would come to."""
-    kind = call.kind
-    call.warn(mold.warnings)
-    for attempt in range(NAME_ATTEMPTS):
-        name, render = molds.cast(order, mold)
-        try:
-            return (await call.store.put(kind.store_key(call.namespace, name), render, expect=0)).value
-        except Mismatch as mismatch:
-            if order.name or attempt == NAME_ATTEMPTS - 1:
-                raise _exists(kind, name, mismatch.current.value if mismatch.current else b"") from None
-    raise AssertionError("unreachable")
-
-
-class Learner(Protocol):
-    """Remembers what came of a creation; `value` is what was stored."""
-
-    def learn(self, admitted: Admitted, value: bytes) -> None: ...
-
-
 async def create_object(
-    call: Call, obj: Object, options: Object, dry_run: bool, learner: Learner | None = None
+    call: Call, obj: Object, options: Object, dry_run: bool, case: Case | None = None
 ) -> bytes:
-    """Everything after the body is read; used by updates that create, too. Returns the object's bytes."""
+    """Everything after the body is read; used by updates that create, too. Returns the object's bytes, of which `case`
+    learns."""
     name = metadata.of(obj).get("name") or ""
     admitted = call.admitted("CREATE", obj, None, options, dry_run, name)
     try:
@@ -74,8 +52,8 @@ async def create_object(
     except BaseException:
         await undo(admitted)
         raise
-    if learner is not None:
-        learner.learn(admitted, value)
+    if case is not None:
+        case.learn(admitted, value)
     return value
 
 

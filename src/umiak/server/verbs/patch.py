@@ -14,14 +14,14 @@ from umiak.api.kind import Kind
 from umiak.objects import encoding, go_text, json_patch, merge_patch, strategic_merge
 from umiak.objects.errors import StatusError, bad_request, invalid, invalid_value, not_found
 from umiak.objects.types import Object
-from umiak.server import bodies, metadata, repeats, representation, stored
-from umiak.server.alike import likeness
+from umiak.server import bodies, metadata, representation, stored
 from umiak.server.answer import Answer, unknown_failure, unprocessable
 from umiak.server.call import Call
 from umiak.server.change import Change, change
 from umiak.server.negotiation import unroutable_body, unsupported_media
 from umiak.server.options import WriteOptions, write_options
 from umiak.server.part import WHOLE, Part
+from umiak.server.precedents import cases
 from umiak.server.verbs import apply
 from umiak.server.verbs.update import check_name
 
@@ -95,6 +95,9 @@ async def patch(call: Call, part: Part = WHOLE) -> Answer:
     mechanism = _mechanism(call)
     options = write_options(call.request, "PatchOptions")
     kind = part.body_kind(call.kind)
+    case = cases.change(call, part, options)
+    if case is not None and (decided := await case.follow()) is not None:
+        return representation.of_object(call, decided[0], 200, kind)
     try:
         asked = Asked(kind, encoding.from_json(call.request.body), options.directive != "Ignore")
     except encoding.Unreadable:
@@ -118,7 +121,7 @@ async def patch(call: Call, part: Part = WHOLE) -> Answer:
             options=options.as_object("UpdateOptions"),
             create_options=options.as_object("CreateOptions"),
             dry_run=options.dry_run,
-            likeness=likeness(call, part, options, asked.body) or repeats.repetition(call, part, options),
+            asked=case,
             manager=options.manager,
         ),
     )

@@ -1,31 +1,17 @@
-"""A server that repeats writes which are alike answers, and stores, the same as one that works out each of them."""
+"""Leases, events, status: a server that follows precedents answers and stores the same as one that works out each."""
 
-import asyncio
 import json
-import random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from umiak.kit import pki
-from umiak.kit.memo import Memo
-from umiak.server import repeats
-from umiak.server.assembly import Secrets, assemble
-from umiak.server.contract import MASTERS, User
-from umiak.server.local import LocalTransport
-from umiak.server.settings import Settings
-from umiak.store.memory import MemoryStore
-from umiak.testing.clock import NOON, VirtualClock
+from .telling import ADMIN, JSON, MERGE, OTHER, STRATEGIC, answer, counting
 
-ADMIN = User("admin", groups=(MASTERS, "system:authenticated"))
-OTHER = User("other", groups=(MASTERS, "system:authenticated"))
 CORE, DEFAULT = "/api/v1", "/api/v1/namespaces/default"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
 EVENTS = "/apis/events.k8s.io/v1/namespaces/default/events"
 OLD_EVENTS = f"{DEFAULT}/events"
-MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-patch+json"
-JSON = "application/json"
 TIMES = ("2030-01-01T00:00:00Z", "2030-01-01T00:00:00Z", "2029-06-05T04:03:02Z", "2030-02-30T00:00:00Z", "soon", None)
 MICROS = ("2030-01-01T00:00:00.000001Z", "2030-01-01T00:00:00.000001Z", "2030-01-01T00:00:00Z", "2030-13-01T00:00:00Z")
 ADDRESSES = (
@@ -52,7 +38,7 @@ OTHERS = {
         UIDS[0],
     ),
     "10.0.0.1": ("10.0.0.1", "10.0.0.2", "10.7.7.7", TIMES[0], "127.0.0.1", "10.0.0.300"),
-    "x://abc": ("x://abc", "x://def", "x://ghi", "abc", "", "x://abc"),
+    "x://abc1": ("x://abc1", "x://def2", "x://ghi3", "abc", "", "x://abc1"),
 }
 """What takes the place of a text when a request is made for the first, the second ... time."""
 one_of = st.sampled_from
@@ -63,7 +49,7 @@ conditions = st.fixed_dictionaries(
 containers = st.fixed_dictionaries(
     {"name": one_of(("web", "pod-1")), "image": st.just("x"), "imageID": st.just("y")},
     optional={
-        "containerID": st.just("x://abc"),
+        "containerID": st.just("x://abc1"),
         "state": st.fixed_dictionaries({"running": st.fixed_dictionaries({"startedAt": one_of(TIMES)})}),
         "ready": st.booleans(),
     },
@@ -134,45 +120,23 @@ def again(request, time):
     return method, path.replace("pod-1", OTHERS["pod-1"][time]), kind, json.loads(text)
 
 
-async def a_server(secrets):
-    clock = VirtualClock()
-    app = await assemble(MemoryStore(), clock=clock, chance=random.Random(1), settings=Settings(), secrets=secrets)
-    await app.start()
-    return app
-
-
-async def send(app, user, method, path, kind, body):
-    text = json.dumps(body, separators=(",", ":")).encode()
-    answer = await LocalTransport(app, user).request(method, path, {"content-type": kind}, text)
-    return answer.status, answer.headers, answer.body
-
-
-@pytest.fixture
-def servers():
-    secrets = Secrets(service_account_key=pki.new_authority("keys", 1, NOON).key_pem)
-    with asyncio.Runner() as runner:
-        one, other = runner.run(a_server(secrets)), runner.run(a_server(secrets))
-        other.lessons = Memo(0)
-        yield runner, one, other
-        for app in (one, other):
-            runner.run(app.close())
-            runner.run(app.store.close())
-
-
 async def tale(app, requests, waits, users):
     """All answers to the requests, made for one object after the other."""
     found = []
     for time in range(6):
         for number, request in enumerate(requests):
             await app.clock.advance(waits[number % len(waits)])
-            found.append(await send(app, users[(time + number) % len(users)], *again(request, time)))
+            found.append(await answer(app, *again(request, time), user=users[(time + number) % len(users)]))
     for place, *_ in PLACES.values():
         for name in OTHERS["pod-1"]:
-            await send(app, ADMIN, "DELETE", f"{place}/{name}?gracePeriodSeconds=0", JSON, {})
+            await answer(app, "DELETE", f"{place}/{name}?gracePeriodSeconds=0", JSON, {})
     return found
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=settings().max_examples // 5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@FEW
 @given(
     told=requests(),
     waits=st.lists(one_of((0, 0, 1, 3)), min_size=1, max_size=3),
@@ -193,19 +157,12 @@ STARTED = {
 
 
 def counted(runner, app, monkeypatch, requests):
-    """How many of the requests were repeated."""
-    found, mold = [], repeats.Repeat.mold
-
-    def noted(self):
-        lesson = mold(self)
-        found.append(lesson is not None)
-        return lesson
-
-    monkeypatch.setattr(repeats.Repeat, "mold", noted)
+    """How many of the requests were decided by precedent."""
+    followed = counting(monkeypatch)
     for request in requests:
-        status, _, body = runner.run(send(app, ADMIN, *request))
+        status, _, body = runner.run(answer(app, *request))
         assert status in (200, 201), body
-    return sum(found)
+    return len(followed)
 
 
 def run(name, number):
@@ -217,7 +174,7 @@ def test_pods_of_one_template_that_run_are_worked_out_a_few_times(servers, monke
     runner, app, _ = servers
     for number in range(20):
         body = {**POD, "metadata": {"name": f"new-{number}"}}
-        runner.run(send(app, ADMIN, "POST", f"{DEFAULT}/pods", JSON, body))
+        runner.run(answer(app, "POST", f"{DEFAULT}/pods", JSON, body))
     assert counted(runner, app, monkeypatch, [run(f"new-{number}", number) for number in range(20)]) >= 16
 
 
@@ -225,7 +182,7 @@ def test_renewed_leases_are_worked_out_a_few_times(servers, monkeypatch):
     runner, app, _ = servers
     for number in range(9):
         body = {"metadata": {"name": f"lease-{number}"}, "spec": {"holderIdentity": f"lease-{number}"}}
-        runner.run(send(app, ADMIN, "POST", LEASES, JSON, body))
+        runner.run(answer(app, "POST", LEASES, JSON, body))
     requests = [
         (
             "PATCH",
@@ -243,15 +200,15 @@ def test_a_write_that_is_based_on_an_older_state_is_refused(servers):
     """A lesson does not overlook `resourceVersion`."""
     runner, app, _ = servers
     body = {"metadata": {"name": "old-1"}, "spec": {"holderIdentity": "old-1"}}
-    _, _, made = runner.run(send(app, ADMIN, "POST", LEASES, JSON, body))
+    _, _, made = runner.run(answer(app, "POST", LEASES, JSON, body))
     lease = json.loads(made)
     for turn in range(4):
         lease["spec"]["renewTime"] = f"2030-01-01T00:00:0{turn}.000000Z"
-        status, _, answer = runner.run(send(app, ADMIN, "PUT", f"{LEASES}/old-1", JSON, lease))
+        status, _, found = runner.run(answer(app, "PUT", f"{LEASES}/old-1", JSON, lease))
         assert status == 200
-        before, lease = lease, json.loads(answer)
-    status, _, answer = runner.run(send(app, ADMIN, "PUT", f"{LEASES}/old-1", JSON, before))
-    assert (status, json.loads(answer)["reason"]) == (409, "Conflict")
+        before, lease = lease, json.loads(found)
+    status, _, found = runner.run(answer(app, "PUT", f"{LEASES}/old-1", JSON, before))
+    assert (status, json.loads(found)["reason"]) == (409, "Conflict")
 
 
 @pytest.mark.parametrize("other", [TIMES[0], UIDS[0], "10.0.0.1"])
@@ -260,9 +217,9 @@ def test_what_is_no_time_with_microseconds_is_refused_where_there_must_be_one(se
     renewals = [*("2030-01-01T00:00:00.000001Z", "2030-01-01T00:00:02.000003Z") * 3, other]
     for number, renewed in enumerate(renewals):
         body = {"metadata": {"name": f"lease-{number}"}, "spec": {"holderIdentity": f"lease-{number}"}}
-        runner.run(send(app, ADMIN, "POST", LEASES, JSON, body))
+        runner.run(answer(app, "POST", LEASES, JSON, body))
         told = {"spec": {"renewTime": renewed}}
-        status, _, _ = runner.run(send(app, ADMIN, "PATCH", f"{LEASES}/lease-{number}", MERGE, told))
+        status, _, _ = runner.run(answer(app, "PATCH", f"{LEASES}/lease-{number}", MERGE, told))
         assert status == (422 if renewed == other else 200)
 
 
@@ -270,36 +227,12 @@ def test_what_is_no_time_with_microseconds_is_refused_where_there_must_be_one(se
 def test_what_is_no_address_is_refused_where_there_must_be_one(servers, other):
     runner, app, _ = servers
     for number in range(8):
-        runner.run(send(app, ADMIN, "POST", f"{DEFAULT}/pods", JSON, {**POD, "metadata": {"name": f"new-{number}"}}))
+        runner.run(answer(app, "POST", f"{DEFAULT}/pods", JSON, {**POD, "metadata": {"name": f"new-{number}"}}))
         method, path, kind, body = run(f"new-{number}", number)
         if number == 7:
             body["status"] |= {"podIP": other, "podIPs": [{"ip": other}]}
-        status, _, _ = runner.run(send(app, ADMIN, method, path, kind, body))
+        status, _, _ = runner.run(answer(app, method, path, kind, body))
         assert status == (422 if number == 7 else 200)
-
-
-@pytest.mark.parametrize(
-    ("part", "own"),
-    [
-        (b"2030-01-01T00:00:00Z", True),
-        (b"2030-01-01T00:00:00.123456Z", True),
-        (b"2030-01-01T00:00:00.123Z", False),
-        (b"2030-02-30T00:00:00Z", False),
-        (b"0001-01-01T00:00:00Z", False),
-        (b"10.0.0.1", True),
-        (b"010.0.0.1", False),
-        (b"10.0.0.256", False),
-        (b"127.0.0.1", False),
-        (b"169.254.1.1", False),
-        (b"224.0.0.1", False),
-        (b"255.255.255.255", False),
-        (b"293f93f0-6832-42a8-84a1-97d75e6adeb0", True),
-        (b"293F93F0-6832-42a8-84a1-97d75e6adeb0", False),
-        (b"deadbeef", False),
-    ],
-)
-def test_what_is_own(part, own):
-    assert repeats.is_own(part) is own
 
 
 def test_items_of_one_list_keep_their_order(servers):
@@ -309,12 +242,3 @@ def test_items_of_one_list_keep_their_order(servers):
     told = [("POST", f"{DEFAULT}/pods", JSON, {**POD, "metadata": {"name": NAME}})]
     told.append(("PATCH", f"{DEFAULT}/pods/{NAME}/status", MERGE, body))
     assert runner.run(tale(one, told, [0], [ADMIN])) == runner.run(tale(other, told, [0], [ADMIN]))
-
-
-def test_a_lesson_that_was_wrong_is_not_used_again():
-    text = repeats.Text((b"a", b"c"), (3,))
-    lesson = repeats.Lesson(text, text, [b"1", b"now", b"uid", b"b"], (), set())
-    lesson.prove([b"1", b"now", b"uid", b"x"], b"axc", b"axc")
-    assert lesson.proved == {3}
-    lesson.prove([b"1", b"now", b"uid", b"y"], b"aYc", b"aYc")
-    assert lesson.stored is None
