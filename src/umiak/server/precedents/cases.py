@@ -243,9 +243,7 @@ def _asked(call: Call, options: WriteOptions, free: Free, about: _About, part: s
     body, name = call.request.body, (call.name or about.name).encode()
     words = words_among((name,))
     sort = (call.kind, part)
-    cut = templates.body(
-        call.app.templates, (*sort, free), free, body, words, b"" if words or not about.name else name
-    )
+    cut = templates.body(call.app.templates, (*sort, free), free, body, words, b"" if words or not about.name else name)
     if cut is None:
         return None
     parts = parts_of(format_time(call.app.clock.now()).encode(), name)

@@ -49,7 +49,7 @@ class Template(msgspec.Struct, frozen=True, eq=False):
             part = text[at:end]
             if not text.startswith(literal, end) or not may_be(part, form, is_sent=is_sent):
                 return None
-            if literals[len(parts)].endswith(b"\\\"") and not is_in_place(text, at, end):
+            if literals[len(parts)].endswith(b'\\"') and not is_in_place(text, at, end):
                 return None
             if is_sent and form == NAMED and part != name:
                 return None

@@ -36,9 +36,7 @@ async def create(call: Call) -> Answer:
     return representation.of_object(call, value, 201)
 
 
-async def create_object(
-    call: Call, obj: Object, options: Object, dry_run: bool, case: Case | None = None
-) -> bytes:
+async def create_object(call: Call, obj: Object, options: Object, dry_run: bool, case: Case | None = None) -> bytes:
     """Everything after the body is read; used by updates that create, too. Returns the object's bytes, of which `case`
     learns."""
     name = metadata.of(obj).get("name") or ""
