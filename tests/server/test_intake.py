@@ -219,3 +219,12 @@ def test_memo_forgets_what_was_not_asked_for():
     assert [memo.get((key,)) for key in "abc"] == [None, "B", "C"]
     memo.keep(("d",), "D", 11)
     assert [memo.get((key,)) for key in "abcd"] == [None, None, None, None]
+
+
+def test_names_that_make_no_host_name_are_warned_of_however_many_came_before(servers):
+    runner, one, other = servers
+    pod = '{"metadata":{"name":"%s"},"spec":{"containers":[{"name":"c","image":"x"}]}}'
+    sent = [("application/json", pod % name) for name in ("w1", "w2", "w3", "w4", "w.5", "w6")]
+    found = runner.run(answers(one, sent, ""))
+    assert found == runner.run(answers(other, sent, ""))
+    assert ["warning" in headers for _, headers, _ in found] == [False, False, False, False, True, False]
