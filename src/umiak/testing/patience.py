@@ -15,8 +15,8 @@ LONG = 300.0
 """Seconds that anything may take; what takes one second here has taken ten elsewhere, and a minute at a bad time."""
 TAIL = 4000
 """Characters of a log that are shown."""
-NOT_YET = (AssertionError, OSError, LookupError, subprocess.SubprocessError)
-"""Failures of a look that count as no."""
+NOT_YET = (AssertionError, OSError, LookupError, ValueError, subprocess.SubprocessError)
+"""Failures of a look that count as no: nobody answers, or in other words than those that were wanted."""
 
 T = TypeVar("T")
 
