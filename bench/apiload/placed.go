@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 const (
@@ -43,11 +44,15 @@ func placed(op, mark string) {
 	}
 	template := template()
 	begun := now()
-	go each("create", *n, func(i int) request {
-		p.created.mark(i)
-		return post(path, strings.Replace(template, "%s", fmt.Sprintf("%s-%d", begin, i), 1))
+	var creating sync.WaitGroup
+	creating.Go(func() {
+		each("create", *n, func(i int) request {
+			p.created.mark(i)
+			return post(path, strings.Replace(template, "%s", fmt.Sprintf("%s-%d", begin, i), 1))
+		})
 	})
 	p.watch(own, path, body)
+	creating.Wait() // it may not have reported yet
 	p.errors = int64(*n - len(p.waits))
 	report(op, begun, &p.tally)
 	own.close()
