@@ -2,7 +2,7 @@
 
 import pytest
 
-from umiak.objects.go_text import whole
+from umiak.objects.go_text import float_g, whole
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,8 @@ from umiak.objects.go_text import whole
 )
 def test_whole(text, number):
     assert whole(text) == number
+
+
+@pytest.mark.parametrize(("value", "text"), [("nan", "NaN"), ("inf", "+Inf"), ("-inf", "-Inf"), ("1e7", "1e+07")])
+def test_float_g(value, text):
+    assert float_g(float(value)) == text

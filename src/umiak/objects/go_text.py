@@ -1,5 +1,6 @@
 """Values as Go's fmt and strconv print them, for error texts that show what was sent."""
 
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -69,6 +70,8 @@ def type_name(value: Any) -> str:
 
 def float_g(value: float) -> str:
     """strconv's format 'g': shortest digits, an exponent below 1e-4 and from 1e+06."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
     sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
     power = len(digits) - 1 + int(exponent)
     if value == 0 or -4 <= power < 6:

@@ -201,9 +201,9 @@ class ApiServer:
         """All kinds served now."""
         return [*registry.kinds(), *self.custom.values()]
 
-    def serves(self, group: str, version: str) -> bool:
-        """Whether there is such a group and version, apart from custom ones: what those lack is nowhere at all."""
-        return (f"{group}/{version}" if group else version) in registry.group_versions()
+    def serves(self, group: str) -> bool:
+        """Whether there is such a group, apart from custom ones: what those lack is nowhere at all."""
+        return not group or any(known.startswith(f"{group}/") for known in registry.group_versions())
 
     def special(self, kind: Kind) -> Special:
         return self.specials.get((kind.group, kind.plural), ORDINARY)
@@ -289,6 +289,8 @@ class ApiServer:
             answer = await step(request, exchange)
         except StatusError as error:
             answer = refused(request, error)
+            if error.code == 403:  # who is not allowed to ask at all is answered by `responsewriters.Forbidden`
+                answer.headers.append(("X-Content-Type-Options", "nosniff"))
         except Unjudged as error:
             answer = unjudged(request, error)
         except (Unreadable, Unsealable) as error:
@@ -391,7 +393,7 @@ class ApiServer:
     async def _resource(self, request: Request, found: Route, exchange: Exchange) -> Answer | None:
         kind = self.kind(found.group, found.version, found.resource)
         if kind is None:
-            if self.serves(found.group, found.version):
+            if self.serves(found.group):
                 raise no_such_resource()
             return page_not_found()
         if kind.is_custom:

@@ -7,8 +7,9 @@ stands for everything below it.
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from umiak.server import health, index, metrics, zpages
-from umiak.server.answer import Answer, page_not_found
+from umiak.api import registry
+from umiak.server import health, index, issuer_discovery, metrics, zpages
+from umiak.server.answer import Answer, method_not_allowed, no_such_resource, page_not_found
 from umiak.server.contract import Request
 
 if TYPE_CHECKING:
@@ -40,9 +41,21 @@ class Paths:
 
     async def answer(self, app: "ApiServer", request: Request) -> Answer:
         path = request.path
+        if request.method != "GET" and _is_only_read(path.rstrip("/")):
+            raise method_not_allowed()
         handler = self.exact.get(path) or self.exact.get(path.rstrip("/")) or self._nearest(path)
+        if handler is None and path.startswith("/api/"):
+            raise no_such_resource()
         return page_not_found() if handler is None else await handler(app, request)
 
     def _nearest(self, path: str) -> PathHandler | None:
         fitting = [prefix for prefix in self.below if path.startswith(prefix) or path == prefix[:-1]]
         return self.below[max(fitting, key=len)] if fitting else None
+
+
+def _is_only_read(path: str) -> bool:
+    """Documents of go-restful's web services; plain handlers, as those of `/apis` and health, answer any method."""
+    if path in ("/api", "/version", issuer_discovery.CONFIGURATION, issuer_discovery.JWKS):
+        return True
+    _, _, group_version = path.partition("/apis/" if path.startswith("/apis/") else "/api/")
+    return group_version in registry.group_versions()

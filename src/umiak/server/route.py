@@ -101,6 +101,8 @@ def _resource(path: str, method: str, group: str, version: str, parts: list[str]
     watch_prefix = parts[0] == "watch" and len(parts) > 1
     if watch_prefix:
         verb, parts = "watch", parts[1:]
+    elif parts[0] == "proxy" and len(parts) > 1:  # a way that is gone, but for its name
+        verb, parts = "proxy", parts[1:]
     namespace = ""
     if parts[0] == "namespaces" and len(parts) > 1:
         namespace = parts[1]

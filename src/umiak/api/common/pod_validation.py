@@ -8,6 +8,7 @@ import re
 from umiak.api.common import pod_containers, pod_scheduling, pod_security, pod_windows
 from umiak.api.common.checks import Errors, check, descending_path, filled_one_of, ip_address, one_of
 from umiak.api.common.metadata import label_key, validate_annotations, validate_labels
+from umiak.api.common.pod_profiles import APP_ARMOR, POD_SECCOMP, SECCOMP, disagreements
 from umiak.api.common.pod_volumes import volumes
 from umiak.api.common.resource_requirements import pod_resource_name, requirements
 from umiak.objects import names
@@ -20,9 +21,6 @@ RESTART_POLICIES = ("Always", "OnFailure", "Never")
 DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 MIRROR = "kubernetes.io/config.mirror"
-POD_SECCOMP = "seccomp.security.alpha.kubernetes.io/pod"
-SECCOMP = "container.seccomp.security.alpha.kubernetes.io/"
-APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
 _DEADLINE = 2**31 - 1
 _SUBDOMAIN_UNDERSCORE = r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*"
 
@@ -361,6 +359,7 @@ def pod_template(template: Object, path: str, errors: Errors) -> None:
     validate_annotations(metadata.get("annotations"), f"{path}.annotations", errors)
     pod_annotations(metadata.get("annotations"), spec, f"{path}.annotations", errors)
     pod_spec(spec, f"{path}.spec", errors)
+    errors += disagreements(metadata.get("annotations") or {}, spec, f"{path}.spec")
     if spec.get("ephemeralContainers"):
         text = "ephemeral containers not allowed in pod template"
         errors.append(field_forbidden(f"{path}.spec.ephemeralContainers", text))

@@ -5,6 +5,14 @@ Source: `pkg/api/pod/warnings.go`.
 
 from collections.abc import Callable, Iterator
 
+from umiak.api.common.pod_profiles import (
+    APP_ARMOR,
+    APP_ARMOR_TEXT,
+    app_armor_profile,
+    containers,
+    own,
+    seccomp_warnings,
+)
 from umiak.api.common.volume_path_warnings import overlapping_paths
 from umiak.api.common.volume_sources import claim_warnings
 from umiak.objects import names
@@ -31,8 +39,6 @@ OLD_VOLUMES = {
     "cephfs": "cephfs: deprecated in v1.28, non-functional in v1.31+",
     "rbd": "rbd: deprecated in v1.28, non-functional in v1.31+",
 }
-APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
-APP_ARMOR_TEXT = 'deprecated since v1.30; use the "appArmorProfile" field instead'
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 MOST_CLASHES = 500
@@ -49,9 +55,7 @@ def name_warnings(obj: Object, use: str) -> list[str]:
 
 
 def _containers(spec: Object, path: str) -> Iterator[tuple[Object, str]]:
-    for kind in ("initContainers", "containers", "ephemeralContainers"):
-        for index, container in enumerate(spec.get(kind) or ()):
-            yield container, f"{path}.{kind}[{index}]"
+    return ((container, f"{path}.{place}") for container, place in containers(spec))
 
 
 def pod_warnings(metadata: Object, spec: Object, prefix: str) -> list[str]:
@@ -70,9 +74,12 @@ def pod_warnings(metadata: Object, spec: Object, prefix: str) -> list[str]:
         found += claim_warnings(claim.get("spec") or {}, f"{path}.volumes[{index}].ephemeral.volumeClaimTemplate.spec")
     found += overlapping_paths(spec.get("volumes") or ())
     found += _repeated(spec, path) + _half_bytes(spec, path)
+    annotations, notes = metadata.get("annotations") or {}, f"{prefix}metadata.annotations"
+    found += seccomp_warnings(annotations, spec, None, notes)
     for container, where in _containers(spec, path):
-        found += _container(container, where)
+        found += seccomp_warnings(annotations, spec, container, notes)
         found += _app_armor(container, spec, metadata, prefix)
+        found += _container(container, where)
     found += _ports(spec, path)
     if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
         text = "must be >= 0; negative values are invalid and will be treated as 1"
@@ -169,8 +176,11 @@ def _app_armor(container: Object, spec: Object, metadata: Object, prefix: str) -
     key = APP_ARMOR + (container.get("name") or "")
     if key not in (metadata.get("annotations") or {}):
         return []
-    if not prefix or (container.get("securityContext") or {}).get("appArmorProfile") is not None:
+    if not prefix or own(container, "appArmorProfile") is not None:
         return []  # pods themselves are warned before the annotation becomes a field
+    profile = own(spec, "appArmorProfile")
+    if profile is not None and profile == app_armor_profile(metadata["annotations"][key]):
+        return []
     return [f"{prefix}metadata.annotations[{key}]: {APP_ARMOR_TEXT}"]
 
 

@@ -9,11 +9,12 @@ from umiak.api.common.checks import nonnegative
 from umiak.api.common.pod_containers import image_without_spaces
 from umiak.api.common.pod_defaults import default_pod_spec
 from umiak.api.common.pod_levels import default_pod_resources, quality_of_service
+from umiak.api.common.pod_profiles import APP_ARMOR, APP_ARMOR_TEXT, app_armor_profile, containers, disagreements
 from umiak.api.common.pod_status import validate_status
 from umiak.api.common.pod_table import readiness_gates, ready, restarts, state
 from umiak.api.common.pod_update import validate_update
 from umiak.api.common.pod_validation import pod_annotations, pod_spec
-from umiak.api.common.pod_warnings import APP_ARMOR, APP_ARMOR_TEXT, name_warnings, pod_warnings
+from umiak.api.common.pod_warnings import name_warnings, pod_warnings
 from umiak.api.common.strategy import keep_status, only_status
 from umiak.api.registry import builtin
 from umiak.objects.encoding import to_json
@@ -99,18 +100,19 @@ def early_warnings(obj: Object) -> list[str]:
     if (spec.get("os") or {}).get("name") == "windows":
         return []
     own, found = (spec.get("securityContext") or {}).get("appArmorProfile"), []
-    for container in _containers(spec):
+    for container, _ in containers(spec):
         key = APP_ARMOR + (container.get("name") or "")
         if key in annotations and (container.get("securityContext") or {}).get("appArmorProfile") is None:
-            profile = _app_armor_profile(annotations[key])
+            profile = _kept(annotations[key])
             if profile is None or profile != own:
                 found.append(f"metadata.annotations[{key}]: {APP_ARMOR_TEXT}")
     return found
 
 
-def _containers(spec: Object) -> tuple[Object, ...]:
-    kinds = ("initContainers", "containers", "ephemeralContainers")
-    return tuple(container for kind in kinds for container in spec.get(kind) or ())
+def _kept(annotation: str) -> Object | None:
+    """The profile that an annotation becomes: not one that would be no valid field."""
+    profile = app_armor_profile(annotation)
+    return profile if profile is None or profile.get("localhostProfile", "x").strip() else None
 
 
 def _copy_app_armor(spec: Object, annotations: dict[str, str] | None) -> None:
@@ -119,19 +121,11 @@ def _copy_app_armor(spec: Object, annotations: dict[str, str] | None) -> None:
     if not found or (spec.get("os") or {}).get("name") == "windows":
         return
     own = (spec.get("securityContext") or {}).get("appArmorProfile")
-    for container in _containers(spec):
-        profile = _app_armor_profile(found.get(container.get("name") or "", ""))
+    for container, _ in containers(spec):
+        profile = _kept(found.get(container.get("name") or "", ""))
         context = container.get("securityContext") or {}
         if profile is not None and profile != own and context.get("appArmorProfile") is None:
             container["securityContext"] = {**context, "appArmorProfile": profile}
-
-
-def _app_armor_profile(annotation: str) -> Object | None:
-    """What an annotation means; None when it means nothing."""
-    if annotation in ("runtime/default", "unconfined"):
-        return {"type": "RuntimeDefault" if annotation == "runtime/default" else "Unconfined"}
-    local = annotation.removeprefix("localhost/")
-    return {"type": "Localhost", "localhostProfile": local} if local != annotation and local.strip() else None
 
 
 def _select_by_label_keys(spec: Object, labels: dict[str, str]) -> None:
@@ -231,7 +225,7 @@ def validate_new(obj: Object) -> list[FieldError]:
     if spec.get("nodeName") and spec.get("schedulingGates"):
         text = "cannot be set until all schedulingGates have been cleared"
         errors.append(field_forbidden("spec.nodeName", text))
-    return errors
+    return errors + disagreements((obj.get("metadata") or {}).get("annotations") or {}, spec, "spec")
 
 
 def warnings(new: Object, old: Object | None) -> list[str]:

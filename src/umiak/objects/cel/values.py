@@ -221,6 +221,11 @@ def compare(a: Any, b: Any) -> int:
     return (a > b) - (a < b)
 
 
+def is_ordered(value: Any) -> bool:
+    """Whether there is an order among values of its type."""
+    return type(value) in _PLAIN and not isinstance(value, TypeValue | None)
+
+
 def contains(container: Any, value: Any) -> bool:
     if isinstance(container, dict):
         return is_key(value) and value in container

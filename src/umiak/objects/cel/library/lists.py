@@ -7,7 +7,7 @@ from typing import Any
 from umiak.objects.cel import operators
 from umiak.objects.cel.declarations import each, library
 from umiak.objects.cel.errors import CostExceeded, EvaluationError, no_overload
-from umiak.objects.cel.values import Duration, Function, Uint, compare, contains, equal, size, type_name
+from umiak.objects.cel.values import Duration, Function, Uint, compare, contains, equal, is_ordered, size, type_name
 
 COMPARABLE = ("int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes")
 NAMED = {"duration": "google.protobuf.Duration", "timestamp": "google.protobuf.Timestamp"}
@@ -101,6 +101,8 @@ def _sorted_by(values: list[Any], keys: list[Any]) -> list[Any]:
     if len(values) != len(keys):
         text = "expected a list of the same size as the associated keys list, but got"
         raise EvaluationError(f"@sortByAssociatedKeys() {text} {len(values)} and {len(keys)} elements respectively")
+    if keys and not is_ordered(keys[0]):
+        raise EvaluationError("list elements must be comparable")
     if len(values) > 1 and len({type_name(key) for key in keys}) > 1:
         raise EvaluationError("list elements must have the same type")
     pairs = sorted(zip(keys, values, strict=True), key=cmp_to_key(_by_key))
