@@ -63,6 +63,8 @@ def test_same_document_is_not_sent_twice():
 
 def test_unknown_paths():
     assert ask("/apis/none.example").body == b"404 page not found\n"
+    with pytest.raises(StatusError):  # of the group without a name everything is ours
+        ask("/api/v2")
     with pytest.raises(StatusError) as error:
         ask("/apis/apps/v2")
     assert error.value.message == "the server could not find the requested resource"

@@ -244,7 +244,7 @@ class Discovery:
         document = self._plain().get(path)
         if document is not None:
             return _answer(document, media)
-        if path.count("/") > 2 and self._is_below_ours(path):
+        if path.startswith("/api/") or (path.count("/") > 2 and self._is_below_ours(path)):
             raise no_such_resource()
         return page_not_found()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from umiak.api import registry
 from umiak.server import health, index, issuer_discovery, metrics, zpages
-from umiak.server.answer import Answer, method_not_allowed, no_such_resource, page_not_found
+from umiak.server.answer import Answer, method_not_allowed, page_not_found
 from umiak.server.contract import Request
 
 if TYPE_CHECKING:
@@ -44,8 +44,6 @@ class Paths:
         if request.method != "GET" and _is_only_read(path.rstrip("/")):
             raise method_not_allowed()
         handler = self.exact.get(path) or self.exact.get(path.rstrip("/")) or self._nearest(path)
-        if handler is None and path.startswith("/api/"):
-            raise no_such_resource()
         return page_not_found() if handler is None else await handler(app, request)
 
     def _nearest(self, path: str) -> PathHandler | None:
