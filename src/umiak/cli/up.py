@@ -18,7 +18,7 @@ from umiak.client.client import ApiClient
 
 T = TypeVar("T")
 
-SECONDS = {"server": 120.0, "containerd": 120.0, "node": 240.0}
+SECONDS = {"server": 120.0, "node": 240.0}
 """How long to wait for each program before giving up, on a slow machine with much to recover."""
 LOOK_SECONDS = 0.01
 
@@ -133,7 +133,7 @@ async def make_runtime(config: ClusterConfig, phases: Phases) -> None:
     from umiak.cli.machine import containerd
 
     try:
-        await containerd.ready(config.layout, SECONDS["containerd"])
+        await containerd.ready(config.layout)
         await containerd.import_pause(config.layout)
     except containerd.RuntimeMissing as error:
         raise CommandError(str(error)) from error

@@ -74,11 +74,12 @@ class RingSync:
         self._ring = self._checked(_SETUP, ctypes.c_long(1), parameters)
         found = _PARAMETERS.unpack(parameters.raw)
         requests, answers = found[:2]
-        (_, tail, _, _, _, _, order, _, _), (head, _, mask, _, _, self._answers, *_) = found[7:16], found[16:]
+        (_, tail, _, _, _, _, order, _, _), (head, answered, mask, _, _, self._answers, *_) = found[7:16], found[16:]
         size = max(order + 4 * requests, self._answers + _ANSWER.size * answers)
         self._memory = mmap.mmap(self._ring, size)
         self._words = memoryview(self._memory)[: size // 4 * 4].cast("I")
-        self._tail, self._head, self._mask = tail // 4, head // 4, self._words[mask // 4]
+        self._tail, self._head, self._answered = tail // 4, head // 4, answered // 4
+        self._mask = self._words[mask // 4]
         self._request = mmap.mmap(self._ring, _REQUEST.size, offset=_REQUESTS_PLACE)
         self._request[:] = _REQUEST.pack(_FSYNC, 0, 0, descriptor, 0, 0, 0, _DATA_ONLY, 0)
         self._one = [ctypes.c_long(number) for number in (self._ring, 1, 0, 0, 0, 0)]
@@ -113,6 +114,8 @@ class RingSync:
 
     def _ended(self) -> None:
         head = self._words[self._head]
+        if head == self._words[self._answered]:
+            return  # woken for nothing
         _, result, _ = _ANSWER.unpack_from(self._memory, self._answers + _ANSWER.size * (head & self._mask))
         self._words[self._head] = head + 1 & _LARGEST
         waiting, self._waiting = self._waiting, None

@@ -12,6 +12,8 @@ from umiak.cli.machine.layout import Layout
 PAUSE = "registry.umiak.internal/pause:1"
 """The sandbox image; made by us, so no registry is asked."""
 CNI_BINARIES = ("/usr/lib/cni", "/opt/cni/bin")
+SECONDS = 120.0
+"""How long it may take to recover its containers on a slow machine before we give up."""
 LOOK_SECONDS = 0.02
 
 
@@ -103,7 +105,7 @@ def prepare(layout: Layout) -> Path:
     return path
 
 
-async def ready(layout: Layout, seconds: float) -> None:
+async def ready(layout: Layout, seconds: float = SECONDS) -> None:
     """Waits until the runtime does its work, which it says some time after its socket answers.
 
     containerd serves CRI while it still recovers its containers, with "server is not initialized yet" for all that is
