@@ -5,7 +5,7 @@ its body, the object before it, who sends it and how, and from the few objects t
 these texts are *free*: nothing follows from what they are, but that some are equal. So a write is cut at its free
 parts; what is left, which parts are equal, and of what form each is, is its *likeness*. A `Precedent` keeps for a
 likeness what was stored, with places for the parts, and the next such write has its own parts put there: 20 to 40 µs
-instead of 150 to 600 (docs/performance.md).
+instead of 150 to 600 (docs/measurements.md).
 
 `free` says which parts are free and of what form: the object's name; uids, times and addresses as everybody writes
 them; what `Kind.free` names. A part is only ever exchanged for one of the same form: times in seconds are none with
