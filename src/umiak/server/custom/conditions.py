@@ -117,7 +117,7 @@ def _approve(definition: Object, now: datetime) -> None:
 
 
 def begin_end(definition: Object, now: datetime) -> bool:
-    """A deletion only marks the definition at first; whether that was all for now."""
+    """Marks the definition at its first deletion, and answers whether it did; its objects go before it."""
     about = definition["metadata"]
     if about.get("deletionTimestamp"):
         return False
